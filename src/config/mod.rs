@@ -1,0 +1,1 @@
+//! Checked settings with their origin.

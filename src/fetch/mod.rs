@@ -1,0 +1,1 @@
+//! Bytes over the network: one client, one retry policy, resume, checksums, deadlines.

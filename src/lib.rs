@@ -1,0 +1,22 @@
+//! tfhub-fs: every TensorFlow Hub and Kaggle model is a directory.
+//!
+//! The data's way, each arrow one public function and each noun one type:
+//!
+//! ```text
+//! mount path -> handle -> plan -> filling -> sealed -> bytes -> kernel
+//! ```
+
+pub mod archive;
+pub mod cli;
+pub mod config;
+pub mod fetch;
+pub mod fuse;
+pub mod handle;
+pub mod models;
+pub mod os;
+pub mod server;
+pub mod service;
+pub mod source;
+pub mod status;
+pub mod store;
+pub mod tree;

@@ -1,0 +1,3 @@
+//! The `tfhub-fs` program; everything it does is in the library.
+
+fn main() {}

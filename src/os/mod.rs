@@ -1,0 +1,1 @@
+//! libc behind safe functions: the only room with `unsafe`.

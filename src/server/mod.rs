@@ -1,0 +1,1 @@
+//! `serve` and `demo`: the hosting protocol and a page for people.

@@ -1,0 +1,1 @@
+//! Life in the background: readiness, signals, stale mounts, unmount order.

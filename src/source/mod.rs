@@ -1,0 +1,1 @@
+//! Knowledge of the places models come from: handle in, plan out.

@@ -1,0 +1,1 @@
+//! The disk: layout, fillings, sealing, locks shared with tensorflow_hub.

@@ -1,0 +1,1 @@
+//! The filesystem in our own words: nodes, names, listings, attributes, open files.
