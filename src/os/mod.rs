@@ -1,1 +1,45 @@
-//! libc behind safe functions: the only room with `unsafe`.
+//! The operating system behind safe functions: the only room with `unsafe`.
+//!
+//! One topic a file. What lives here never knows what a model is; it knows mounts, processes and disks:
+//!
+//! - [`path`] and [`mountinfo`]: where a path lies, decided as text. Nothing here stats a path that may lie in a FUSE
+//!   mount: a dead mount answers ENOTCONN even to `canonicalize`, and our own would wait for ourselves.
+//! - [`mount`] and [`unmount`]: `/dev/fuse` with mount(2) as root, fusermount3 as anybody else; [`probe`] tells a dead mount.
+//! - [`process`], [`signals`], [`users`]: who is alive, who has been interrupted, who uses a mount; all read from `/proc`.
+//! - [`fs`], [`disk`], [`lock`]: what std lacks for a cache on a local disk.
+
+pub mod disk;
+pub mod fs;
+mod fusermount;
+pub mod limit;
+pub mod lock;
+pub mod mount;
+pub mod mountinfo;
+pub mod path;
+pub mod probe;
+pub mod process;
+pub mod signals;
+pub mod unmount;
+pub mod users;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Turns the -1 of a libc call into the error that `errno` holds.
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// A path as libc wants it; a NUL inside is `InvalidInput`.
+fn c_path(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}

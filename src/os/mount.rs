@@ -1,0 +1,383 @@
+//! Mounting: `/dev/fuse` and mount(2) as root, fusermount3 as anybody else.
+//!
+//! fuser's own mounting is not used: it shows no subtype as root, and it can unmount twice and take a successor's mount
+//! with it. [`mount`] gives the descriptor for `fuser::Session::from_fd`, and a [`Mounted`] that unmounts this mount only.
+//! The kernel has queued its INIT request by then; until the session answers it, whoever enters the mount waits.
+#![allow(unsafe_code)] // mount(2) has no counterpart in std.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::fusermount::{self, Failure};
+use super::mountinfo::{Device, FSTYPE, Table};
+use super::unmount::{self, Way};
+use super::{c_path, check, disk, process};
+
+/// What stands in the first column of df(1) and mount(8).
+const SOURCE: &str = "tfhub-fs";
+
+/// How to mount. Every mount is read-only, without setuid programs and devices, and the kernel checks permissions.
+/// Read-only is more than a courtesy: on a writable mount each passthrough read updates an access time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountOptions {
+    /// An existing directory, absolute, symlinks resolved (see [`super::path::resolve`]).
+    pub mountpoint: PathBuf,
+    /// Whether users other than the one who mounts may read.
+    pub allow_other: bool,
+}
+
+/// Why a mount could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// FUSE is missing from this kernel or container.
+    #[error(
+        "cannot open /dev/fuse to mount on {}: {source}; load the module with `modprobe fuse`, or start the container with `--device /dev/fuse`",
+        mountpoint.display()
+    )]
+    NoDevice {
+        /// Where it should have been mounted.
+        mountpoint: PathBuf,
+        /// From open(2).
+        source: io::Error,
+    },
+    /// Root without the privilege to mount.
+    #[error(
+        "the kernel does not let root mount on {}: in a container this takes `--cap-add SYS_ADMIN` (and, with AppArmor, `--security-opt apparmor=unconfined`)",
+        mountpoint.display()
+    )]
+    NotPermitted {
+        /// Where it should have been mounted.
+        mountpoint: PathBuf,
+    },
+    /// fusermount3 is not there.
+    #[error(
+        "cannot mount on {} as an ordinary user without the program fusermount3: `apt-get install fuse3`, or mount as root",
+        mountpoint.display()
+    )]
+    NoHelper {
+        /// Where it should have been mounted.
+        mountpoint: PathBuf,
+    },
+    /// `allow_other` from an ordinary user, and the administrator has not allowed it.
+    #[error(
+        "cannot let other users read {}: an ordinary user may do so only if /etc/fuse.conf has the line `user_allow_other`; add it, or leave out --allow-other",
+        mountpoint.display()
+    )]
+    OthersNotAllowed {
+        /// Where it should have been mounted.
+        mountpoint: PathBuf,
+    },
+    /// fusermount3 said no.
+    #[error("cannot mount on {}: {said}", mountpoint.display())]
+    Refused {
+        /// Where it should have been mounted.
+        mountpoint: PathBuf,
+        /// Its words.
+        said: String,
+    },
+    /// Anything else that went wrong.
+    #[error("cannot mount on {}: {source}", mountpoint.display())]
+    Failed {
+        /// Where it should have been mounted.
+        mountpoint: PathBuf,
+        /// From the kernel.
+        source: io::Error,
+    },
+}
+
+/// Mounts an empty connection on `options.mountpoint`.
+///
+/// # Errors
+///
+/// See [`Error`]; nothing is mounted then.
+pub fn mount(options: &MountOptions) -> Result<(OwnedFd, Mounted), Error> {
+    let fd = if process::uid() == 0 {
+        mount_as_root(options)?
+    } else {
+        mount_as_user(options)?
+    };
+    match Mounted::find(&options.mountpoint) {
+        Ok(mounted) => Ok((fd, mounted)),
+        Err(source) => {
+            let _ = unmount::unmount(&options.mountpoint, Way::Lazy);
+            Err(Error::Failed {
+                mountpoint: options.mountpoint.clone(),
+                source,
+            })
+        }
+    }
+}
+
+fn mount_as_root(options: &MountOptions) -> Result<OwnedFd, Error> {
+    let mountpoint = || options.mountpoint.clone();
+    let failed = |source| Error::Failed {
+        mountpoint: mountpoint(),
+        source,
+    };
+    let device = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_CLOEXEC)
+        .open("/dev/fuse")
+        .map_err(|source| Error::NoDevice {
+            mountpoint: mountpoint(),
+            source,
+        })?;
+    let data = format!(
+        "fd={},rootmode=40000,user_id={},group_id={},default_permissions{}",
+        device.as_raw_fd(),
+        process::uid(),
+        process::gid(),
+        if options.allow_other {
+            ",allow_other"
+        } else {
+            ""
+        },
+    );
+    let target = c_path(&options.mountpoint).map_err(failed)?;
+    let source = c_path(Path::new(SOURCE)).map_err(failed)?;
+    let fstype = c_path(Path::new(FSTYPE)).map_err(failed)?;
+    let data = c_path(Path::new(&data)).map_err(failed)?;
+    let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV;
+    // SAFETY: four NUL-terminated strings that live through the call; FUSE's data is such a string too.
+    let result = check(unsafe {
+        libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            fstype.as_ptr(),
+            flags,
+            data.as_ptr().cast(),
+        )
+    });
+    match result {
+        Ok(_) => Ok(device.into()),
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Err(Error::NotPermitted {
+            mountpoint: mountpoint(),
+        }),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn mount_as_user(options: &MountOptions) -> Result<OwnedFd, Error> {
+    let mountpoint = || options.mountpoint.clone();
+    let mut list = format!("ro,nosuid,nodev,default_permissions,fsname={SOURCE},subtype=tfhub-fs");
+    if options.allow_other {
+        list.push_str(",allow_other");
+    }
+    fusermount::mount(&options.mountpoint, &list).map_err(|failure| match failure {
+        Failure::Missing => Error::NoHelper {
+            mountpoint: mountpoint(),
+        },
+        // Its words, libfuse 3.0 to 3.17: "option allow_other only allowed if 'user_allow_other' is set in /etc/fuse.conf".
+        Failure::Refused(said) if said.contains("user_allow_other") => Error::OthersNotAllowed {
+            mountpoint: mountpoint(),
+        },
+        Failure::Refused(said) => Error::Refused {
+            mountpoint: mountpoint(),
+            said,
+        },
+        Failure::Io(source) => Error::Failed {
+            mountpoint: mountpoint(),
+            source,
+        },
+    })
+}
+
+/// A mount that this process has made. It knows its number in the kernel's table and touches no other one, a successor
+/// at the same mountpoint included. Dropped while still mounted it is detached, so that no error path leaves a dead mount.
+#[derive(Debug)]
+pub struct Mounted {
+    mountpoint: PathBuf,
+    id: u64,
+    device: Device,
+}
+
+impl Mounted {
+    fn find(mountpoint: &Path) -> io::Result<Mounted> {
+        let table = Table::read()?;
+        match table.at(mountpoint).filter(|mount| mount.fstype == FSTYPE) {
+            Some(mount) => Ok(Mounted {
+                mountpoint: mountpoint.to_path_buf(),
+                id: mount.id,
+                device: mount.device,
+            }),
+            None => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the new mount is not in /proc/self/mountinfo",
+            )),
+        }
+    }
+
+    /// Where it is, absolute, symlinks resolved.
+    pub fn mountpoint(&self) -> &Path {
+        &self.mountpoint
+    }
+
+    /// Its device number.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Whether it is still in the table of mounts; false after a lazy unmount, even while it is in use.
+    pub fn is_mounted(&self) -> bool {
+        Table::read().is_ok_and(|table| self.is_in(&table))
+    }
+
+    fn is_in(&self, table: &Table) -> bool {
+        table
+            .by_id(self.id)
+            .is_some_and(|mount| mount.device == self.device)
+    }
+
+    /// Unmounts it. It is no error if somebody else has done so before.
+    ///
+    /// # Errors
+    ///
+    /// [`unmount::Error::Busy`], also when another mount lies on top of it; the others of that type.
+    pub fn unmount(&self, way: Way) -> Result<(), unmount::Error> {
+        let table = Table::read().map_err(|source| unmount::Error::Failed {
+            mountpoint: self.mountpoint.clone(),
+            source,
+        })?;
+        if !self.is_in(&table) {
+            return Ok(());
+        }
+        if table
+            .at(&self.mountpoint)
+            .is_none_or(|top| top.id != self.id)
+        {
+            return Err(unmount::Error::Busy {
+                mountpoint: self.mountpoint.clone(),
+            });
+        }
+        unmount::unmount(&self.mountpoint, way)
+    }
+
+    /// Ends the connection: every request, waiting or to come, fails with "Transport endpoint is not connected".
+    ///
+    /// # Errors
+    ///
+    /// `/sys/fs/fuse/connections` is not mounted and this is no root, or the mount has been detached already. Closing
+    /// `/dev/fuse`, as the end of the process does, has the same effect.
+    pub fn abort(&self) -> io::Result<()> {
+        match unmount::abort(self.device) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let table = Table::read()?;
+                match table.at(&self.mountpoint) {
+                    Some(top) if top.id == self.id => unmount::force(&self.mountpoint),
+                    _ => Err(error),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Sets how far the kernel reads ahead here, in KiB; see [`disk::set_read_ahead`].
+    ///
+    /// # Errors
+    ///
+    /// Not root, or no sysfs.
+    pub fn set_read_ahead(&self, kib: u32) -> io::Result<()> {
+        disk::set_read_ahead(self.device, kib)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = self.unmount(Way::Lazy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{TestMount, may_mount};
+    use super::*;
+
+    #[test]
+    fn a_mount_shows_its_type_and_is_read_only() {
+        if !may_mount() {
+            return;
+        }
+        let mount = TestMount::new();
+        let table = Table::read().unwrap();
+        let row = table.at(mount.path()).unwrap();
+        assert_eq!((row.fstype.as_str(), row.source.as_str()), (FSTYPE, SOURCE));
+        for option in ["ro", "nosuid", "nodev"] {
+            assert!(
+                row.options.split(',').any(|word| word == option),
+                "{}",
+                row.options
+            );
+        }
+        assert!(row.super_options.contains("default_permissions"));
+        assert_eq!(
+            row.super_options.contains("allow_other"),
+            process::uid() == 0
+        );
+        assert_eq!(std::fs::read(mount.path().join("file")).unwrap(), b"hello");
+        assert_eq!(
+            mount.mounted().set_read_ahead(1024).is_ok(),
+            process::uid() == 0
+        );
+    }
+
+    #[test]
+    fn a_successor_at_the_same_place_is_left_alone() {
+        // fusermount3 does not mount twice on one place.
+        if !may_mount() || process::uid() != 0 {
+            return;
+        }
+        let first = TestMount::new();
+        let options = MountOptions {
+            mountpoint: first.path().to_path_buf(),
+            allow_other: true,
+        };
+        let (_fd, second) = mount(&options).unwrap();
+        assert!(matches!(
+            first.mounted().unmount(Way::Normal),
+            Err(unmount::Error::Busy { .. })
+        ));
+        assert!(second.is_mounted());
+        drop(second);
+        assert!(first.mounted().is_mounted());
+        first.mounted().unmount(Way::Normal).unwrap();
+        assert!(!first.mounted().is_mounted());
+        first.mounted().unmount(Way::Normal).unwrap();
+    }
+
+    #[test]
+    fn an_ordinary_user_is_told_what_others_reading_takes() {
+        let allowed = std::fs::read_to_string("/etc/fuse.conf")
+            .is_ok_and(|text| text.lines().any(|line| line == "user_allow_other"));
+        if !may_mount() || process::uid() == 0 || allowed {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let mountpoint = dir.path().canonicalize().unwrap();
+        let error = mount(&MountOptions {
+            mountpoint,
+            allow_other: true,
+        })
+        .unwrap_err();
+        assert!(matches!(error, Error::OthersNotAllowed { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_mount_on_nothing_is_a_named_failure() {
+        if !may_mount() {
+            return;
+        }
+        let options = MountOptions {
+            mountpoint: "/no/such/place".into(),
+            allow_other: false,
+        };
+        let error = mount(&options).unwrap_err();
+        assert!(
+            matches!(error, Error::Failed { .. }) && error.to_string().contains("/no/such/place"),
+            "{error}"
+        );
+    }
+}

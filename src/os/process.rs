@@ -1,0 +1,369 @@
+//! Processes: who is alive, since when, and the few things a daemon does to itself.
+#![allow(unsafe_code)] // kill(2), pidfd_open(2), setsid(2), dup2(2) and their like have no counterpart in std.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::check;
+
+/// A process and the moment it started: a pid alone may have been given to somebody else since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// In this PID namespace.
+    pub pid: u32,
+    /// Clock ticks after boot, field 22 of `/proc/PID/stat`.
+    pub start: u64,
+}
+
+impl Process {
+    /// This process.
+    ///
+    /// # Errors
+    ///
+    /// `/proc` is not mounted.
+    pub fn current() -> io::Result<Process> {
+        let pid = std::process::id();
+        let stat = Stat::read(pid)?;
+        Ok(Process {
+            pid,
+            start: stat.start,
+        })
+    }
+
+    /// The process that has this pid now; `None` if there is none, or if it cannot be seen (`hidepid`).
+    pub fn of(pid: u32) -> Option<Process> {
+        let stat = Stat::read(pid).ok().filter(Stat::is_running)?;
+        Some(Process {
+            pid,
+            start: stat.start,
+        })
+    }
+
+    /// Whether it still runs. A zombie does not. Where `/proc` hides it, a process with the same pid counts as it.
+    pub fn is_alive(&self) -> bool {
+        match Stat::read(self.pid) {
+            Ok(stat) => stat.start == self.start && stat.is_running(),
+            Err(_) => pid_exists(self.pid),
+        }
+    }
+
+    /// Waits until it has ended or `deadline` has passed; says whether it has ended.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor left, or a kernel before 5.3.
+    pub fn wait(&self, deadline: Instant) -> io::Result<bool> {
+        let handle = match open_pidfd(self.pid) {
+            Ok(handle) => handle,
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        // From here on the handle names one process; before it, the pid may have changed hands.
+        if !self.is_alive() {
+            return Ok(true);
+        }
+        wait_readable(&handle, deadline)
+    }
+}
+
+/// The fields of `/proc/PID/stat` that matter here.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    state: u8,
+    start: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> io::Result<Stat> {
+        let text = std::fs::read(format!("/proc/{pid}/stat"))?;
+        Stat::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// The second field is the command's name in parentheses, which may itself hold spaces and parentheses: what follows
+    /// the last one is regular.
+    fn parse(text: &[u8]) -> Option<Stat> {
+        let end = text.iter().rposition(|byte| *byte == b')')?;
+        let mut fields = std::str::from_utf8(text.get(end + 1..)?)
+            .ok()?
+            .split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?;
+        // The state is field 3, the start time field 22.
+        let start = fields.nth(18)?.parse().ok()?;
+        Some(Stat { state, start })
+    }
+
+    /// Not a zombie (`Z`) and not being reaped (`X`).
+    fn is_running(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// Whether a process (or a zombie) has this pid, also where `/proc` hides other users' processes.
+pub fn pid_exists(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return false;
+    };
+    if pid == 0 {
+        return false; // kill(0) would mean our own process group
+    }
+    // SAFETY: signal 0 is not delivered to anybody; the call only checks that the process is there.
+    match check(unsafe { libc::kill(pid, 0) }) {
+        Ok(_) => true,
+        Err(error) => error.raw_os_error() == Some(libc::EPERM),
+    }
+}
+
+fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: two integers go in, a new descriptor (already close-on-exec) or -1 comes out.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd =
+        check(libc::c_int::try_from(fd).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn wait_readable(fd: &OwnedFd, deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Rounded up, or the last millisecond would be a busy loop; a longer wait than poll can take is done in parts.
+        let millis = left.saturating_add(Duration::from_micros(999)).as_millis();
+        let millis = libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX);
+        let mut item = libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one pollfd is passed, with its count, and lives through the call.
+        match check(unsafe { libc::poll(&mut item, 1, millis) }) {
+            Ok(0) if Instant::now() >= deadline => return Ok(false),
+            Ok(0) => {}
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// When this host was booted, in seconds since the epoch (`btime` of `/proc/stat`). It moves with the clock; to tell two
+/// boots apart use [`boot_id`].
+///
+/// # Errors
+///
+/// `/proc` is not mounted.
+pub fn boot_time() -> io::Result<u64> {
+    std::fs::read_to_string("/proc/stat")?
+        .lines()
+        .find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The random name of this boot.
+///
+/// # Errors
+///
+/// `/proc` is not mounted.
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// The name of this host, as Python's `socket.gethostname()` gives it (tensorflow_hub writes it into its lock files).
+///
+/// # Errors
+///
+/// None in practice: the kernel's limit is 64 bytes.
+pub fn hostname() -> io::Result<String> {
+    let mut buffer = [0u8; 256];
+    // SAFETY: the buffer and its true length are passed; the call writes no more than that.
+    check(unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len()) })?;
+    let name = buffer.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(name).into_owned())
+}
+
+/// The effective user of this process.
+pub fn uid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// The effective group of this process.
+pub fn gid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::getegid() }
+}
+
+/// Leaves the session, and with it the terminal: its Ctrl-C and hang-up no longer reach this process.
+///
+/// # Errors
+///
+/// EPERM: this process leads a process group, as one does that a shell has started directly.
+pub fn new_session() -> io::Result<()> {
+    // SAFETY: takes nothing, touches no memory of ours.
+    check(unsafe { libc::setsid() }).map(drop)
+}
+
+/// Whether SIGHUP is ignored, as nohup(1) arranges for the programs it starts.
+pub fn ignores_hangup() -> bool {
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: nothing is set (null); the present action goes into a struct of the right type.
+    let result = unsafe { libc::sigaction(libc::SIGHUP, std::ptr::null(), now.as_mut_ptr()) };
+    // SAFETY: all-zero bytes are a valid sigaction (SIG_DFL), so it may be read even if the call failed.
+    result == 0 && unsafe { now.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
+/// Ignores SIGHUP from now on.
+///
+/// # Errors
+///
+/// None for this signal.
+pub fn ignore_hangup() -> io::Result<()> {
+    // SAFETY: SIG_IGN is no function of ours, so nothing can run in a signal's context.
+    if unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Raises the number of descriptors this process may open to `want`, or to the hard limit if that is lower; returns what
+/// holds now. Never lowers it.
+///
+/// # Errors
+///
+/// Those of setrlimit(2); the old limit then holds on.
+pub fn raise_open_files(want: u64) -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: a struct of the right type is passed, to be filled.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    let target = want.min(limit.rlim_max);
+    if target <= limit.rlim_cur {
+        return Ok(limit.rlim_cur);
+    }
+    limit.rlim_cur = target;
+    // SAFETY: a valid struct is passed, only to be read.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
+    Ok(target)
+}
+
+/// The streams that [`redirect`] can put elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+/// Makes `stream` write to `file` from now on.
+///
+/// # Errors
+///
+/// Those of dup2(2).
+pub fn redirect(stream: Stream, file: &impl AsFd) -> io::Result<()> {
+    let onto = match stream {
+        Stream::Stdout => libc::STDOUT_FILENO,
+        Stream::Stderr => libc::STDERR_FILENO,
+    };
+    // SAFETY: both are valid descriptor numbers. Replacing 1 or 2 invalidates no owner: std never closes them.
+    check(unsafe { libc::dup2(file.as_fd().as_raw_fd(), onto) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn sleeper() -> std::process::Child {
+        Command::new("sleep").arg("60").spawn().unwrap()
+    }
+
+    #[test]
+    fn a_command_name_may_hold_anything() {
+        let tail = "S 1 1 1 0 -1 4194560 10 0 0 0 1 2 3 4 20 0 1 0 98765 1 2 3\n";
+        for name in ["sh", "a b", ") R 1 (", "((", "1) S 2"] {
+            let line = format!("42 ({name}) {tail}");
+            assert_eq!(
+                Stat::parse(line.as_bytes()),
+                Some(Stat {
+                    state: b'S',
+                    start: 98765
+                }),
+                "{name}"
+            );
+        }
+        assert_eq!(Stat::parse(b"42 (x"), None);
+        assert_eq!(Stat::parse(b"42 (x) S 1"), None);
+    }
+
+    #[test]
+    fn identity_is_pid_and_start() {
+        let me = Process::current().unwrap();
+        assert_eq!(Process::of(me.pid), Some(me));
+        assert!(me.is_alive());
+        assert!(
+            !Process {
+                start: me.start + 1,
+                ..me
+            }
+            .is_alive()
+        );
+        assert_eq!(Process::of(u32::MAX), None);
+        assert!(
+            !Process {
+                pid: u32::MAX,
+                start: 1
+            }
+            .is_alive()
+                && !pid_exists(0)
+                && pid_exists(1)
+        );
+    }
+
+    #[test]
+    fn a_zombie_is_dead() {
+        let mut child = sleeper();
+        let process = Process::of(child.id()).unwrap();
+        child.kill().unwrap();
+        assert!(
+            process
+                .wait(Instant::now() + Duration::from_secs(10))
+                .unwrap()
+        );
+        assert!(pid_exists(child.id()), "not reaped yet");
+        assert!(!process.is_alive() && Process::of(child.id()).is_none());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn waiting_ends_at_the_deadline_or_at_the_end() {
+        let mut child = sleeper();
+        let process = Process::of(child.id()).unwrap();
+        let start = Instant::now();
+        assert!(!process.wait(start + Duration::from_millis(50)).unwrap());
+        assert!(start.elapsed() >= Duration::from_millis(50));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(process.wait(Instant::now()).unwrap());
+    }
+
+    #[test]
+    fn facts_of_the_host() {
+        let boot = boot_time().unwrap();
+        assert!(boot > 1_000_000_000, "{boot}");
+        assert_eq!(boot_id().unwrap().len(), 36);
+        let file = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(hostname().unwrap(), file.trim());
+    }
+
+    #[test]
+    fn the_limit_of_open_files_only_rises() {
+        let now = raise_open_files(0).unwrap();
+        assert!(raise_open_files(now + 1).unwrap() >= now);
+        assert!(raise_open_files(1).unwrap() >= now);
+    }
+}
