@@ -6,15 +6,19 @@
 //!   mount: a dead mount answers ENOTCONN even to `canonicalize`, and our own would wait for ourselves.
 //! - [`mount`] and [`unmount`]: `/dev/fuse` with mount(2) as root, fusermount3 as anybody else; [`probe`] tells a dead mount.
 //! - [`process`], [`signals`], [`users`]: who is alive, who has been interrupted, who uses a mount; all read from `/proc`.
+//! - [`own`] and [`host`]: this process and this host.
 //! - [`fs`], [`disk`], [`lock`]: what std lacks for a cache on a local disk.
 
 pub mod disk;
 pub mod fs;
 mod fusermount;
+pub mod host;
 pub mod limit;
 pub mod lock;
 pub mod mount;
+mod mounted;
 pub mod mountinfo;
+pub mod own;
 pub mod path;
 pub mod probe;
 pub mod process;

@@ -12,9 +12,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::fusermount::{self, Failure};
-use super::mountinfo::{Device, FSTYPE, Table};
+pub use super::mounted::Mounted;
+use super::mountinfo::FSTYPE;
 use super::unmount::{self, Way};
-use super::{c_path, check, disk, process};
+use super::{c_path, check, own};
 
 /// What stands in the first column of df(1) and mount(8).
 const SOURCE: &str = "tfhub-fs";
@@ -94,7 +95,7 @@ pub enum Error {
 ///
 /// See [`Error`]; nothing is mounted then.
 pub fn mount(options: &MountOptions) -> Result<(OwnedFd, Mounted), Error> {
-    let fd = if process::uid() == 0 {
+    let fd = if own::uid() == 0 {
         mount_as_root(options)?
     } else {
         mount_as_user(options)?
@@ -129,8 +130,8 @@ fn mount_as_root(options: &MountOptions) -> Result<OwnedFd, Error> {
     let data = format!(
         "fd={},rootmode=40000,user_id={},group_id={},default_permissions{}",
         device.as_raw_fd(),
-        process::uid(),
-        process::gid(),
+        own::uid(),
+        own::gid(),
         if options.allow_other {
             ",allow_other"
         } else {
@@ -186,113 +187,9 @@ fn mount_as_user(options: &MountOptions) -> Result<OwnedFd, Error> {
     })
 }
 
-/// A mount that this process has made. It knows its number in the kernel's table and touches no other one, a successor
-/// at the same mountpoint included. Dropped while still mounted it is detached, so that no error path leaves a dead mount.
-#[derive(Debug)]
-pub struct Mounted {
-    mountpoint: PathBuf,
-    id: u64,
-    device: Device,
-}
-
-impl Mounted {
-    fn find(mountpoint: &Path) -> io::Result<Mounted> {
-        let table = Table::read()?;
-        match table.at(mountpoint).filter(|mount| mount.fstype == FSTYPE) {
-            Some(mount) => Ok(Mounted {
-                mountpoint: mountpoint.to_path_buf(),
-                id: mount.id,
-                device: mount.device,
-            }),
-            None => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the new mount is not in /proc/self/mountinfo",
-            )),
-        }
-    }
-
-    /// Where it is, absolute, symlinks resolved.
-    pub fn mountpoint(&self) -> &Path {
-        &self.mountpoint
-    }
-
-    /// Its device number.
-    pub fn device(&self) -> Device {
-        self.device
-    }
-
-    /// Whether it is still in the table of mounts; false after a lazy unmount, even while it is in use.
-    pub fn is_mounted(&self) -> bool {
-        Table::read().is_ok_and(|table| self.is_in(&table))
-    }
-
-    fn is_in(&self, table: &Table) -> bool {
-        table
-            .by_id(self.id)
-            .is_some_and(|mount| mount.device == self.device)
-    }
-
-    /// Unmounts it. It is no error if somebody else has done so before.
-    ///
-    /// # Errors
-    ///
-    /// [`unmount::Error::Busy`], also when another mount lies on top of it; the others of that type.
-    pub fn unmount(&self, way: Way) -> Result<(), unmount::Error> {
-        let table = Table::read().map_err(|source| unmount::Error::Failed {
-            mountpoint: self.mountpoint.clone(),
-            source,
-        })?;
-        if !self.is_in(&table) {
-            return Ok(());
-        }
-        if table
-            .at(&self.mountpoint)
-            .is_none_or(|top| top.id != self.id)
-        {
-            return Err(unmount::Error::Busy {
-                mountpoint: self.mountpoint.clone(),
-            });
-        }
-        unmount::unmount(&self.mountpoint, way)
-    }
-
-    /// Ends the connection: every request, waiting or to come, fails with "Transport endpoint is not connected".
-    ///
-    /// # Errors
-    ///
-    /// `/sys/fs/fuse/connections` is not mounted and this is no root, or the mount has been detached already. Closing
-    /// `/dev/fuse`, as the end of the process does, has the same effect.
-    pub fn abort(&self) -> io::Result<()> {
-        match unmount::abort(self.device) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let table = Table::read()?;
-                match table.at(&self.mountpoint) {
-                    Some(top) if top.id == self.id => unmount::force(&self.mountpoint),
-                    _ => Err(error),
-                }
-            }
-            other => other,
-        }
-    }
-
-    /// Sets how far the kernel reads ahead here, in KiB; see [`disk::set_read_ahead`].
-    ///
-    /// # Errors
-    ///
-    /// Not root, or no sysfs.
-    pub fn set_read_ahead(&self, kib: u32) -> io::Result<()> {
-        disk::set_read_ahead(self.device, kib)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = self.unmount(Way::Lazy);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::mountinfo::Table;
     use super::super::testing::{TestMount, may_mount};
     use super::*;
 
@@ -313,46 +210,19 @@ mod tests {
             );
         }
         assert!(row.super_options.contains("default_permissions"));
-        assert_eq!(
-            row.super_options.contains("allow_other"),
-            process::uid() == 0
-        );
+        assert_eq!(row.super_options.contains("allow_other"), own::uid() == 0);
         assert_eq!(std::fs::read(mount.path().join("file")).unwrap(), b"hello");
         assert_eq!(
             mount.mounted().set_read_ahead(1024).is_ok(),
-            process::uid() == 0
+            own::uid() == 0
         );
-    }
-
-    #[test]
-    fn a_successor_at_the_same_place_is_left_alone() {
-        // fusermount3 does not mount twice on one place.
-        if !may_mount() || process::uid() != 0 {
-            return;
-        }
-        let first = TestMount::new();
-        let options = MountOptions {
-            mountpoint: first.path().to_path_buf(),
-            allow_other: true,
-        };
-        let (_fd, second) = mount(&options).unwrap();
-        assert!(matches!(
-            first.mounted().unmount(Way::Normal),
-            Err(unmount::Error::Busy { .. })
-        ));
-        assert!(second.is_mounted());
-        drop(second);
-        assert!(first.mounted().is_mounted());
-        first.mounted().unmount(Way::Normal).unwrap();
-        assert!(!first.mounted().is_mounted());
-        first.mounted().unmount(Way::Normal).unwrap();
     }
 
     #[test]
     fn an_ordinary_user_is_told_what_others_reading_takes() {
         let allowed = std::fs::read_to_string("/etc/fuse.conf")
             .is_ok_and(|text| text.lines().any(|line| line == "user_allow_other"));
-        if !may_mount() || process::uid() == 0 || allowed {
+        if !may_mount() || own::uid() == 0 || allowed {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -376,7 +246,8 @@ mod tests {
         };
         let error = mount(&options).unwrap_err();
         assert!(
-            matches!(error, Error::Failed { .. }) && error.to_string().contains("/no/such/place"),
+            matches!(error, Error::Failed { .. } | Error::Refused { .. })
+                && error.to_string().contains("/no/such/place"),
             "{error}"
         );
     }

@@ -11,12 +11,12 @@ use fuser::{
 };
 
 use super::mount::{MountOptions, Mounted, mount};
-use super::process;
+use super::own;
 
 /// Whether this test may mount: as root, or through fusermount3. Says so where it may not.
 pub(crate) fn may_mount() -> bool {
     let helper = Path::new("/usr/bin/fusermount3").exists();
-    let may = Path::new("/dev/fuse").exists() && (process::uid() == 0 || helper);
+    let may = Path::new("/dev/fuse").exists() && (own::uid() == 0 || helper);
     if !may {
         eprintln!("skipped: mounting takes /dev/fuse, and root or fusermount3");
     }
@@ -99,7 +99,7 @@ impl TestMount {
         let dir = tempfile::tempdir().unwrap();
         let mountpoint = dir.path().canonicalize().unwrap();
         // An ordinary user may let others in only if /etc/fuse.conf says so.
-        let allow_other = process::uid() == 0;
+        let allow_other = own::uid() == 0;
         let (fd, mounted) = mount(&MountOptions {
             mountpoint,
             allow_other,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fusermount::{self, Failure};
 use super::mountinfo::Device;
-use super::{c_path, check, process};
+use super::{c_path, check, own};
 
 /// How hard to unmount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub enum Error {
 ///
 /// See [`Error`]; it is still mounted then.
 pub fn unmount(mountpoint: &Path, way: Way) -> Result<(), Error> {
-    if process::uid() == 0 {
+    if own::uid() == 0 {
         as_root(mountpoint, way)
     } else {
         as_user(mountpoint, way)
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn an_aborted_mount_is_dead_and_can_be_unmounted() {
-        if !may_mount() || process::uid() != 0 {
+        if !may_mount() || own::uid() != 0 {
             return;
         }
         let mount = TestMount::new();

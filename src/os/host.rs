@@ -1,0 +1,57 @@
+//! This host: its name and its boot.
+#![allow(unsafe_code)] // gethostname(2) has no counterpart in std.
+
+use std::io;
+
+use super::check;
+
+/// When this host was booted, in seconds since the epoch (`btime` of `/proc/stat`). It moves with the clock; to tell two
+/// boots apart use [`boot_id`].
+///
+/// # Errors
+///
+/// `/proc` is not mounted.
+pub fn boot_time() -> io::Result<u64> {
+    std::fs::read_to_string("/proc/stat")?
+        .lines()
+        .find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The random name of this boot.
+///
+/// # Errors
+///
+/// `/proc` is not mounted.
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// The name of this host, as Python's `socket.gethostname()` gives it (tensorflow_hub writes it into its lock files).
+///
+/// # Errors
+///
+/// None in practice: the kernel's limit is 64 bytes.
+pub fn hostname() -> io::Result<String> {
+    let mut buffer = [0u8; 256];
+    // SAFETY: the buffer and its true length are passed; the call writes no more than that.
+    check(unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len()) })?;
+    let name = buffer.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(name).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_the_host() {
+        let boot = boot_time().unwrap();
+        assert!(boot > 1_000_000_000, "{boot}");
+        assert_eq!(boot_id().unwrap().len(), 36);
+        let file = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(hostname().unwrap(), file.trim());
+    }
+}
