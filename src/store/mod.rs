@@ -1,1 +1,53 @@
 //! The disk: layout, fillings, sealing, locks shared with tensorflow_hub.
+//!
+//! A [`Cache`] is one cache directory, in the layout that tensorflow_hub uses (drawn in `layout.rs`). A model in it is in
+//! one of two states:
+//!
+//! - [`Sealed`]: complete and never written again. It got its name by one rename of a finished, synced directory.
+//! - [`Filling`]: a staging directory beside it whose files are being written by one holder of the model's lock (a
+//!   [`Lead`]) and may be read at the same time. Readers look at a map of the bytes present ([`Presence`]) and never
+//!   wait here: what they may have to wait for is a [`Need`], which turns into a future.
+//!
+//! `Cache::begin` decides which: `sealed` if the entry is whole (`complete.rs`), `Lead` for the one caller who is to fill
+//! it, `Busy` while somebody else does (`lock.rs` among ourselves, `foreign.rs` for tensorflow_hub). `Lead::seal` ends a
+//! filling; a lead that is dropped instead leaves nothing behind. `kill -9` at any instruction leaves the old state, or a
+//! staging directory that the next `begin` of the same model, or the next `Cache::open`, takes away.
+//!
+//! What a handle means, where bytes come from and how an archive is packed are unknown here.
+
+mod base;
+mod bundle;
+mod cache;
+mod complete;
+mod descriptor;
+mod entry;
+mod error;
+mod fillfile;
+mod filling;
+mod foreign;
+mod index;
+mod layout;
+mod lead;
+mod lock;
+mod presence;
+mod record;
+mod sealed;
+mod trash;
+mod waiting;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::{Begin, Cache};
+pub use descriptor::Descriptor;
+pub use error::{Error, Failure};
+pub use fillfile::{FillFile, ReadAt};
+pub use filling::{Filling, Found};
+pub use index::{Attr, Child};
+pub use lead::Lead;
+pub use lock::Holder;
+pub use presence::Presence;
+pub use sealed::Sealed;
+pub use waiting::{Need, Progress, Wait};
+pub use writer::Writer;

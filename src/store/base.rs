@@ -1,0 +1,44 @@
+//! The directory under which a filling's files lie, wherever that directory has been renamed to.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use crate::os;
+
+/// A directory held open. Sealing renames it; names below it are reached through its descriptor, so that they open before,
+/// during and after the rename.
+#[derive(Debug)]
+pub(super) struct Base {
+    dir: File,
+    named: PathBuf,
+}
+
+impl Base {
+    pub(super) fn open(path: &Path) -> io::Result<Base> {
+        Ok(Base {
+            dir: File::open(path)?,
+            named: path.to_path_buf(),
+        })
+    }
+
+    /// A path for the kernel (openat(2) without `unsafe`): only this process can use it, and `/proc` must be mounted.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.dir.as_raw_fd()))
+    }
+
+    /// A path for people: where the file was when the filling began.
+    pub(super) fn shown(&self, name: &str) -> PathBuf {
+        self.named.join(name)
+    }
+
+    pub(super) fn named(&self) -> &Path {
+        &self.named
+    }
+
+    /// Writes out the whole file system of this directory, and reports what failed since the directory was opened.
+    pub(super) fn sync_all(&self) -> io::Result<()> {
+        os::fs::syncfs(&self.dir)
+    }
+}

@@ -1,0 +1,235 @@
+//! Whether a cache entry is whole.
+//!
+//! The most frequent complaint about tensorflow_hub's cache: a cleaner of `/tmp` removes old files and leaves directories,
+//! tensorflow_hub sees a directory that is not empty, and TensorFlow finds no model in it (tensorflow/hub#575, #646, #896).
+//! What we sealed ourselves is compared with our record. Of anything else only what every SavedModel has can be asked.
+
+use super::bundle;
+use super::layout::{Key, Layout};
+use super::record::Record;
+use super::sealed::Sealed;
+
+/// `variables.index` holds some 50 bytes a tensor: a million tensors fit. A larger one is judged by names only.
+const MAX_INDEX: u64 = 64 << 20;
+
+/// Why an entry is not whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Flaw {
+    #[error("{0:?} is missing or has another size than when the model was sealed")]
+    NotAsSealed(String),
+    #[error(
+        "it has no saved_model.pb, saved_model.pbtxt, model.json or .tflite file that is not empty"
+    )]
+    NoModel,
+    #[error("it has a directory variables without variables.index")]
+    NoVariablesIndex,
+    #[error("its variables.index announces {0}, which is missing")]
+    NoShard(String),
+    #[error("{name} has {got} of the {want} bytes that its variables.index announces")]
+    ShortShard { name: String, want: u64, got: u64 },
+}
+
+/// Looks for what is missing in an entry; `None` if it is whole.
+pub(super) fn flaw(layout: &Layout, key: &Key, entry: &Sealed) -> Option<Flaw> {
+    match Record::current(layout, key) {
+        Some(record) => record
+            .missing(entry)
+            .map(|name| Flaw::NotAsSealed(name.to_owned())),
+        None => no_model(entry).or_else(|| no_variables(entry)),
+    }
+}
+
+/// A TF1 hub module has `tfhub_module.pb` beside `saved_model.pb`, and is nothing without the latter. An empty file is what
+/// a power cut leaves of one that was never synced.
+fn no_model(entry: &Sealed) -> Option<Flaw> {
+    let is_model = |(name, size): (&str, u64)| {
+        size > 0
+            && (matches!(name, "saved_model.pb" | "saved_model.pbtxt" | "model.json")
+                || name.ends_with(".tflite"))
+    };
+    (!entry.files_in("").any(is_model)).then_some(Flaw::NoModel)
+}
+
+fn no_variables(entry: &Sealed) -> Option<Flaw> {
+    entry.find("variables")?;
+    let Some(size) = entry.size("variables/variables.index") else {
+        return Some(Flaw::NoVariablesIndex);
+    };
+    match read_index(entry, size).and_then(|bytes| bundle::parse(&bytes)) {
+        Some(shards) => lacking_shard(entry, &shards),
+        None => lacking_name(entry),
+    }
+}
+
+fn read_index(entry: &Sealed, size: u64) -> Option<Vec<u8>> {
+    use std::io::Read;
+    if size > MAX_INDEX {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    entry
+        .open("variables/variables.index")
+        .ok()?
+        .take(MAX_INDEX)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(bytes)
+}
+
+fn lacking_shard(entry: &Sealed, shards: &bundle::Shards) -> Option<Flaw> {
+    // A count from a hostile index may be astronomical; the first name that is missing ends the search.
+    (0..shards.count).find_map(|number| {
+        let name = shard_name(number, shards.count);
+        let want = shards.extents.get(&number).copied().unwrap_or(0);
+        match entry.size(&name) {
+            None => Some(Flaw::NoShard(name)),
+            Some(got) if got < want => Some(Flaw::ShortShard { name, want, got }),
+            Some(_) => None,
+        }
+    })
+}
+
+/// For an index that cannot be read: the number after `-of-` in any shard's name says how many there must be.
+fn lacking_name(entry: &Sealed) -> Option<Flaw> {
+    let count = entry.files_in("variables").find_map(|(name, _)| {
+        name.strip_prefix("variables.data-")?
+            .split_once("-of-")?
+            .1
+            .parse()
+            .ok()
+    });
+    let count = count.unwrap_or(1);
+    lacking_shard(
+        entry,
+        &bundle::Shards {
+            count,
+            ..Default::default()
+        },
+    )
+}
+
+fn shard_name(number: u64, count: u64) -> String {
+    format!("variables/variables.data-{number:05}-of-{count:05}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bundle::tests::{REAL, table};
+    use super::*;
+
+    /// Judges an entry of these files; a name that ends with `/` is an empty directory.
+    fn judge(files: &[(&str, &[u8])]) -> Option<Flaw> {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().to_path_buf());
+        let key = Key::of("x");
+        let entry = layout.model(&key);
+        std::fs::create_dir(&entry).unwrap();
+        for (name, bytes) in files {
+            let path = entry.join(name);
+            if name.ends_with('/') {
+                std::fs::create_dir_all(path).unwrap();
+                continue;
+            }
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        flaw(&layout, &key, &Sealed::load(entry).unwrap())
+    }
+
+    const PB: (&str, &[u8]) = ("saved_model.pb", b"x");
+    const INDEX: &str = "variables/variables.index";
+    const SHARD: &str = "variables/variables.data-00000-of-00001";
+
+    #[test]
+    fn what_makes_a_model() {
+        for name in [
+            "saved_model.pb",
+            "saved_model.pbtxt",
+            "model.json",
+            "lite-model_x_1.tflite",
+        ] {
+            assert_eq!(judge(&[(name, b"x")]), None, "{name}");
+            assert_eq!(
+                judge(&[(name, b"")]),
+                Some(Flaw::NoModel),
+                "{name} is empty"
+            );
+        }
+        assert_eq!(judge(&[("tfhub_module.pb", b"\x08\x03"), PB]), None);
+        for names in [
+            vec![],
+            vec!["assets/"],
+            vec!["README.md"],
+            vec!["sub/saved_model.pb"],
+            vec!["tfhub_module.pb"],
+        ] {
+            let files: Vec<(&str, &[u8])> =
+                names.iter().map(|name| (*name, b"x" as &[u8])).collect();
+            assert_eq!(judge(&files), Some(Flaw::NoModel), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn variables_need_their_index_and_every_shard() {
+        assert_eq!(
+            judge(&[PB, ("variables/", b"")]),
+            Some(Flaw::NoVariablesIndex)
+        );
+        assert_eq!(judge(&[PB, (SHARD, b"x")]), Some(Flaw::NoVariablesIndex));
+        assert_eq!(
+            judge(&[PB, (INDEX, REAL)]),
+            Some(Flaw::NoShard(SHARD.into()))
+        );
+        assert_eq!(judge(&[PB, (INDEX, REAL), (SHARD, &[0; 44])]), None);
+        let short = Flaw::ShortShard {
+            name: SHARD.into(),
+            want: 44,
+            got: 43,
+        };
+        assert_eq!(judge(&[PB, (INDEX, REAL), (SHARD, &[0; 43])]), Some(short));
+    }
+
+    #[test]
+    fn many_shards() {
+        let index = table(2, 3);
+        let (first, second) = (
+            "variables/variables.data-00000-of-00002",
+            "variables/variables.data-00001-of-00002",
+        );
+        assert_eq!(
+            judge(&[PB, (INDEX, &index), (first, b"123"), (second, b"123")]),
+            None
+        );
+        assert_eq!(
+            judge(&[PB, (INDEX, &index), (first, b"123")]),
+            Some(Flaw::NoShard(second.into()))
+        );
+    }
+
+    #[test]
+    fn an_unreadable_index_leaves_the_names_to_judge_by() {
+        let odd: &[u8] = b"not a table";
+        let (first, third) = (
+            "variables/variables.data-00000-of-00003",
+            "variables/variables.data-00002-of-00003",
+        );
+        let second = "variables/variables.data-00001-of-00003";
+        assert_eq!(
+            judge(&[PB, (INDEX, odd), (first, b""), (second, b""), (third, b"")]),
+            None
+        );
+        assert_eq!(
+            judge(&[PB, (INDEX, odd), (first, b""), (third, b"")]),
+            Some(Flaw::NoShard(second.into()))
+        );
+        assert_eq!(
+            judge(&[PB, (INDEX, odd)]),
+            Some(Flaw::NoShard(SHARD.into()))
+        );
+        let endless = "variables/variables.data-00000-of-18446744073709551615";
+        assert!(matches!(
+            judge(&[PB, (INDEX, odd), (endless, b"")]),
+            Some(Flaw::NoShard(_))
+        ));
+    }
+}

@@ -1,0 +1,175 @@
+//! What can go wrong with the cache's disk, in words for whoever owns it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why a filling ended without being sealed, as it is told to every reader of it.
+pub type Failure = Arc<dyn std::error::Error + Send + Sync>;
+
+/// An operation on the cache directory that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// ENOSPC or EDQUOT.
+    #[error("cannot {what} {}: the disk of the cache is full, or a quota is used up; free space there, or choose another directory with --cache-dir", path.display())]
+    NoSpace {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// EACCES or EPERM.
+    #[error("cannot {what} {}: permission denied; let the user of this process write there, or choose another directory with --cache-dir", path.display())]
+    Denied {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// EROFS.
+    #[error("cannot {what} {}: its file system is mounted read-only; models that are complete can be read there, for others choose a writable directory with --cache-dir", path.display())]
+    ReadOnly {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Any other failure of the disk.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A plain file (or a device, or a dangling link) has the name that a model's directory must have.
+    #[error("cannot use the cache entry {}: it should be a directory and is not; remove it", path.display())]
+    NotADirectory {
+        /// The entry.
+        path: PathBuf,
+    },
+    /// A later tfhub-fs has been here, whose locks this one does not know.
+    #[error("cannot use the cache directory {}: a later tfhub-fs keeps its state there (version {version}, this one knows up to {known}); use that tfhub-fs, or another directory with --cache-dir", path.display())]
+    NewerLayout {
+        /// The cache directory.
+        path: PathBuf,
+        /// The version found.
+        version: u32,
+        /// The version this program writes.
+        known: u32,
+    },
+    /// A name that would leave the model's directory or is no relative path.
+    #[error("cannot put {name:?} into a model: it is not a plain relative path")]
+    BadName {
+        /// The name as given.
+        name: String,
+    },
+    /// One name is used for a file and for a directory.
+    #[error("cannot put {name:?} into a model: {what} is a file and a directory at once")]
+    DirAndFile {
+        /// The name that was to be added.
+        name: String,
+        /// The name that it collides with: itself, or a parent.
+        what: String,
+    },
+    /// More bytes came for a file than were announced.
+    #[error("cannot write {name:?}: more bytes came than the {size} announced")]
+    TooLong {
+        /// The file.
+        name: String,
+        /// Its announced size in bytes.
+        size: u64,
+    },
+    /// A file was ended, or a model sealed, before all bytes of a file had come.
+    #[error("{name:?} has only {got} of its {size} bytes")]
+    TooShort {
+        /// The file.
+        name: String,
+        /// Its announced size in bytes.
+        size: u64,
+        /// The bytes that are there.
+        got: u64,
+    },
+    /// A model was to be sealed before its list of names was complete.
+    #[error("cannot complete {}: not every name in it is known yet", path.display())]
+    NamesOpen {
+        /// The staging directory.
+        path: PathBuf,
+    },
+    /// A model without any file: tensorflow_hub does not count it as cached either.
+    #[error("cannot complete {}: there is no file in it", path.display())]
+    Empty {
+        /// The staging directory.
+        path: PathBuf,
+    },
+    /// The filling had failed before.
+    #[error("the filling of this model has failed")]
+    Failed(#[source] Failure),
+    /// Whoever filled the model gave up without saying why.
+    #[error("the filling of this model was abandoned")]
+    Abandoned,
+}
+
+impl Error {
+    /// Sorts the kernel's answer to `what` on `path` into the kinds that ask for different remedies.
+    pub(super) fn io(what: &'static str, path: impl AsRef<Path>, source: io::Error) -> Error {
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let path = path.as_ref().to_path_buf();
+        match source.kind() {
+            StorageFull | QuotaExceeded => Error::NoSpace { what, path, source },
+            PermissionDenied => Error::Denied { what, path, source },
+            ReadOnlyFilesystem => Error::ReadOnly { what, path, source },
+            _ => Error::Io { what, path, source },
+        }
+    }
+}
+
+/// Names the operation and the path of an [`io::Result`].
+pub(super) trait Context<T> {
+    /// `what` is a verb: it follows "cannot".
+    fn context(self, what: &'static str, path: impl AsRef<Path>) -> Result<T, Error>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, what: &'static str, path: impl AsRef<Path>) -> Result<T, Error> {
+        self.map_err(|source| Error::io(what, path, source))
+    }
+}
+
+/// Turns "there was nothing there" into `None`.
+pub(super) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errno_decides_the_remedy() {
+        let of = |errno| Error::io("write", "/c/x", io::Error::from_raw_os_error(errno));
+        assert!(matches!(of(libc::ENOSPC), Error::NoSpace { .. }));
+        assert!(matches!(of(libc::EDQUOT), Error::NoSpace { .. }));
+        assert!(matches!(of(libc::EACCES), Error::Denied { .. }));
+        assert!(matches!(of(libc::EPERM), Error::Denied { .. }));
+        assert!(matches!(of(libc::EROFS), Error::ReadOnly { .. }));
+        assert!(matches!(of(libc::EIO), Error::Io { .. }));
+        assert_eq!(
+            of(libc::ENOSPC).to_string(),
+            "cannot write /c/x: the disk of the cache is full, or a quota is used up; \
+             free space there, or choose another directory with --cache-dir"
+        );
+    }
+}

@@ -1,0 +1,312 @@
+//! The names of everything on disk.
+//!
+//! ```text
+//! <cache directory>/                          shared with tensorflow_hub
+//!   <sha1>/                                   a sealed model; sha1 is that of its handle
+//!   <sha1>.descriptor.txt                     whose handle, when, by whom (tensorflow_hub's form)
+//!   <sha1>.lock                               who fills it now: "<hostname>.<pid>.<uid>" (tensorflow_hub's form)
+//!   <sha1>.<uid>.tmp/                         its staging directory; tensorflow_hub measures its growth
+//!   .tfhub-fs/                                what only tfhub-fs knows
+//!     CACHEDIR.TAG                            backup programs leave this directory out
+//!     v1/                                     the version of what follows
+//!       locks/<sha1>                          flock(2) of the filler among ourselves; holds the text of its <sha1>.lock
+//!       sealed/<sha1>                         what we sealed: handle, descriptor, names and sizes (JSON)
+//!       tmp/<sha1>.{lock,descriptor,record}   files about to be linked or renamed to their names above
+//!       trash/<sha1>.<uid>                    being deleted
+//! ```
+//!
+//! Everything in `tmp/` and `trash/` may be deleted at any time when the flock of its model is free. All of it lies in one
+//! file system, so that every change of state is one link(2) or rename(2).
+
+use std::fs::DirBuilder;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use sha1::{Digest, Sha1};
+
+use super::error::{Context, Error, if_there};
+
+/// The version of everything below `.tfhub-fs/v1`. A change of form means a new number, and so a new directory.
+pub(super) const VERSION: u32 = 1;
+
+/// Modes before the umask, as tensorflow_hub has them: with umask 022 every user may read a model.
+pub(super) const FILE_MODE: u32 = 0o644;
+pub(super) const DIR_MODE: u32 = 0o755;
+
+/// The tag of <https://bford.info/cachedir/>, which tar, borg, restic and others look for.
+const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This directory holds the state of tfhub-fs. Its models can be downloaded again.\n";
+
+/// The name of a model's directory: the sha1 of its handle in 40 hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key(String);
+
+impl Key {
+    /// The directory name of this handle, taken as it is: tensorflow_hub does not normalise either.
+    pub(super) fn of(url: &str) -> Key {
+        Key(hex(&Sha1::digest(url.as_bytes())))
+    }
+
+    /// A name that some directory listing gave.
+    pub(super) fn parse(name: &str) -> Option<Key> {
+        (name.len() == 40 && is_hex(name)).then(|| Key(name.to_owned()))
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lower-case hex digits only.
+pub(super) fn is_hex(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// 16 random bytes in hex: the form of tensorflow_hub's task uid (a uuid4 without its dashes).
+pub(super) fn new_uid() -> Result<String, Error> {
+    let source = "/dev/urandom";
+    let mut bytes = [0; 16];
+    std::fs::File::open(source)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("read", source)?;
+    Ok(hex(&bytes))
+}
+
+/// One cache directory, as a maker of paths.
+#[derive(Debug)]
+pub(super) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// `root` is made absolute by the caller, because a daemon may change its working directory.
+    pub(super) fn new(root: PathBuf) -> Layout {
+        Layout { root }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn model(&self, key: &Key) -> PathBuf {
+        self.root.join(&key.0)
+    }
+
+    pub(super) fn descriptor(&self, key: &Key) -> PathBuf {
+        self.root.join(format!("{key}.descriptor.txt"))
+    }
+
+    pub(super) fn lock(&self, key: &Key) -> PathBuf {
+        self.root.join(format!("{key}.lock"))
+    }
+
+    pub(super) fn staging(&self, key: &Key, uid: &str) -> PathBuf {
+        self.root.join(format!("{key}.{uid}.tmp"))
+    }
+
+    pub(super) fn locks(&self) -> PathBuf {
+        self.version_dir().join("locks")
+    }
+
+    pub(super) fn kernel_lock(&self, key: &Key) -> PathBuf {
+        self.locks().join(&key.0)
+    }
+
+    pub(super) fn record(&self, key: &Key) -> PathBuf {
+        self.version_dir().join("sealed").join(&key.0)
+    }
+
+    /// `what` is one of `lock`, `descriptor`, `record`.
+    pub(super) fn temp(&self, key: &Key, what: &str) -> PathBuf {
+        self.version_dir().join("tmp").join(format!("{key}.{what}"))
+    }
+
+    pub(super) fn trash(&self) -> PathBuf {
+        self.version_dir().join("trash")
+    }
+
+    fn own(&self) -> PathBuf {
+        self.root.join(".tfhub-fs")
+    }
+
+    fn version_dir(&self) -> PathBuf {
+        self.own().join(format!("v{VERSION}"))
+    }
+
+    /// Makes the cache directory and our own directories in it.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be made, or a later tfhub-fs has been here.
+    pub(super) fn prepare(&self) -> Result<(), Error> {
+        make_dirs(&self.root)?;
+        self.refuse_newer()?;
+        for name in ["locks", "sealed", "tmp", "trash"] {
+            make_dirs(&self.version_dir().join(name))?;
+        }
+        let tag = self.own().join("CACHEDIR.TAG");
+        match create_new(&tag) {
+            Ok(mut file) => file
+                .write_all(CACHEDIR_TAG.as_bytes())
+                .context("write", &tag),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(Error::io("create", &tag, error)),
+        }
+    }
+
+    fn refuse_newer(&self) -> Result<(), Error> {
+        let own = self.own();
+        let Some(entries) = if_there(std::fs::read_dir(&own)).context("list", &own)? else {
+            return Ok(());
+        };
+        let newest = entries
+            .filter_map(|entry| {
+                entry
+                    .ok()?
+                    .file_name()
+                    .to_str()?
+                    .strip_prefix('v')?
+                    .parse()
+                    .ok()
+            })
+            .max();
+        match newest {
+            Some(version) if version > VERSION => Err(Error::NewerLayout {
+                path: self.root.clone(),
+                version,
+                known: VERSION,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn make_dirs(path: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIR_MODE)
+        .create(path)
+        .context("create", path)
+}
+
+/// Creates a file that must not be there yet, for reading and writing.
+pub(super) fn create_new(path: &Path) -> io::Result<std::fs::File> {
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)
+}
+
+/// Writes `text` to `temp` and renames it to `path`, so that `path` holds all of it or what it held before.
+///
+/// # Errors
+///
+/// Either step failed; `path` is as it was.
+pub(super) fn replace(temp: &Path, path: &Path, text: &[u8]) -> Result<(), Error> {
+    let write = || {
+        if_there(std::fs::remove_file(temp))?;
+        let mut file = create_new(temp)?;
+        file.write_all(text)?;
+        file.sync_all()
+    };
+    write().context("write", temp)?;
+    std::fs::rename(temp, path).context("create", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_tensorflow_hub() {
+        // Both appear in logs of tensorflow_hub's users (tensorflow/hub#896, #850).
+        for (url, key) in [
+            (
+                "https://tfhub.dev/google/yamnet/1",
+                "9616fd04ec2360621642ef9455b84f4b668e219e",
+            ),
+            (
+                "https://tfhub.dev/google/tf2-preview/mobilenet_v2/feature_vector/4",
+                "145bb06ec3b59b08fb564ab752bd5aa222bfb50a",
+            ),
+        ] {
+            assert_eq!(Key::of(url).to_string(), key);
+            assert_eq!(Key::parse(key), Some(Key::of(url)));
+        }
+        for name in [
+            "",
+            "9616",
+            "9616FD04EC2360621642EF9455B84F4B668E219E",
+            "../../../../../../../../../../../../../x",
+        ] {
+            assert_eq!(Key::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn uids_are_hex_and_differ() {
+        let (a, b) = (new_uid().unwrap(), new_uid().unwrap());
+        assert!(a != b && a.len() == 32 && is_hex(&a), "{a} {b}");
+    }
+
+    #[test]
+    fn the_drawing_is_true() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("deep/cache"));
+        layout.prepare().unwrap();
+        layout.prepare().unwrap();
+        for name in ["locks", "sealed", "tmp", "trash"] {
+            assert!(
+                layout.root().join(".tfhub-fs/v1").join(name).is_dir(),
+                "{name}"
+            );
+        }
+        let tag = std::fs::read_to_string(layout.root().join(".tfhub-fs/CACHEDIR.TAG")).unwrap();
+        assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55"));
+    }
+
+    #[test]
+    fn a_later_version_is_refused_by_name_and_an_older_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().to_path_buf());
+        for name in ["v0", "vx", "w9"] {
+            make_dirs(&layout.own().join(name)).unwrap();
+        }
+        layout.prepare().unwrap();
+        make_dirs(&layout.own().join("v12")).unwrap();
+        let error = layout.prepare().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::NewerLayout {
+                    version: 12,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn replacing_is_all_or_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (temp, path) = (dir.path().join("t"), dir.path().join("p"));
+        std::fs::write(&temp, "left over from somebody killed, and longer").unwrap();
+        replace(&temp, &path, b"one").unwrap();
+        replace(&temp, &path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert!(!temp.exists());
+        assert!(replace(&temp, &dir.path().join("no/p"), b"x").is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! A complete model, read from its directory.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::index::{Attr, Child, Entry, Index, is_plain};
+
+/// A complete model. Its names are read once, when it is found; nothing in it ever changes.
+#[derive(Debug)]
+pub struct Sealed {
+    dir: PathBuf,
+    index: Index<Stat>,
+}
+
+/// What is known of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
+    size: u64,
+    mtime: SystemTime,
+}
+
+impl Sealed {
+    /// Reads the names in `dir`, whether it is complete or not.
+    ///
+    /// Only plain files and directories count. Links are left out (tensorflow_hub makes none): a daemon that runs as root
+    /// must not be led out of the cache by whoever may write to it. Names that are not UTF-8 are left out too.
+    pub(super) fn load(dir: PathBuf) -> io::Result<Sealed> {
+        let mut index = Index::new(std::fs::metadata(&dir)?.modified()?);
+        let mut left = vec![String::new()];
+        while let Some(parent) = left.pop() {
+            for entry in std::fs::read_dir(dir.join(&parent))? {
+                let entry = entry?;
+                let Ok(name) = entry.file_name().into_string() else {
+                    continue;
+                };
+                let path = if parent.is_empty() {
+                    name
+                } else {
+                    format!("{parent}/{name}")
+                };
+                let meta = entry.metadata()?;
+                if meta.is_dir() {
+                    index.add_dir(&path, meta.modified()?);
+                    left.push(path);
+                } else if meta.is_file() {
+                    index.add_file(
+                        &path,
+                        Stat {
+                            size: meta.len(),
+                            mtime: meta.modified()?,
+                        },
+                    );
+                }
+            }
+        }
+        Ok(Sealed { dir, index })
+    }
+
+    /// The model's directory in the cache.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What `path` is ("" is the model itself); `None` if there is no such name.
+    pub fn find(&self, path: &str) -> Option<Attr> {
+        self.index.get(path).map(attr)
+    }
+
+    /// The listing of a directory, sorted by name; `None` if `path` is no directory.
+    pub fn children(&self, path: &str) -> Option<Vec<Child>> {
+        let child = |(name, entry): (&str, Entry<'_, Stat>)| Child {
+            name: name.to_owned(),
+            attr: attr(entry),
+        };
+        Some(self.index.children(path)?.map(child).collect())
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// Those of open(2): above all `NotFound`, if the model was taken out of the cache since it was found.
+    pub fn open(&self, path: &str) -> io::Result<File> {
+        if !is_plain(path) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(self.dir.join(path))
+    }
+
+    /// The sum of all files' sizes.
+    pub fn bytes(&self) -> u64 {
+        self.index.files().map(|(_, stat)| stat.size).sum()
+    }
+
+    /// The size of a file; `None` for directories and for what is not there.
+    pub(super) fn size(&self, path: &str) -> Option<u64> {
+        match self.index.get(path)? {
+            Entry::File(stat) => Some(stat.size),
+            Entry::Dir(_) => None,
+        }
+    }
+
+    /// Names and sizes of the files right in a directory.
+    pub(super) fn files_in(&self, dir: &str) -> impl Iterator<Item = (&str, u64)> {
+        self.index
+            .children(dir)
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, entry)| match entry {
+                Entry::File(stat) => Some((name, stat.size)),
+                Entry::Dir(_) => None,
+            })
+    }
+}
+
+fn attr(entry: Entry<'_, Stat>) -> Attr {
+    match entry {
+        Entry::Dir(mtime) => Attr::Dir { mtime },
+        Entry::File(Stat { size, mtime }) => Attr::File {
+            size: *size,
+            mtime: *mtime,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn names_sizes_and_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::write(dir.path().join("a/b/c"), "hello").unwrap();
+        std::fs::write(dir.path().join("z"), "").unwrap();
+        let sealed = Sealed::load(dir.path().to_path_buf()).unwrap();
+        assert!(matches!(
+            sealed.find("a/b/c"),
+            Some(Attr::File { size: 5, .. })
+        ));
+        assert!(matches!(sealed.find(""), Some(Attr::Dir { .. })));
+        assert_eq!(sealed.find("a/b/d"), None);
+        let names: Vec<_> = sealed
+            .children("")
+            .unwrap()
+            .into_iter()
+            .map(|child| child.name)
+            .collect();
+        assert_eq!(names, ["a", "z"]);
+        assert_eq!(sealed.children("z"), None);
+        let mut text = String::new();
+        sealed
+            .open("a/b/c")
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!((text.as_str(), sealed.bytes()), ("hello", 5));
+    }
+
+    #[test]
+    fn nothing_leads_out_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("/etc/passwd", dir.path().join("link")).unwrap();
+        symlink("/etc", dir.path().join("etc")).unwrap();
+        let sealed = Sealed::load(dir.path().to_path_buf()).unwrap();
+        assert_eq!(sealed.children("").unwrap(), []);
+        for path in ["link", "../x", "/etc/passwd", ""] {
+            assert!(sealed.open(path).is_err(), "{path}");
+        }
+    }
+}

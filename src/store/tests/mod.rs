@@ -1,0 +1,83 @@
+//! The cache as its users see it, on real directories.
+
+mod crash;
+mod filling;
+mod sealing;
+mod shared;
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::*;
+
+pub(super) const URL: &str = "https://tfhub.dev/google/x/1";
+
+/// A moment that no test happens at, on a whole second.
+pub(super) fn long_ago() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000)
+}
+
+pub(super) fn cache() -> (tempfile::TempDir, Cache) {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::open(dir.path()).unwrap();
+    (dir, cache)
+}
+
+pub(super) fn lead(cache: &Cache) -> Lead {
+    match cache.begin(URL).unwrap() {
+        Begin::Lead(lead) => lead,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn busy(cache: &Cache) -> Holder {
+    match cache.begin(URL).unwrap() {
+        Begin::Busy(holder) => holder,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn put(filling: &Filling, path: &str, bytes: &[u8]) {
+    let mut writer = filling.file(path, bytes.len() as u64, long_ago()).unwrap();
+    writer.write(bytes).unwrap();
+    writer.end().unwrap();
+}
+
+/// Fills and seals a small model.
+pub(super) fn seal(lead: Lead) -> Sealed {
+    let filling = lead.filling();
+    put(&filling, "saved_model.pb", b"graph");
+    put(&filling, "assets/vocab.txt", b"words");
+    filling.names_known();
+    lead.seal().unwrap()
+}
+
+pub(super) fn file(filling: &Filling, path: &str) -> std::sync::Arc<FillFile> {
+    match filling.find(path) {
+        Found::File(file) => file,
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+/// Names in a directory, our own `.tfhub-fs` left out.
+pub(super) fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != ".tfhub-fs")
+        .collect();
+    names.sort();
+    names
+}
+
+/// That nothing is left of a fill that did not happen.
+pub(super) fn assert_clean(root: &Path) {
+    assert_eq!(names(root), [""; 0]);
+    for sub in ["locks", "tmp", "trash", "sealed"] {
+        assert_eq!(
+            names(&root.join(".tfhub-fs/v1").join(sub)),
+            [""; 0],
+            "{sub}"
+        );
+    }
+}
