@@ -1,0 +1,154 @@
+//! One version as an archive: how it is made, what is known of it, and where
+//! its bytes are.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::catalogue::{Form, Suffix};
+use super::digest::{Digests, Summing, digest_file};
+use super::pack::{Stop, pack};
+use super::survey::{Stamp, Survey, survey};
+use super::{Error, spool};
+
+/// One version, ready to be sent.
+#[derive(Debug)]
+pub struct Archive {
+    bytes: Bytes,
+    stamp: Stamp,
+    /// Length and hashes.
+    pub digests: Digests,
+    /// When the model was last written.
+    pub modified: SystemTime,
+    /// How it is packed.
+    pub suffix: Suffix,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Spooled(Arc<File>),
+    Ready(PathBuf),
+}
+
+impl Archive {
+    /// Bytes that it holds in the spool.
+    pub fn spooled(&self) -> u64 {
+        match self.bytes {
+            Bytes::Spooled(_) => self.digests.len,
+            Bytes::Ready(_) => 0,
+        }
+    }
+
+    /// Opens the bytes that the digests speak of. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if a ready-made archive is another one by now.
+    pub fn open(&self) -> Result<Arc<File>, Error> {
+        match &self.bytes {
+            Bytes::Spooled(file) => Ok(Arc::clone(file)),
+            Bytes::Ready(path) => {
+                let (file, stamp) = open_stamped(path)?;
+                if stamp == self.stamp {
+                    Ok(Arc::new(file))
+                } else {
+                    Err(Error::changed(path))
+                }
+            }
+        }
+    }
+}
+
+/// The state of a version on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// A directory.
+    Tree(Survey),
+    /// A ready-made archive.
+    Ready(PathBuf, Suffix, Stamp),
+}
+
+fn open_stamped(path: &Path) -> Result<(File, Stamp), Error> {
+    let file = File::open(path).map_err(|e| Error::read(path, e))?;
+    let meta = file.metadata().map_err(|e| Error::read(path, e))?;
+    Ok((file, Stamp::of(&meta)))
+}
+
+impl State {
+    /// Looks at the disk, and opens nothing but directories.
+    ///
+    /// # Errors
+    /// What cannot be read or must not be offered.
+    pub fn of(root: &Path, form: &Form) -> Result<State, Error> {
+        match form {
+            Form::Tree(dir) => Ok(State::Tree(survey(root, dir)?)),
+            Form::Ready(path, suffix) => {
+                let meta = fs::metadata(path).map_err(|e| Error::read(path, e))?;
+                Ok(State::Ready(path.clone(), *suffix, Stamp::of(&meta)))
+            }
+        }
+    }
+
+    /// Packs or reads the version, which lies in `root`.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if it is in another state by the end.
+    pub fn prepare(&self, root: &Path, spool: &Path) -> Result<Archive, Error> {
+        match self {
+            State::Tree(seen) => {
+                let (file, digests) = packed(seen, spool)?;
+                if survey(root, &seen.dir)? != *seen {
+                    return Err(Error::changed(&seen.dir));
+                }
+                let stamp = seen
+                    .members
+                    .first()
+                    .map(|m| m.stamp)
+                    .ok_or_else(|| Error::changed(&seen.dir))?;
+                let (bytes, modified) = (Bytes::Spooled(Arc::new(file)), seen.modified());
+                Ok(Archive {
+                    bytes,
+                    stamp,
+                    digests,
+                    modified,
+                    suffix: Suffix::TarGz,
+                })
+            }
+            State::Ready(path, suffix, seen) => {
+                let (file, _) = open_stamped(path)?;
+                let digests = digest_file(&file).map_err(|e| Error::read(path, e))?;
+                // Looked at after the reading, so that a change in between shows.
+                let stamp = Stamp::of(&file.metadata().map_err(|e| Error::read(path, e))?);
+                if stamp != *seen || digests.len != stamp.len {
+                    return Err(Error::changed(path));
+                }
+                let bytes = Bytes::Ready(path.clone());
+                Ok(Archive {
+                    bytes,
+                    stamp,
+                    digests,
+                    modified: stamp.modified(),
+                    suffix: *suffix,
+                })
+            }
+        }
+    }
+}
+
+fn packed(seen: &Survey, spool: &Path) -> Result<(File, Digests), Error> {
+    let fault = |source: io::Error| Error::Spool {
+        dir: spool.to_owned(),
+        source,
+    };
+    let file = spool::unlinked(spool).map_err(fault)?;
+    let out = Summing::new(BufWriter::with_capacity(1 << 18, file));
+    let out = pack(seen, out).map_err(|stop| match stop {
+        Stop::Model(error) => error,
+        Stop::Output(source) => fault(source),
+    })?;
+    let (mut buffered, digests) = out.finish();
+    buffered.flush().map_err(fault)?;
+    let file = buffered.into_inner().map_err(|e| fault(e.into_error()))?;
+    Ok((file, digests))
+}

@@ -1,0 +1,98 @@
+//! What can go wrong between a directory and its archive.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::confine::Stray;
+
+/// Why something cannot be served. The text is for the operator's log: it names
+/// paths of this machine, which a remote client is not told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The directory to serve cannot be read.
+    #[error("cannot serve {}: {source}; give a directory that holds <publisher>/<model>/<version>", .dir.display())]
+    Dir {
+        /// What was given.
+        dir: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The listening socket cannot be had.
+    #[error(
+        "cannot listen on {addr}: {source}; another address can be given, port 0 takes any free one"
+    )]
+    Listen {
+        /// What was asked for.
+        addr: SocketAddr,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The accept loop ended.
+    #[error("the server on {addr} stopped: {source}")]
+    Serve {
+        /// Where it listened.
+        addr: SocketAddr,
+        /// Why it ended.
+        source: io::Error,
+    },
+    /// A file or directory of a model cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// An entry of a model must not be offered.
+    #[error("cannot offer {}: {stray}; replace it by a file or directory", .path.display())]
+    Stray {
+        /// The entry.
+        path: PathBuf,
+        /// What is wrong with it.
+        stray: Stray,
+    },
+    /// A model changed while it was read.
+    #[error("{} changed while it was read; copy a model beside its place and rename it in", .path.display())]
+    Changed {
+        /// The model's directory or archive.
+        path: PathBuf,
+    },
+    /// The spool file cannot be written.
+    #[error("cannot pack into a spool file in {}: {source}; --spool names another directory", .dir.display())]
+    Spool {
+        /// The directory of spool files.
+        dir: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A thread that did the work is gone.
+    #[error("the work on {name} was given up: {why}")]
+    Lost {
+        /// The model.
+        name: String,
+        /// What the runtime said.
+        why: String,
+    },
+}
+
+impl Error {
+    pub(super) fn read(path: &Path, source: io::Error) -> Error {
+        Error::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn changed(path: &Path) -> Error {
+        Error::Changed {
+            path: path.to_owned(),
+        }
+    }
+
+    /// True if the file or directory has gone since it was catalogued.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}

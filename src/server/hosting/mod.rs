@@ -1,0 +1,266 @@
+//! The hosting protocol: what a handle's URL answers.
+//!
+//! | asked | answer |
+//! |---|---|
+//! | `/<p>/<m>/<v>?tf-hub-format=compressed` | the archive, with ETag, ranges and `x-goog-hash` |
+//! | `/<p>/<m>?tf-hub-format=...` | 302 to the newest version, same query |
+//! | `...?tf-hub-format=uncompressed` | 404 that says so |
+//! | any of these without a format, `/`, `/<p>` | a page for people |
+//! | an unknown name | 404 that names what there is |
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
+
+use super::archives::Archives;
+use super::catalogue::{Catalogue, Form, Found, Listing};
+use super::page::{self, Origin};
+use super::shaping::{self, Link};
+use super::simulation::Simulation;
+use super::{Error, transfer};
+
+/// The whole origin: every path, every method. Layers of faults go around it.
+pub fn router(catalogue: Catalogue, simulation: Simulation) -> Router {
+    router_with(catalogue, Archives::default(), simulation)
+}
+
+/// [`router`], with a say in where directories are packed to.
+pub fn router_with(catalogue: Catalogue, archives: Archives, simulation: Simulation) -> Router {
+    let router = Router::new().fallback(answer).with_state(Arc::new(Hosting {
+        catalogue,
+        archives,
+    }));
+    let link = Link::new(simulation);
+    if link.is_slower() {
+        router.layer(middleware::from_fn_with_state(
+            Arc::new(link),
+            shaping::shape,
+        ))
+    } else {
+        router
+    }
+}
+
+struct Hosting {
+    catalogue: Catalogue,
+    archives: Archives,
+}
+
+/// The form that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// None: a person looks.
+    Page,
+    Compressed,
+    Uncompressed,
+    Unknown,
+}
+
+impl Format {
+    /// Old clients send a list of what they accept, some queries hold the key
+    /// twice: whatever names `compressed` among others gets it.
+    fn of(query: Option<&str>) -> Format {
+        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let values: Vec<_> = pairs
+            .filter(|(key, _)| key == "tf-hub-format")
+            .map(|(_, value)| value)
+            .collect();
+        let names = |format: &str| {
+            values
+                .iter()
+                .flat_map(|value| value.split(','))
+                .any(|one| one.trim() == format)
+        };
+        match () {
+            () if values.is_empty() => Format::Page,
+            () if names("compressed") => Format::Compressed,
+            () if names("uncompressed") => Format::Uncompressed,
+            () => Format::Unknown,
+        }
+    }
+}
+
+/// The handle in a request's path; one trailing slash is dropped. What does not
+/// decode cannot be a name.
+fn name_of(path: &str) -> Option<String> {
+    let path = path.strip_prefix('/')?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    percent_decode_str(path).decode_utf8().ok().map(Into::into)
+}
+
+async fn answer(State(hosting): State<Arc<Hosting>>, request: Parts) -> Response {
+    let path = request.uri.path().to_owned();
+    let (method, format) = (request.method.clone(), Format::of(request.uri.query()));
+    let response = match method {
+        Method::GET | Method::HEAD => hosting.answer(&request, format).await,
+        _ => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            [(ALLOW, "GET, HEAD")],
+            "models are only read here\n",
+        )
+            .into_response(),
+    };
+    tracing::debug!(%method, path, ?format, status = response.status().as_u16(), "answered");
+    response
+}
+
+impl Hosting {
+    async fn answer(&self, request: &Parts, format: Format) -> Response {
+        let Some(name) = name_of(request.uri.path()) else {
+            return text(
+                StatusCode::NOT_FOUND,
+                "this path is no handle: <publisher>/<model>/<version>\n".into(),
+            );
+        };
+        let mut listing = self.catalogue.known();
+        // A version that is known is known for good; everything else may have changed.
+        let settled =
+            matches!(listing.find(&name), Found::Version { .. }) && format == Format::Compressed;
+        if !settled {
+            listing = match self.catalogue.fresh().await {
+                Ok(listing) => listing,
+                Err(error) => return unavailable(&name, &error),
+            };
+        }
+        match (listing.find(&name), format) {
+            (Found::Nothing, _) => not_found(&listing, &name),
+            (Found::Version { form, .. }, Format::Compressed) => {
+                self.archive(&name, form, request).await
+            }
+            (Found::Model { versions, .. }, Format::Compressed | Format::Uncompressed) => {
+                match versions.last_key_value() {
+                    Some((newest, _)) => to_newest(&name, *newest, request.uri.query()),
+                    None => not_found(&listing, &name),
+                }
+            }
+            (_, Format::Page) => self.page(&listing, &name, request).await,
+            (Found::Version { .. }, Format::Uncompressed) => text(
+                StatusCode::NOT_FOUND,
+                format!(
+                    "this server hosts the compressed form only; ask for /{name}?tf-hub-format=compressed\n"
+                ),
+            ),
+            (_, Format::Unknown) => text(
+                StatusCode::NOT_FOUND,
+                "tf-hub-format is compressed (or uncompressed, not hosted here)\n".into(),
+            ),
+            (Found::Shelf, _) => not_found(&listing, &name),
+        }
+    }
+
+    async fn archive(&self, name: &str, form: &Form, request: &Parts) -> Response {
+        let mut outcome = self.archives.get(self.catalogue.root(), name, form).await;
+        if outcome.as_ref().is_err_and(|e| e.is_gone()) {
+            // Removed, or exchanged for the other form, since the last scan.
+            let listing = match self.catalogue.fresh().await {
+                Ok(listing) => listing,
+                Err(error) => return unavailable(name, &error),
+            };
+            let Found::Version { form, .. } = listing.find(name) else {
+                return not_found(&listing, name);
+            };
+            outcome = self.archives.get(self.catalogue.root(), name, form).await;
+        }
+        match outcome {
+            Ok(archive) => match transfer::respond(name, &archive, request).await {
+                Ok(response) => response,
+                Err(error) => unavailable(name, &error),
+            },
+            Err(error) => unavailable(name, &error),
+        }
+    }
+
+    async fn page(&self, listing: &Listing, name: &str, request: &Parts) -> Response {
+        let origin = Origin::of(&request.headers);
+        let html = match listing.find(name) {
+            Found::Version {
+                model,
+                number,
+                form,
+            } => {
+                let content = match page::Content::of(self.catalogue.root(), form).await {
+                    Ok(content) => content,
+                    Err(error) => return unavailable(name, &error),
+                };
+                page::version(&origin, listing, model, number, &content)
+            }
+            Found::Model { model, versions } => page::model(&origin, listing, model, versions),
+            Found::Shelf | Found::Nothing => page::shelf(&origin, listing, name),
+        };
+        page::response(html)
+    }
+}
+
+fn to_newest(model: &str, newest: u64, query: Option<&str>) -> Response {
+    let query = query.map(|q| format!("?{q}")).unwrap_or_default();
+    // Only the catalogue's own characters are in `model`, and a query that came in a request line fits a header.
+    match HeaderValue::try_from(format!("/{model}/{newest}{query}")) {
+        Ok(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
+        Err(_) => text(
+            StatusCode::BAD_REQUEST,
+            "the query cannot be repeated in a redirect\n".into(),
+        ),
+    }
+}
+
+/// Says what there is instead, the nearest first.
+fn not_found(listing: &Listing, name: &str) -> Response {
+    let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let message = match listing.find(parent) {
+        Found::Model { versions, .. } => {
+            let versions: Vec<_> = versions.keys().map(u64::to_string).collect();
+            format!(
+                "{name} is not here; versions of {parent}: {}\n",
+                versions.join(", ")
+            )
+        }
+        _ if name.is_empty() => "no model is here yet\n".to_owned(),
+        _ => format!("{name} is not here; / lists the models\n"),
+    };
+    text(StatusCode::NOT_FOUND, message)
+}
+
+fn text(status: StatusCode, message: String) -> Response {
+    (
+        status,
+        [(CONTENT_TYPE, "text/plain; charset=utf-8")],
+        Body::from(message),
+    )
+        .into_response()
+}
+
+/// The reason goes to the log: it names paths that are no client's business.
+fn unavailable(name: &str, error: &Error) -> Response {
+    tracing::warn!("{name} cannot be sent: {error}");
+    let (status, why) = match error {
+        Error::Changed { .. } => (StatusCode::SERVICE_UNAVAILABLE, "it is being changed"),
+        Error::Spool { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "there is no room to pack it",
+        ),
+        Error::Stray { .. } => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "its directory holds something that must not be offered",
+        ),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "it cannot be read"),
+    };
+    let message = format!("{name} cannot be sent just now: {why}; the server's log says more\n");
+    let mut response = text(status, message);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;
