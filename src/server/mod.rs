@@ -23,6 +23,7 @@ mod confine;
 pub mod demo;
 mod digest;
 mod error;
+mod gzip;
 mod hosting;
 mod listen;
 mod pack;

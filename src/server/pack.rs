@@ -9,11 +9,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use super::Error;
+use super::gzip::GzipWriter;
 use super::survey::{Member, Survey};
 
 /// The time of every member: 1980-01-01, the earliest that every archive format
@@ -37,12 +36,12 @@ pub enum Stop {
 /// [`Stop::Model`] if a file cannot be read or has another length than the
 /// survey saw, [`Stop::Output`] if `out` cannot be written.
 pub fn pack<W: Write>(survey: &Survey, out: W) -> Result<W, Stop> {
-    let mut tar = Builder::new(GzEncoder::new(out, Compression::fast()));
+    let mut tar = Builder::new(GzipWriter::new(out));
     for member in &survey.members {
         append(&mut tar, member)?;
     }
     tar.into_inner()
-        .and_then(GzEncoder::finish)
+        .and_then(GzipWriter::finish)
         .map_err(Stop::Output)
 }
 

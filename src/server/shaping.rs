@@ -117,22 +117,13 @@ impl Paced {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::testing::{Tree, ask, get, serve};
+    use crate::server::testing::{Tree, ask, get, noise, serve};
 
     /// Bounds are wide above: the machine may be busy. Below they are what the arithmetic promises.
     async fn timed(addr: std::net::SocketAddr, target: &str) -> (Duration, usize) {
         let start = std::time::Instant::now();
         let reply = get(addr, target).await;
         (start.elapsed(), reply.body.len())
-    }
-
-    fn noise(len: usize) -> Vec<u8> {
-        let mut state = 1u32;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        };
-        (0..len).map(|_| next()).collect()
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

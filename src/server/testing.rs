@@ -116,3 +116,15 @@ pub async fn ask(addr: SocketAddr, method: &str, target: &str, headers: &[(&str,
 pub async fn get(addr: SocketAddr, target: &str) -> Reply {
     ask(addr, "GET", target, &[]).await
 }
+
+/// Bytes that do not compress, the same ones every time.
+pub fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}

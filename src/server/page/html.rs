@@ -40,6 +40,9 @@ pub fn shell(title: &str, body: &str) -> String {
 
 /// The way from the index to `name`, each step a link.
 pub fn crumbs(name: &str) -> String {
+    if name.is_empty() {
+        return String::new();
+    }
     let mut out = String::from("<nav><a href=\"/\">models</a>");
     let mut at = 0;
     for (index, _) in name.match_indices('/') {
@@ -47,10 +50,8 @@ pub fn crumbs(name: &str) -> String {
         let _ = write!(out, " / <a href=\"/{}\">{step}</a>", escape(&name[..index]));
         at = index + 1;
     }
-    if !name.is_empty() {
-        let _ = write!(out, " / <b>{}</b>", escape(&name[at..]));
-    }
-    out + "</nav>"
+    let _ = write!(out, " / <b>{}</b></nav>", escape(&name[at..]));
+    out
 }
 
 /// A block of lines to copy, under what it is.
@@ -112,7 +113,7 @@ mod tests {
             html,
             "<nav><a href=\"/\">models</a> / <a href=\"/g\">g</a> / <a href=\"/g/m\">m</a> / <b>1</b></nav>"
         );
-        assert_eq!(crumbs(""), "<nav><a href=\"/\">models</a></nav>");
+        assert_eq!(crumbs(""), "");
     }
 
     proptest! {

@@ -97,7 +97,7 @@ pub fn version(
         body,
         "<h1>{name} <span class=\"tag\">version {number}</span></h1>"
     );
-    if let Some(versions) = listing.models.get(model) {
+    if let Some(versions) = listing.models.get(model).filter(|v| v.len() > 1) {
         body += &version_links(model, versions, Some(number));
     }
     body += "<h2>Use it</h2>";
@@ -212,12 +212,15 @@ pub fn response(html: String) -> Response {
 fn usage(origin: &Origin, handle: &str) -> String {
     let url = &origin.url;
     let python = format!("import tensorflow_hub as hub\n\nmodel = hub.load(\"{url}/{handle}\")");
-    let mount = format!(
-        "tfhub-fs mount --hub-url {url} /mnt/tfhub\n\
-         python3 -c 'import tensorflow as tf; tf.saved_model.load(\"/mnt/tfhub/{handle}\")'"
-    );
-    code("Python, with tensorflow_hub", &python)
-        + &code("shell, as a directory with tfhub-fs", &mount)
+    let mount = format!("tfhub-fs mount --hub-url {url} /mnt/tfhub");
+    let path =
+        format!("import tensorflow as tf\n\nmodel = tf.saved_model.load(\"/mnt/tfhub/{handle}\")");
+    [
+        code("Python, with tensorflow_hub", &python),
+        code("Or mount this hub with tfhub-fs, once", &mount),
+        code("and open the model as a directory, in any process", &path),
+    ]
+    .concat()
 }
 
 /// The newest first, as a person looks for it.
