@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::catalogue::{Form, Suffix};
-use super::digest::{Digests, Summing, digest_file};
+use super::digest::{Digests, Halt, Summing, digest_file};
 use super::pack::{Stop, pack};
 use super::survey::{Stamp, Survey, survey};
 use super::{Error, spool};
@@ -94,10 +94,10 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Changed`] if it is in another state by the end.
-    pub fn prepare(&self, root: &Path, spool: &Path) -> Result<Archive, Error> {
+    pub fn prepare(&self, root: &Path, spool: &Path, halt: &Halt) -> Result<Archive, Error> {
         match self {
             State::Tree(seen) => {
-                let (file, digests) = packed(seen, spool)?;
+                let (file, digests) = packed(seen, spool, halt)?;
                 if survey(root, &seen.dir)? != *seen {
                     return Err(Error::changed(&seen.dir));
                 }
@@ -117,7 +117,7 @@ impl State {
             }
             State::Ready(path, suffix, seen) => {
                 let (file, _) = open_stamped(path)?;
-                let digests = digest_file(&file).map_err(|e| Error::read(path, e))?;
+                let digests = digest_file(&file, halt).map_err(|e| Error::read(path, e))?;
                 // Looked at after the reading, so that a change in between shows.
                 let stamp = Stamp::of(&file.metadata().map_err(|e| Error::read(path, e))?);
                 if stamp != *seen || digests.len != stamp.len {
@@ -136,13 +136,13 @@ impl State {
     }
 }
 
-fn packed(seen: &Survey, spool: &Path) -> Result<(File, Digests), Error> {
+fn packed(seen: &Survey, spool: &Path, halt: &Halt) -> Result<(File, Digests), Error> {
     let fault = |source: io::Error| Error::Spool {
         dir: spool.to_owned(),
         source,
     };
     let file = spool::unlinked(spool).map_err(fault)?;
-    let out = Summing::new(BufWriter::with_capacity(1 << 18, file));
+    let out = Summing::new(BufWriter::with_capacity(1 << 18, file), halt);
     let out = pack(seen, out).map_err(|stop| match stop {
         Stop::Model(error) => error,
         Stop::Output(source) => fault(source),

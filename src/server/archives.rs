@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::archive::{Archive, State};
 use super::catalogue::Form;
+use super::digest::Halt;
 use super::{Error, spool};
 
 /// How many bytes of packed archives are kept for later requests, unless told otherwise.
@@ -28,6 +29,7 @@ const MAX_SPOOLED: usize = 256;
 
 type Outcome = Result<Arc<Archive>, Arc<Error>>;
 
+/// What is kept of one version.
 struct Entry {
     state: Arc<State>,
     outcome: Shared<BoxFuture<'static, Outcome>>,
@@ -50,6 +52,13 @@ pub struct Archives {
     kept: Arc<Mutex<LruCache<String, Entry>>>,
     /// Packing is work for a whole core each.
     workers: Arc<Semaphore>,
+    halt: Halt,
+}
+
+impl Drop for Archives {
+    fn drop(&mut self) {
+        self.halt.set();
+    }
 }
 
 impl Default for Archives {
@@ -67,6 +76,7 @@ impl Archives {
             limit,
             kept: Arc::new(Mutex::new(LruCache::unbounded())),
             workers: Arc::new(Semaphore::new(cores)),
+            halt: Halt::default(),
         }
     }
 
@@ -100,11 +110,12 @@ impl Archives {
             return entry.outcome.clone();
         }
         let (workers, spool) = (Arc::clone(&self.workers), Arc::clone(&self.spool));
+        let halt = self.halt.clone();
         let (model, seen) = (name.to_owned(), Arc::clone(&state));
         // A task of its own: who asked first may hang up, the others still get their answer.
         let work = tokio::spawn(async move {
             let _turn = workers.acquire_owned().await;
-            blocking(&model, move || seen.prepare(&root, &spool))
+            blocking(&model, move || seen.prepare(&root, &spool, &halt))
                 .await
                 .map(Arc::new)
                 .map_err(Arc::new)
@@ -265,7 +276,7 @@ mod tests {
         let first = archives.get(tree.path(), "g/m/1", &form).await.unwrap();
         assert_eq!(
             first.digests,
-            digest_file(&File::open(&path).unwrap()).unwrap()
+            digest_file(&File::open(&path).unwrap(), &Halt::default()).unwrap()
         );
         tree.put("next", "archive two");
         fs::rename(tree.path().join("next"), &path).unwrap();

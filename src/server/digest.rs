@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -42,9 +44,22 @@ impl Digests {
     }
 }
 
-/// Passes bytes on and sums them up.
+/// Ends long work on archives: a server that was told to stop must not wait
+/// until a model of many GiB is packed for nobody.
+#[derive(Debug, Clone, Default)]
+pub struct Halt(Arc<AtomicBool>);
+
+impl Halt {
+    /// From now on the work fails.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Passes bytes on and sums them up, until it is halted.
 pub struct Summing<W> {
     inner: W,
+    halt: Halt,
     len: u64,
     crc32c: u32,
     md5: Md5,
@@ -52,9 +67,10 @@ pub struct Summing<W> {
 
 impl<W: Write> Summing<W> {
     /// Nothing seen yet.
-    pub fn new(inner: W) -> Summing<W> {
+    pub fn new(inner: W, halt: &Halt) -> Summing<W> {
         Summing {
             inner,
+            halt: halt.clone(),
             len: 0,
             crc32c: 0,
             md5: Md5::new(),
@@ -74,6 +90,9 @@ impl<W: Write> Summing<W> {
 
 impl<W: Write> Write for Summing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.halt.0.load(Ordering::Relaxed) {
+            return Err(io::Error::other("given up, because the server ends"));
+        }
         let n = self.inner.write(bytes)?;
         let taken = &bytes[..n];
         self.len += n as u64;
@@ -88,8 +107,8 @@ impl<W: Write> Write for Summing<W> {
 }
 
 /// Reads a file once, from start to end.
-pub fn digest_file(file: &File) -> io::Result<Digests> {
-    let mut sums = Summing::new(io::sink());
+pub fn digest_file(file: &File, halt: &Halt) -> io::Result<Digests> {
+    let mut sums = Summing::new(io::sink(), halt);
     let mut buffer = vec![0; 1 << 20];
     let mut at = 0;
     loop {
@@ -111,7 +130,7 @@ mod tests {
 
     #[test]
     fn hashes_are_those_that_cloud_storage_announces() {
-        let mut sums = Summing::new(Vec::new());
+        let mut sums = Summing::new(Vec::new(), &Halt::default());
         // Two writes: the sums must run on, not start again.
         sums.write_all(b"1234").unwrap();
         sums.write_all(b"56789").unwrap();
@@ -132,8 +151,20 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         let bytes: Vec<u8> = (0..3_000_001u32).map(|i| (i * 7 % 251) as u8).collect();
         file.write_all(&bytes).unwrap();
-        let mut sums = Summing::new(io::sink());
+        let mut sums = Summing::new(io::sink(), &Halt::default());
         sums.write_all(&bytes).unwrap();
-        assert_eq!(digest_file(&file).unwrap(), sums.finish().1);
+        assert_eq!(
+            digest_file(&file, &Halt::default()).unwrap(),
+            sums.finish().1
+        );
+    }
+
+    #[test]
+    fn halted_work_fails() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"bytes").unwrap();
+        let halt = Halt::default();
+        halt.set();
+        assert!(digest_file(&file, &halt).is_err());
     }
 }

@@ -14,7 +14,7 @@ use super::archives::{Archives, DEFAULT_SPOOL_LIMIT};
 use super::{Catalogue, Error, Listing, Simulation, router_with, spool};
 
 /// How long a transfer may go on after the server was told to end.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What to serve, and how.
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ impl Server {
         &self.models
     }
 
-    /// Serves until `shutdown` is ready; transfers under way then get 5 s to end.
+    /// Serves until `shutdown` is ready; transfers under way then get 2 s to end.
     ///
     /// # Errors
     /// [`Error::Serve`] if the listener fails.
