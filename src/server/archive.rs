@@ -97,6 +97,10 @@ impl State {
     pub fn prepare(&self, root: &Path, spool: &Path, halt: &Halt) -> Result<Archive, Error> {
         match self {
             State::Tree(seen) => {
+                if let Some(missing) = seen.missing() {
+                    let path = seen.dir.clone();
+                    return Err(Error::Incomplete { path, missing });
+                }
                 let (file, digests) = packed(seen, spool, halt)?;
                 if survey(root, &seen.dir)? != *seen {
                     return Err(Error::changed(&seen.dir));

@@ -53,6 +53,14 @@ pub enum Error {
         /// What is wrong with it.
         stray: Stray,
     },
+    /// A part of a model is not there.
+    #[error("{} lacks {missing}; is it still being copied? Copy a model beside its place and rename it in", .path.display())]
+    Incomplete {
+        /// The model's directory.
+        path: PathBuf,
+        /// What is not there.
+        missing: String,
+    },
     /// A model changed while it was read.
     #[error("{} changed while it was read; copy a model beside its place and rename it in", .path.display())]
     Changed {

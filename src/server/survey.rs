@@ -4,7 +4,9 @@
 //! that nothing was touched in between, which is how a packed archive is known
 //! to be still true.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
+use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -80,12 +82,35 @@ impl Survey {
             .unwrap_or(UNIX_EPOCH)
     }
 
+    /// A part of the variables that the names of the others announce and that is
+    /// not there: the model is still being copied in, or half of it was deleted.
+    pub fn missing(&self) -> Option<String> {
+        let below = |m: &Member| {
+            let name = m.name.strip_prefix(b"variables/")?;
+            Some(str::from_utf8(name).ok()?.to_owned())
+        };
+        let names: BTreeSet<_> = self.members.iter().filter_map(below).collect();
+        let shards = names.iter().filter_map(|name| shard_count(name));
+        let of = shards.max()?;
+        let shards = (0..of).map(|n| format!("variables.data-{n:05}-of-{of:05}"));
+        let mut wanted = iter::once("variables.index".to_owned()).chain(shards);
+        wanted
+            .find(|name| !names.contains(name))
+            .map(|name| format!("variables/{name}"))
+    }
+
     /// The files, in the order of their names.
     pub fn files(&self) -> Vec<&Member> {
         let mut files: Vec<_> = self.members.iter().filter(|m| !m.is_dir()).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         files
     }
+}
+
+/// The Y of `variables.data-XXXXX-of-YYYYY`.
+fn shard_count(name: &str) -> Option<u32> {
+    let (_, of) = name.strip_prefix("variables.data-")?.split_once("-of-")?;
+    of.parse().ok().filter(|_| of.len() == 5)
 }
 
 /// Looks at everything below `dir`, which lies in `root`; both canonical.
@@ -265,5 +290,21 @@ mod tests {
             .set_modified(modified)
             .unwrap();
         assert_ne!(before, survey(tree.path(), tree.path()).unwrap());
+    }
+
+    #[test]
+    fn a_missing_shard_or_index_is_named() {
+        let tree = Tree::new(&[("saved_model.pb", "s")]);
+        let missing = || survey(tree.path(), tree.path()).unwrap().missing();
+        assert_eq!(missing(), None, "a model may have no variables");
+        tree.put("variables/variables.data-00001-of-00002", "d");
+        assert_eq!(missing().unwrap(), "variables/variables.index");
+        tree.put("variables/variables.index", "i");
+        assert_eq!(
+            missing().unwrap(),
+            "variables/variables.data-00000-of-00002"
+        );
+        tree.put("variables/variables.data-00000-of-00002", "d");
+        assert_eq!(missing(), None);
     }
 }

@@ -241,7 +241,10 @@ fn text(status: StatusCode, message: String) -> Response {
 fn unavailable(name: &str, error: &Error) -> Response {
     tracing::warn!("{name} cannot be sent: {error}");
     let (status, why) = match error {
-        Error::Changed { .. } => (StatusCode::SERVICE_UNAVAILABLE, "it is being changed"),
+        Error::Changed { .. } | Error::Incomplete { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "it is being changed or only half there",
+        ),
         Error::Spool { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
             "there is no room to pack it",

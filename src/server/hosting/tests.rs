@@ -286,6 +286,25 @@ async fn a_model_that_changes_or_goes_is_noticed() {
     assert_eq!(get(addr, &target).await.text(), "ready now");
 }
 
+#[tokio::test]
+async fn half_a_model_is_never_sent() {
+    let tree = models();
+    let addr = serve(&tree, Simulation::default()).await;
+    let target = format!("/google/spice/2{COMPRESSED}");
+    tree.put("google/spice/2/variables/variables.index", "index");
+    tree.put(
+        "google/spice/2/variables/variables.data-00000-of-00002",
+        "half",
+    );
+    let half = get(addr, &target).await;
+    assert_eq!((half.status, half.header("retry-after")), (503, "1"));
+    tree.put(
+        "google/spice/2/variables/variables.data-00001-of-00002",
+        "half",
+    );
+    assert_eq!(get(addr, &target).await.status, 200);
+}
+
 #[test]
 fn the_format_is_read_as_old_and_new_clients_write_it() {
     for (query, format) in [
