@@ -68,7 +68,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The spool file cannot be written.
-    #[error("cannot pack into a spool file in {}: {source}; --spool names another directory", .dir.display())]
+    #[error("cannot pack into a spool file in {}: {source}; set TMPDIR to a directory with more room", .dir.display())]
     Spool {
         /// The directory of spool files.
         dir: PathBuf,
