@@ -30,17 +30,13 @@ pub enum Error {
 
 /// `text` as it may be shown: without what follows a `?` and without a user part, no control characters.
 pub(super) fn shown(text: &str) -> String {
-    let bare = text.split_once('?').map_or(text, |(bare, _)| bare);
+    let bare = text.find(['?', '#']).map_or(text, |end| &text[..end]);
     let cut = if bare.len() == text.len() { "" } else { "?..." };
-    let without_user = match bare.split_once("://") {
-        Some((scheme, rest)) => {
-            let authority = rest.split('/').next().unwrap_or_default();
-            match authority.rsplit_once('@') {
-                Some((user, _)) => format!("{scheme}://...{}", &rest[user.len()..]),
-                None => bare.to_owned(),
-            }
-        }
-        None => bare.to_owned(),
+    // In a mistyped URL the user part may be anywhere, so nothing before an `@` is shown.
+    let without_user = |part: &str| match part.rsplit_once('@') {
+        Some((_, rest)) => format!("...@{rest}"),
+        None => part.to_owned(),
     };
-    format!("{}{cut}", without_user.escape_debug())
+    let parts: Vec<String> = bare.split('/').map(without_user).collect();
+    format!("{}{cut}", parts.join("/").escape_debug())
 }

@@ -1,0 +1,239 @@
+//! A handle: the URL of a model, checked once.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use super::{BadHost, HandleError, Key, host, kaggle, words};
+
+/// How a handle's host is spoken to. `gs://` and `s3://` are not in this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `https://`
+    Https,
+    /// `http://`, to hosts that are allowed it.
+    Http,
+}
+
+impl Scheme {
+    /// The word before `://`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Https => "https",
+            Scheme::Http => "http",
+        }
+    }
+
+    /// The port that is meant when none is named.
+    pub(super) fn default_port(self) -> u16 {
+        match self {
+            Scheme::Https => 443,
+            Scheme::Http => 80,
+        }
+    }
+}
+
+/// The URL of a model: scheme and host in lower case, path as typed, no trailing slash.
+///
+/// The query is carried along and is no part of the name: two handles that differ only in their
+/// query are equal, because they are one model with one directory.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    scheme: Scheme,
+    authority: String,
+    path: String,
+    query: Option<String>,
+}
+
+impl Handle {
+    /// Reads a full URL as tensorflow_hub accepts it. A trailing slash and a fragment are dropped,
+    /// surrounding white space is ignored, the query is kept apart.
+    pub fn parse(text: &str) -> Result<Handle, HandleError> {
+        let parts = UrlParts::split(text)?;
+        let typed = || shown(text);
+        let path = parts.path.trim_end_matches('/');
+        if path.is_empty() {
+            return Err(HandleError::NoPath { typed: typed() });
+        }
+        for name in path.split('/') {
+            words::check(name).map_err(|why| HandleError::Name {
+                typed: typed(),
+                why,
+            })?;
+        }
+        if let Some(bad) = parts.query.chars().find(|c| !c.is_ascii_graphic()) {
+            return Err(HandleError::Query {
+                typed: typed(),
+                bad,
+            });
+        }
+        let handle = Handle {
+            scheme: parts.scheme,
+            authority: parts.authority,
+            path: path.to_owned(),
+            query: (!parts.query.is_empty()).then(|| parts.query.to_owned()),
+        };
+        if kaggle::is_host(&handle.authority) && !kaggle::is_model(&handle.components()) {
+            return Err(HandleError::Kaggle { typed: typed() });
+        }
+        Ok(handle)
+    }
+
+    /// A handle of parts that were checked before.
+    pub(super) fn of_checked(scheme: Scheme, authority: &str, components: &[&str]) -> Handle {
+        Handle {
+            scheme,
+            authority: authority.to_owned(),
+            path: components.join("/"),
+            query: None,
+        }
+    }
+
+    /// The same host and query with another path, made of checked components.
+    pub(super) fn with_path(&self, path: String) -> Handle {
+        Handle {
+            path,
+            ..self.clone()
+        }
+    }
+
+    /// The canonical URL: `scheme://authority/path`, no query, no trailing slash.
+    pub fn url(&self) -> String {
+        format!(
+            "{}://{}/{}",
+            self.scheme.as_str(),
+            self.authority,
+            self.path
+        )
+    }
+
+    /// What stood between `?` and `#`, undecoded; never empty. It may hold secrets: not for logs.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// The name of the model's directory in tensorflow_hub's cache.
+    pub fn key(&self) -> Key {
+        Key::of(&self.url())
+    }
+
+    /// `host` or `host:port` in lower case, without a default port.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// How the host is spoken to.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The path without its leading slash.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path's components; at least one.
+    pub(super) fn components(&self) -> Vec<&str> {
+        self.path.split('/').collect()
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url())
+    }
+}
+
+impl PartialEq for Handle {
+    fn eq(&self, other: &Self) -> bool {
+        (self.scheme, &self.authority, &self.path) == (other.scheme, &other.authority, &other.path)
+    }
+}
+
+impl Eq for Handle {}
+
+impl Hash for Handle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.scheme, &self.authority, &self.path).hash(state);
+    }
+}
+
+/// A URL taken apart, its host checked and its path not.
+pub(super) struct UrlParts<'a> {
+    pub(super) scheme: Scheme,
+    pub(super) authority: String,
+    /// Without the leading slash.
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+}
+
+impl<'a> UrlParts<'a> {
+    pub(super) fn split(text: &'a str) -> Result<Self, HandleError> {
+        let text = text.trim();
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(HandleError::NoScheme {
+                typed: shown(text),
+                hint: shown(&probably_meant(text)),
+            });
+        };
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "https" => Scheme::Https,
+            "http" => Scheme::Http,
+            _ => {
+                return Err(HandleError::Scheme {
+                    typed: shown(text),
+                    scheme: scheme.to_ascii_lowercase().escape_debug().to_string(),
+                });
+            }
+        };
+        let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if let Some((_, host)) = authority.rsplit_once('@') {
+            return Err(HandleError::UserPart {
+                host: host.escape_debug().to_string(),
+            });
+        }
+        let authority =
+            host::canonical(authority, scheme).map_err(|why: BadHost| HandleError::Host {
+                typed: shown(text),
+                host: authority.escape_debug().to_string(),
+                why,
+            })?;
+        Ok(Self {
+            scheme,
+            authority,
+            path,
+            query,
+        })
+    }
+}
+
+/// The URL that a text without a scheme was probably short for.
+fn probably_meant(text: &str) -> String {
+    for scheme in ["https:/", "http:/"] {
+        if let Some(rest) = text.strip_prefix(scheme) {
+            return format!("{scheme}/{rest}");
+        }
+    }
+    let text = text.trim_start_matches('/');
+    let first = text.split('/').next().unwrap_or_default();
+    if host::looks_like_one(first) {
+        format!("https://{text}")
+    } else {
+        format!("https://tfhub.dev/{text}")
+    }
+}
+
+/// `text` as a message may show it: no query, no user part, no control characters.
+pub(super) fn shown(text: &str) -> String {
+    let text = text.trim();
+    let bare = text.find(['?', '#']).map_or(text, |end| &text[..end]);
+    let cut = if bare.len() == text.len() { "" } else { "?..." };
+    // In a mistyped URL the user part may be anywhere, so nothing before an `@` is shown.
+    let without_user = |part: &str| match part.rsplit_once('@') {
+        Some((_, rest)) => format!("...@{rest}"),
+        None => part.to_owned(),
+    };
+    let parts: Vec<String> = bare.split('/').map(without_user).collect();
+    format!("{}{cut}", parts.join("/").escape_debug())
+}

@@ -1,0 +1,32 @@
+//! Handle to path to place and back: the table of names, and properties over all forms.
+
+mod properties;
+mod table;
+
+use super::*;
+
+/// Hubs of every shape: the usual one, plain http, with a path, without a dot, both.
+const HUBS: [&str; 6] = [
+    "https://tfhub.dev",
+    "http://127.0.0.1:9",
+    "https://corp.example/hub/v/1",
+    "http://[::1]:8080/m",
+    "https://modelserver/",
+    "http://hub.example",
+];
+
+fn names(hub: &str) -> Names {
+    Names::new(
+        hub,
+        vec!["allowed.example".to_owned(), "one.example:81".to_owned()],
+    )
+    .unwrap()
+}
+
+fn split(path: &str) -> Vec<&str> {
+    path.split('/').filter(|name| !name.is_empty()).collect()
+}
+
+fn handle(url: &str) -> Handle {
+    Handle::parse(url).unwrap()
+}
