@@ -1,5 +1,7 @@
 //! What can be wrong with a setting, said to the person who typed it.
 
+use super::Origin;
+
 /// A setting that cannot be used: what was typed, why not, and what to type instead.
 ///
 /// A URL is shown without its query and without its user part, which may hold secrets.
@@ -26,6 +28,88 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// An `--allow-http` that is no host.
+    #[error(
+        "`{typed}` is not a host: {why}; type `--allow-http HOST`, or HOST:PORT for one port alone"
+    )]
+    HttpHost {
+        /// What was typed, without query and user part.
+        typed: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A size, rate or duration that is none.
+    #[error("`{typed}` is not a {what}: {why}; type {like}")]
+    Value {
+        /// What it should be.
+        what: &'static str,
+        /// What was typed.
+        typed: String,
+        /// What is wrong with it.
+        why: &'static str,
+        /// What to type instead.
+        like: &'static str,
+    },
+    /// A load format that nobody knows.
+    #[error(
+        "`{typed}` ({origin}) is not a load format; the formats are auto, compressed (and, in a later version, uncompressed)"
+    )]
+    LoadFormat {
+        /// What was typed.
+        typed: String,
+        /// Where.
+        origin: Origin,
+    },
+    /// A load format that tensorflow_hub would not know, for its lack of capitals.
+    #[error(
+        "TFHUB_MODEL_LOAD_FORMAT is `{typed}`, which tensorflow_hub does not know: it reads capitals only; set it to `{capitals}`, or use --load-format, which takes any case"
+    )]
+    LoadFormatCase {
+        /// What was typed.
+        typed: String,
+        /// The same in capitals.
+        capitals: String,
+    },
+    /// The load format that this version does not have.
+    #[error(
+        "{origin} asks for uncompressed models, and streaming those is not in this version; type `--load-format auto` or `--load-format compressed`"
+    )]
+    Uncompressed {
+        /// Where it was asked for.
+        origin: Origin,
+    },
+    /// A cache directory in a bucket (`gs://`, `s3://`) or at any other address.
+    #[error(
+        "{origin} names a cache at a `{scheme}://` address, and this version keeps its cache in a local directory; type the path of one, like `--cache-dir /var/cache/tfhub-fs`"
+    )]
+    RemoteCacheDir {
+        /// The scheme before `://`.
+        scheme: String,
+        /// Where it was typed.
+        origin: Origin,
+    },
+    /// A cache directory without a name.
+    #[error("{origin} is empty; type the path of a directory, or leave it out for the default")]
+    EmptyCacheDir {
+        /// Where it was typed.
+        origin: Origin,
+    },
+}
+
+impl Error {
+    pub(super) fn value(
+        what: &'static str,
+        typed: &str,
+        why: &'static str,
+        like: &'static str,
+    ) -> Self {
+        Error::Value {
+            what,
+            typed: typed.escape_debug().to_string(),
+            why,
+            like,
+        }
+    }
 }
 
 /// `text` as it may be shown: without what follows a `?` and without a user part, no control characters.

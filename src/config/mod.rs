@@ -1,13 +1,31 @@
 //! Checked settings: what was typed becomes a type that cannot be wrong, and remembers where it came from.
 //!
-//! Every parser here is a pure function of the text (and, where the environment has a say, of the
-//! environment it is given), so the command line, the environment and a configuration file share one
+//! Every parser here is a pure function of the text, and of the [`Surroundings`] where the
+//! environment has a say, so the command line, the environment and a configuration file share one
 //! meaning and one message. Nothing here touches the disk or the network.
+//!
+//! A setting is chosen in this order: the flag, our own variable `TFHUB_FS_<FLAG>`, TensorFlow
+//! Hub's variable where it has one, the default. An empty variable counts as unset, as it does in
+//! tensorflow_hub.
 
 mod base;
+mod cache_dir;
+mod certificates;
+mod duration;
 mod error;
+mod http_hosts;
+mod load_format;
 mod mirror;
+mod origin;
+mod size;
 
 pub use base::BaseUrl;
+pub use cache_dir::CacheDir;
+pub use certificates::verify_certificates;
+pub use duration::{parse_duration, show_duration};
 pub use error::Error;
+pub use http_hosts::HttpHosts;
+pub use load_format::LoadFormat;
 pub use mirror::Mirror;
+pub use origin::{Origin, Surroundings};
+pub use size::{ByteSize, Rate};

@@ -42,9 +42,9 @@ pub enum HandleError {
         /// The host, without the user part.
         host: String,
     },
-    /// A host without a model.
+    /// A host or the hub's base, without a model.
     #[error(
-        "`{typed}` names a host and no model; type a model's URL, like `https://tfhub.dev/google/nnlm-en-dim128/2`"
+        "`{typed}` names a host or a hub, and no model; type a model's URL, like `https://tfhub.dev/google/nnlm-en-dim128/2`"
     )]
     NoPath {
         /// What was typed.

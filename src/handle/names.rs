@@ -69,9 +69,14 @@ impl Names {
     /// An error if no path leads to it: plain http that is not allowed, a handle that goes on
     /// below another model's root, a name on the hub that reads as a host.
     pub fn path(&self, handle: &Handle) -> Result<String, HandleError> {
+        if handle.url() == self.hub() {
+            return Err(HandleError::NoPath {
+                typed: handle.url(),
+            });
+        }
         let components = handle.components();
         let (base, naming, rest) = match self.below_hub(handle, &components) {
-            Some(rest) => (Vec::new(), self.naming_of_hub(), rest),
+            Some(rest) => (Vec::new(), Naming::Hub, rest),
             None => {
                 if handle.scheme() == Scheme::Http && !self.http_allowed(handle.authority()) {
                     return Err(HandleError::PlainHttp {
@@ -129,7 +134,10 @@ impl Names {
         let name = host::without_port(authority);
         host::is_loopback(name)
             || (self.scheme == Scheme::Http && host::without_port(&self.authority) == name)
-            || self.http_hosts.iter().any(|h| h == name || h == authority)
+            || self
+                .http_hosts
+                .iter()
+                .any(|h| h == name || h == authority || h.strip_suffix(":80") == Some(authority))
     }
 
     /// The directory in which a host's models are, as components below the mountpoint.
@@ -162,11 +170,6 @@ impl Names {
         } else {
             Naming::Elsewhere
         }
-    }
-
-    /// Whose rules hold below the hub's base.
-    pub(super) fn naming_of_hub(&self) -> Naming {
-        Naming::Hub
     }
 
     fn below_hub<'a>(&self, handle: &Handle, components: &'a [&'a str]) -> Option<&'a [&'a str]> {

@@ -237,3 +237,56 @@ pub(super) fn shown(text: &str) -> String {
     let parts: Vec<String> = bare.split('/').map(without_user).collect();
     format!("{}{cut}", parts.join("/").escape_debug())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pasted_urls_become_one_handle() {
+        let plain = Handle::parse("https://tfhub.dev/google/LaBSE/2").unwrap();
+        for typed in [
+            " https://tfhub.dev/google/LaBSE/2/\n",
+            "HTTPS://TFHUB.dev:443/google/LaBSE/2//",
+            "https://tfhub.dev/google/LaBSE/2?tfhub-redirect=true&x=%2F+y#top",
+            "https://tfhub.dev/google/LaBSE/2?",
+            "https://tfhub.dev/google/LaBSE/2#a?b",
+        ] {
+            let handle = Handle::parse(typed).unwrap();
+            assert_eq!(handle, plain, "{typed}");
+            assert_eq!(handle.to_string(), "https://tfhub.dev/google/LaBSE/2");
+            assert_eq!(handle.key(), plain.key());
+        }
+        let other = Handle::parse("https://tfhub.dev/google/labse/2").unwrap();
+        assert_ne!(other, plain, "a path's case counts");
+        assert_ne!(
+            Handle::parse("http://tfhub.dev/google/LaBSE/2").unwrap(),
+            plain
+        );
+    }
+
+    #[test]
+    fn the_query_is_kept_apart_and_undecoded() {
+        let query = |typed: &str| Handle::parse(typed).unwrap().query().map(str::to_owned);
+        let x = "https://tfhub.dev/google/x";
+        assert_eq!(query(x), None);
+        assert_eq!(query(&format!("{x}?#f")), None);
+        assert_eq!(
+            query(&format!("{x}?a=%2F+y&b?c#f")).as_deref(),
+            Some("a=%2F+y&b?c")
+        );
+        let versioned = Handle::parse(&format!("{x}?a=b")).unwrap().with_version(3);
+        assert_eq!(
+            (versioned.path(), versioned.query()),
+            ("google/x/3", Some("a=b"))
+        );
+    }
+
+    #[test]
+    fn its_parts_can_be_had() {
+        let handle = Handle::parse("http://LocalHost:8501/a/b/1").unwrap();
+        assert_eq!(handle.scheme(), Scheme::Http);
+        assert_eq!(handle.authority(), "localhost:8501");
+        assert_eq!(handle.path(), "a/b/1");
+    }
+}

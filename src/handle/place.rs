@@ -128,7 +128,7 @@ impl Names {
             _ if first.starts_with('[') || is_read_as_host(first) => {
                 self.at_bare_host(components, refused)
             }
-            _ => self.read_below(self.naming_of_hub(), None, components, refused),
+            _ => self.read_below(Naming::Hub, None, components, refused),
         }
     }
 

@@ -18,7 +18,9 @@ const HUBS: [&str; 6] = [
 fn names(hub: &str) -> Names {
     Names::new(
         hub,
-        vec!["allowed.example".to_owned(), "one.example:81".to_owned()],
+        ["allowed.example", "one.example:81", "Two.example:80"]
+            .map(str::to_owned)
+            .to_vec(),
     )
     .unwrap()
 }

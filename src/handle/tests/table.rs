@@ -252,7 +252,10 @@ fn what_can_never_be_a_handle_is_no_name() {
     }
     let long = "a".repeat(256);
     assert!(names.place(&["google", &long]).is_err());
-    assert!(names.place(&["http:", "one.example:81", "a"]).is_ok());
+    for host in ["one.example:81", "two.example", "two.example:80"] {
+        assert!(names.place(&["http:", host]).is_ok(), "{host}");
+    }
+    assert!(names.place(&["http:", "two.example:81"]).is_err());
 }
 
 #[test]
@@ -276,6 +279,17 @@ fn handles_without_a_path_say_what_to_type() {
 }
 
 #[test]
+fn the_hub_is_no_model() {
+    for hub in ["https://corp.example/hub/v/1", "http://[::1]:8080/m"] {
+        let error = names(hub).path(&handle(hub)).unwrap_err().to_string();
+        assert!(error.contains("and no model"), "{error}");
+    }
+    let above = handle("https://corp.example/hub/v");
+    let path = names("https://corp.example/hub/v/1").path(&above);
+    assert_eq!(path.as_deref(), Ok("corp.example/hub/v/latest"));
+}
+
+#[test]
 fn texts_that_are_no_handles_say_what_to_type() {
     for (text, part) in [
         ("google/x/1", "did you mean `https://tfhub.dev/google/x/1`"),
@@ -289,8 +303,8 @@ fn texts_that_are_no_handles_say_what_to_type() {
         ),
         ("", "no scheme"),
         ("gs://bucket/model", "not from `gs://`"),
-        ("https://tfhub.dev", "names a host and no model"),
-        ("https://tfhub.dev//?a", "names a host and no model"),
+        ("https://tfhub.dev", "and no model"),
+        ("https://tfhub.dev//?a", "and no model"),
         ("https://tfhub.dev/a//b/1", "type one slash"),
         ("https://tfhub.dev/a/../b/1", "`..` is no name"),
         ("https://tfhub.dev/a/%2e%2E/1", "is no name"),
