@@ -1,0 +1,325 @@
+//! The one HTTP client, and [`Client::ask`], the only place that sends a request.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, Response};
+use tokio::time::timeout_at;
+
+use super::address::Address;
+use super::error::{Error, chain};
+use super::headers::{retry_after, text};
+use super::redact::{printable, redacted};
+use super::retry::{Failure, Patience, transient};
+use crate::config::Mirror;
+
+/// A host that has not picked up by then will not; leaves room for another attempt within the usual timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How an origin's words about a refusal are read: no more bytes, no longer.
+const MAX_WORDS: usize = 4096;
+const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a [`Client`] is made of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Longest time without progress, of a probe as a whole or between two chunks of a download.
+    pub timeout: Duration,
+    /// False accepts any certificate, which `TFHUB_DISABLE_CERT_VALIDATION=true` asks for.
+    pub verify_certificates: bool,
+    /// Hosts, with or without port, that may be spoken to in plain http, beside loopback and the mirrors.
+    pub http_hosts: Vec<String>,
+    /// Other places for the bytes of a host.
+    pub mirrors: Vec<Mirror>,
+    /// `User-Agent` of every request.
+    pub user_agent: String,
+}
+
+/// A pool of connections with the rules of this room. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: reqwest::Client,
+    /// Loopback is never asked through a proxy from the environment, which would look for it on itself.
+    loopback: reqwest::Client,
+    /// Why https is impossible here.
+    no_certificates: Option<String>,
+    options: Options,
+}
+
+impl Client {
+    /// Sets up TLS roots (the system's, or `SSL_CERT_FILE` and `SSL_CERT_DIR`) and proxies (`HTTPS_PROXY`,
+    /// `NO_PROXY` and their kin) from the environment. Needs no network. Without certificates it works for plain
+    /// http, and https fails with a message that says so.
+    pub fn new(mut options: Options) -> Result<Client, Error> {
+        // Fails only if a provider is installed already, which then serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        if !options.verify_certificates {
+            tracing::warn!(
+                "TFHUB_DISABLE_CERT_VALIDATION is set: any certificate is accepted, so whoever is on the way can \
+                 change models; for a proxy with its own certificate, SSL_CERT_FILE is the safe way"
+            );
+        }
+        let mirrors = options.mirrors.iter();
+        let mirror_hosts = mirrors.filter_map(|mirror| Address::parse(&mirror.to).ok());
+        let mirror_hosts: Vec<_> = mirror_hosts.map(|to| to.authority().to_owned()).collect();
+        options.http_hosts.extend(mirror_hosts);
+
+        let (http, no_certificates) = match builder(&options).build() {
+            Ok(http) => (http, None),
+            Err(error) if options.verify_certificates => {
+                let without = builder(&options).tls_certs_only([]).build();
+                (without.map_err(setup)?, Some(chain(error)))
+            }
+            Err(error) => return Err(setup(error)),
+        };
+        let direct = builder(&options).no_proxy();
+        let direct = match no_certificates {
+            Some(_) => direct.tls_certs_only([]),
+            None => direct,
+        };
+        let loopback = match proxied() {
+            true => direct.build().map_err(setup)?,
+            false => http.clone(),
+        };
+        let shared = Shared {
+            http,
+            loopback,
+            no_certificates,
+            options,
+        };
+        Ok(Client {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The rules this client was made with; `http_hosts` has the mirrors' hosts too.
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// The URL that is asked for `url`: at its mirror, if it has one.
+    pub fn mirrored(&self, url: &str) -> String {
+        let mut mirrors = self.options().mirrors.iter();
+        mirrors
+            .find_map(|mirror| mirror.apply(url))
+            .unwrap_or_else(|| url.to_owned())
+    }
+
+    /// A checked start of a walk.
+    pub(super) fn address(url: &str) -> Result<Address, Error> {
+        Address::parse(url).map_err(|why| Error::BadUrl {
+            url: redacted(url),
+            why,
+        })
+    }
+
+    /// One GET, tried until there is an answer for which another attempt would not help. Of redirects, the answer
+    /// is the redirect.
+    pub(super) async fn ask(
+        &self,
+        address: &Address,
+        headers: &HeaderMap,
+        patience: &mut Patience,
+    ) -> Result<Response, Error> {
+        self.may_be_asked(address)?;
+        let url = address.to_request().map_err(|why| Error::BadUrl {
+            url: address.to_string(),
+            why,
+        })?;
+        let http = match address.is_loopback() {
+            true => &self.shared.loopback,
+            false => &self.shared.http,
+        };
+        loop {
+            patience.attempt();
+            let request = http.get(url.clone()).headers(headers.clone()).send();
+            let failure = match timeout_at(patience.deadline(), request).await {
+                Ok(Ok(answer)) if !transient(answer.status().as_u16()) => return Ok(answer),
+                Ok(Ok(answer)) => refusal(&answer, None),
+                Ok(Err(error)) => broken(error),
+                Err(_) => Failure::Silent,
+            };
+            patience.again(address, failure).await?;
+        }
+    }
+
+    /// The error that an answer without a body for us is, in the origin's own words as far as it has any.
+    pub(super) async fn refused(address: &Address, patience: &Patience, answer: Response) -> Error {
+        let failure = refusal(&answer, None);
+        let words = words(answer).await;
+        match failure {
+            Failure::Answer {
+                status,
+                retry_after,
+                ..
+            } => {
+                let detail = words;
+                patience.spent(
+                    address,
+                    Failure::Answer {
+                        status,
+                        retry_after,
+                        detail,
+                    },
+                )
+            }
+            other => patience.spent(address, other),
+        }
+    }
+
+    fn may_be_asked(&self, address: &Address) -> Result<(), Error> {
+        if address.is_https() {
+            return match &self.shared.no_certificates {
+                Some(why) => Err(Error::NoCertificates {
+                    url: address.to_string(),
+                    why: why.clone(),
+                }),
+                None => Ok(()),
+            };
+        }
+        let allowed = |host: &String| host == address.host() || host == address.authority();
+        if address.is_loopback() || self.options().http_hosts.iter().any(allowed) {
+            return Ok(());
+        }
+        Err(Error::PlainHttp {
+            url: address.to_string(),
+            host: address.authority().to_owned(),
+        })
+    }
+}
+
+fn builder(options: &Options) -> ClientBuilder {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    reqwest::Client::builder()
+        .user_agent(&options.user_agent)
+        .default_headers(headers)
+        .redirect(Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(options.timeout.min(CONNECT_TIMEOUT))
+        .tls_danger_accept_invalid_certs(!options.verify_certificates)
+}
+
+/// Whether the environment names a proxy.
+fn proxied() -> bool {
+    let names = ["http_proxy", "https_proxy", "all_proxy"];
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    names
+        .iter()
+        .any(|name| set(name) || set(&name.to_ascii_uppercase()))
+}
+
+fn setup(error: reqwest::Error) -> Error {
+    Error::Setup { why: chain(error) }
+}
+
+fn refusal(answer: &Response, detail: Option<String>) -> Failure {
+    let after = text(answer.headers(), RETRY_AFTER);
+    Failure::Answer {
+        status: answer.status().as_u16(),
+        retry_after: after.and_then(|after| retry_after(&after, SystemTime::now())),
+        detail,
+    }
+}
+
+/// A transport error as a reason to try again, or not.
+pub(super) fn broken(error: reqwest::Error) -> Failure {
+    if error.is_timeout() {
+        return Failure::Silent;
+    }
+    Failure::Broken {
+        lasting: error.is_builder() || bad_certificate(&error),
+        why: chain(error),
+    }
+}
+
+/// Whether the other side showed a certificate that is not trusted: it will show it again.
+fn bad_certificate(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        // An io::Error's source() skips the error it wraps.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(|io| io.get_ref());
+        let tls = match wrapped {
+            Some(inner) => inner.downcast_ref::<rustls::Error>(),
+            None => error.downcast_ref(),
+        };
+        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// What an origin says about a refusal: Google's `<Code>` and `<Message>`, Kaggle's JSON `message`. Pages for people
+/// are not quoted.
+async fn words(mut answer: Response) -> Option<String> {
+    let mut body = Vec::new();
+    let read = async {
+        while body.len() < MAX_WORDS {
+            match answer.chunk().await {
+                Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+                _ => break,
+            }
+        }
+    };
+    // What came until then is read; a refusal is no reason to wait.
+    let _ = tokio::time::timeout(WORDS_TIMEOUT, read).await;
+    body.truncate(MAX_WORDS);
+    quote(&String::from_utf8_lossy(&body))
+}
+
+fn quote(body: &str) -> Option<String> {
+    let element = |name: &str| {
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>"))
+            .map(|(words, _)| words.to_owned())
+    };
+    let json = || {
+        let body: serde_json::Value = serde_json::from_str(body).ok()?;
+        let message = body
+            .get("message")
+            .or_else(|| body.get("error")?.get("message"))?;
+        message.as_str().map(str::to_owned)
+    };
+    let words = match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code,
+        _ => json()?,
+    };
+    let words: String = words.chars().take(200).collect();
+    Some(printable(&words).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn refusals_are_quoted_from_machines_only() {
+        let xml = "<?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code><Message>Access denied.</Message>";
+        for (body, words) in [
+            (xml, Some("SignatureDoesNotMatch: Access denied.")),
+            ("<Error><Code>AccessDenied</Code>", Some("AccessDenied")),
+            (r#"{"code":404,"message":"NotFound"}"#, Some("NotFound")),
+            (
+                r#"{"error":{"code":429,"message":"Too many"}}"#,
+                Some("Too many"),
+            ),
+            ("<html><title>Oops</title>", None),
+            ("", None),
+        ] {
+            assert_eq!(quote(body).as_deref(), words, "{body}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The one retry policy, for probes and downloads alike: what is worth another attempt, when, and when patience ends.
+//!
+//! Patience is counted from the last progress, not from the first attempt: a download may take days, but nothing may
+//! be silent for longer than `--timeout`. Worth another attempt are 408, 429, every 5xx, and connections that fail
+//! or break (what Google Cloud Storage asks its clients to retry); a `Retry-After` is obeyed, or, if it lies beyond
+//! the timeout, ends the matter at once.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::address::Address;
+use super::error::{Error, Tries};
+
+/// Attempts without progress before an origin counts as down. With [`FIRST_WAIT`] doubling each time it is about ten
+/// seconds, which outlasts a restarting server but does not hold a reader of a dead one for a whole `--timeout`.
+const MAX_ATTEMPTS: u32 = 8;
+/// The wait after the first failure; long enough for a load balancer to pick another backend.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// No single wait is longer, unless the origin asks for it.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Why an attempt came to nothing.
+pub(super) enum Failure {
+    /// An answer without a body for us.
+    Answer {
+        status: u16,
+        retry_after: Option<Duration>,
+        detail: Option<String>,
+    },
+    /// A connection that failed or broke; `lasting` if another attempt cannot mend it.
+    Broken { why: String, lasting: bool },
+    /// Nothing came, or nobody picked up.
+    Silent,
+}
+
+enum Verdict {
+    After(Duration),
+    /// `Retry-After` lies beyond the timeout.
+    TooLate {
+        status: u16,
+        after: Duration,
+    },
+    Enough,
+}
+
+/// How long one probe or one stretch of a download without progress may still take.
+pub(super) struct Patience {
+    timeout: Duration,
+    since: Instant,
+    attempts: u32,
+}
+
+impl Patience {
+    pub fn new(timeout: Duration) -> Patience {
+        Patience {
+            timeout,
+            since: Instant::now(),
+            attempts: 0,
+        }
+    }
+
+    /// Something came: the clock starts anew.
+    pub fn progress(&mut self) {
+        *self = Patience::new(self.timeout);
+    }
+
+    /// Something came, but nothing new: the clock starts anew, attempts count on.
+    pub fn sign_of_life(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// The question changed (another hop, another URL): attempts count anew, the clock goes on.
+    pub fn another_question(&mut self) {
+        self.attempts = 0;
+    }
+
+    /// An attempt begins.
+    pub fn attempt(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// When patience ends.
+    pub fn deadline(&self) -> Instant {
+        self.since + self.timeout
+    }
+
+    /// For messages.
+    pub fn tries(&self) -> Tries {
+        Tries {
+            attempts: self.attempts,
+            elapsed: self.since.elapsed(),
+        }
+    }
+
+    /// Returns when it is time for another attempt; an error if there shall be none.
+    pub async fn again(&self, address: &Address, failure: Failure) -> Result<(), Error> {
+        let wait = match self.verdict(&failure, self.since.elapsed()) {
+            Verdict::After(wait) => wait,
+            Verdict::TooLate { status, after } => {
+                return Err(Error::RetryAfter {
+                    url: address.to_string(),
+                    status,
+                    after,
+                    tries: self.tries(),
+                });
+            }
+            Verdict::Enough => return Err(self.spent(address, failure)),
+        };
+        let why = self.spent(address, failure);
+        tracing::debug!(attempt = self.attempts, "trying again in {wait:?}: {why}");
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// What to do about a failure, `elapsed` after the last progress.
+    fn verdict(&self, failure: &Failure, elapsed: Duration) -> Verdict {
+        let left = self.timeout.saturating_sub(elapsed);
+        let mut wait = backoff(self.attempts);
+        match *failure {
+            Failure::Answer { status, .. } if !transient(status) => return Verdict::Enough,
+            Failure::Broken { lasting: true, .. } => return Verdict::Enough,
+            Failure::Answer {
+                status,
+                retry_after: Some(after),
+                ..
+            } if after > left => return Verdict::TooLate { status, after },
+            Failure::Answer {
+                retry_after: Some(after),
+                ..
+            } => wait = wait.max(after),
+            _ => {}
+        }
+        match self.attempts < MAX_ATTEMPTS && wait < left {
+            true => Verdict::After(wait),
+            false => Verdict::Enough,
+        }
+    }
+
+    /// The error that a failure is once nothing more is tried.
+    pub fn spent(&self, address: &Address, failure: Failure) -> Error {
+        let (url, tries) = (address.to_string(), self.tries());
+        match failure {
+            Failure::Answer { status, detail, .. } => Error::Status {
+                url,
+                status,
+                detail,
+                tries,
+            },
+            Failure::Broken { why, .. } => Error::Transport { url, why, tries },
+            Failure::Silent => Error::Stalled {
+                url,
+                waited: tries.elapsed,
+                tries,
+            },
+        }
+    }
+}
+
+/// Whether the same question may be answered better later.
+pub(super) fn transient(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+/// The wait after the `attempts`th failure: doubling, and a random part of it, so that a fleet that failed together
+/// does not come back together.
+fn backoff(attempts: u32) -> Duration {
+    let doubled = FIRST_WAIT.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+    let whole = doubled.min(MAX_WAIT);
+    // A fresh RandomState is seeded by the system: random enough, and std has it.
+    let random = (RandomState::new().hash_one(attempts) % 1000) as u32;
+    whole / 2 + whole / 2 * random / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address() -> Address {
+        Address::parse("http://127.0.0.1/x?sig=secret").unwrap()
+    }
+
+    fn answer(status: u16, after: Option<u64>) -> Failure {
+        Failure::Answer {
+            status,
+            retry_after: after.map(Duration::from_secs),
+            detail: None,
+        }
+    }
+
+    #[test]
+    fn waits_grow_and_stay_bounded() {
+        for (attempts, least, most) in [
+            (1, 50, 100),
+            (2, 100, 200),
+            (4, 400, 800),
+            (40, 5_000, 10_000),
+        ] {
+            for _ in 0..20 {
+                let wait = backoff(attempts).as_millis();
+                assert!((least..=most).contains(&wait), "{attempts}: {wait}");
+            }
+        }
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Fails in the same way until it is enough, in a time that passes only by waiting.
+    fn run(failure: Failure, each: Duration) -> (Patience, Duration, Verdict) {
+        let mut patience = Patience::new(MINUTE);
+        let mut elapsed = Duration::ZERO;
+        loop {
+            patience.attempt();
+            // An attempt ends at the deadline at the latest.
+            elapsed = (elapsed + each).min(MINUTE);
+            match patience.verdict(&failure, elapsed) {
+                Verdict::After(wait) => elapsed += wait,
+                verdict => return (patience, elapsed, verdict),
+            }
+        }
+    }
+
+    #[test]
+    fn an_origin_that_stays_down_is_given_up() {
+        let (patience, elapsed, verdict) = run(answer(503, None), Duration::ZERO);
+        assert!(matches!(verdict, Verdict::Enough));
+        assert_eq!(patience.attempts, MAX_ATTEMPTS);
+        assert!((5..15).contains(&elapsed.as_secs()), "{elapsed:?}");
+        let error = patience.spent(&address(), answer(503, None));
+        assert!(!error.is_timeout() && !error.is_denied() && !error.is_not_found());
+        assert!(
+            error.to_string().contains("answered 503 (8 attempts in "),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_host_that_never_picks_up_is_a_timeout_within_the_timeout() {
+        let (patience, elapsed, verdict) = run(Failure::Silent, Duration::from_secs(10));
+        assert!(
+            matches!(verdict, Verdict::Enough) && elapsed <= MINUTE,
+            "{elapsed:?}"
+        );
+        assert!(patience.attempts > 3 && patience.spent(&address(), Failure::Silent).is_timeout());
+    }
+
+    #[test]
+    fn retry_after_is_obeyed_within_the_timeout_only() {
+        let mut patience = Patience::new(MINUTE);
+        patience.attempt();
+        let after = |seconds, elapsed| {
+            patience.verdict(&answer(429, Some(seconds)), Duration::from_secs(elapsed))
+        };
+        assert!(matches!(after(7, 0), Verdict::After(wait) if wait.as_secs() == 7));
+        assert!(matches!(after(7, 50), Verdict::After(wait) if wait.as_secs() == 7));
+        assert!(matches!(after(7, 54), Verdict::TooLate { status: 429, .. }));
+        // Zero is no leave to hammer.
+        assert!(matches!(after(0, 0), Verdict::After(wait) if wait.as_millis() >= 50));
+    }
+
+    #[test]
+    fn what_will_not_change_is_not_asked_again() {
+        let patience = Patience::new(MINUTE);
+        let enough =
+            |failure| matches!(patience.verdict(&failure, Duration::ZERO), Verdict::Enough);
+        for status in [400, 401, 403, 404, 410, 206] {
+            assert!(enough(answer(status, Some(1))), "{status}");
+        }
+        for status in [408, 429, 500, 502, 503, 504] {
+            assert!(!enough(answer(status, Some(1))), "{status}");
+        }
+        for lasting in [true, false] {
+            let why = String::from("invalid certificate");
+            assert_eq!(enough(Failure::Broken { why, lasting }), lasting);
+        }
+    }
+
+    #[test]
+    fn progress_starts_the_clock_anew() {
+        let mut patience = Patience::new(MINUTE);
+        let began = patience.since;
+        patience.attempt();
+        patience.sign_of_life();
+        assert!(patience.since > began && patience.attempts == 1);
+        patience.progress();
+        assert_eq!(patience.attempts, 0);
+    }
+}

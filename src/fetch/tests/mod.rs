@@ -1,0 +1,47 @@
+//! The room against a scripted origin.
+
+mod download;
+pub mod origin;
+mod probe;
+
+use std::time::Duration;
+
+use super::{Client, Download, Error, Options};
+
+pub fn options(timeout: Duration) -> Options {
+    Options {
+        timeout,
+        verify_certificates: true,
+        http_hosts: Vec::new(),
+        mirrors: Vec::new(),
+        user_agent: String::from("tfhub-fs/test"),
+    }
+}
+
+/// A client with a timeout that no good test reaches.
+pub fn client() -> Client {
+    Client::new(options(Duration::from_secs(20))).unwrap()
+}
+
+/// A client whose patience is short.
+pub fn hasty(millis: u64) -> Client {
+    Client::new(options(Duration::from_millis(millis))).unwrap()
+}
+
+/// Everything a download gives before it ends, and how it ends.
+async fn drain(mut download: Download) -> (Vec<u8>, Result<(), Error>) {
+    let mut body = Vec::new();
+    loop {
+        match download.chunk().await {
+            Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+            Ok(None) => return (body, Ok(())),
+            Err(error) => {
+                assert!(
+                    download.chunk().await.is_err(),
+                    "a failed download must not end well"
+                );
+                return (body, Err(error));
+            }
+        }
+    }
+}
