@@ -235,9 +235,14 @@ pub(super) fn broken(error: reqwest::Error) -> Failure {
     if error.is_timeout() {
         return Failure::Silent;
     }
+    let untrusted = bad_certificate(&error);
+    let hint = match untrusted {
+        true => "; if a host or proxy has a certificate of its own, set SSL_CERT_FILE to its CA",
+        false => "",
+    };
     Failure::Broken {
-        lasting: error.is_builder() || bad_certificate(&error),
-        why: chain(error),
+        lasting: error.is_builder() || untrusted,
+        why: chain(error) + hint,
     }
 }
 
@@ -245,18 +250,17 @@ pub(super) fn broken(error: reqwest::Error) -> Failure {
 fn bad_certificate(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        // An io::Error's source() skips the error it wraps.
-        let wrapped = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(|io| io.get_ref());
-        let tls = match wrapped {
-            Some(inner) => inner.downcast_ref::<rustls::Error>(),
-            None => error.downcast_ref(),
-        };
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return true;
         }
-        cause = error.source();
+        // An io::Error's source() skips the error it wraps.
+        cause = match error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+        {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     false
 }
