@@ -112,6 +112,18 @@ impl Client {
             .unwrap_or_else(|| url.to_owned())
     }
 
+    /// The URLs that `url`, told by a mirror, may be known by: itself, and what it stands in for. A mirror that
+    /// redirects within itself speaks of itself, and several hosts may have one mirror.
+    pub fn stands_for(&self, url: &str) -> Vec<String> {
+        let mirrors = self.options().mirrors.iter();
+        let others = mirrors.filter_map(|mirror| {
+            let rest = url.strip_prefix(mirror.to.as_str())?;
+            (rest.is_empty() || rest.starts_with(['/', '?']))
+                .then(|| format!("{}{rest}", mirror.from))
+        });
+        std::iter::once(url.to_owned()).chain(others).collect()
+    }
+
     /// A checked start of a walk.
     pub(super) fn address(url: &str) -> Result<Address, Error> {
         Address::parse(url).map_err(|why| Error::BadUrl {

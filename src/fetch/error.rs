@@ -157,6 +157,26 @@ impl Error {
         }
     }
 
+    /// What was asked when it failed, redacted.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Error::Status { url, .. }
+            | Error::Stalled { url, .. }
+            | Error::RetryAfter { url, .. }
+            | Error::Transport { url, .. }
+            | Error::TooManyRedirects { last: url, .. }
+            | Error::Loop { again: url, .. }
+            | Error::Downgrade { from: url, .. }
+            | Error::PlainHttp { url, .. }
+            | Error::BadLocation { from: url, .. }
+            | Error::BadUrl { url, .. }
+            | Error::Changed { url, .. }
+            | Error::Integrity { url, .. }
+            | Error::NoCertificates { url, .. } => Some(url),
+            Error::Setup { .. } => None,
+        }
+    }
+
     /// There is no such thing: 404 or 410.
     pub fn is_not_found(&self) -> bool {
         matches!(

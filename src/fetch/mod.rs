@@ -26,7 +26,7 @@ mod retry;
 mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use client::{Client, Options};
 pub use download::Download;

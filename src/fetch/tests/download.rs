@@ -48,6 +48,20 @@ async fn one_plain_get_gives_the_body() {
     assert_eq!(origin.header(1, "accept-encoding").as_deref(), Some("gzip"));
 }
 
+/// A new connection costs two or three round trips to a real host, which a reader would wait for.
+#[tokio::test]
+async fn the_probes_connection_serves_the_download() {
+    let body = body();
+    let answers = vec![
+        redirect(302, "/o?sig=1").kept(),
+        probed(&body, &[ETAG]).kept(),
+        full(&body, &[ETAG]).kept(),
+    ];
+    let (origin, got, result) = fetch(answers).await;
+    assert!(result.is_ok() && got == body);
+    assert_eq!((origin.asked().len(), origin.connections()), (3, 1));
+}
+
 #[tokio::test]
 async fn an_empty_or_unmeasured_body_is_fine() {
     let nothing = || {

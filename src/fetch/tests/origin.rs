@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -17,6 +18,7 @@ pub struct Answer {
 #[derive(Clone, Copy)]
 enum Then {
     Close,
+    Keep,
     Reset,
     Hang,
 }
@@ -89,6 +91,19 @@ impl Answer {
         self.after(body, Then::Hang)
     }
 
+    /// The connection stays open for another request.
+    pub fn kept(mut self) -> Answer {
+        let close = b"Connection: close\r\n";
+        let at = self
+            .bytes
+            .windows(close.len())
+            .position(|bytes| bytes == close)
+            .unwrap();
+        self.bytes.drain(at..at + close.len());
+        self.then = Then::Keep;
+        self
+    }
+
     /// Not even the status is sent.
     pub fn headless(mut self) -> Answer {
         self.bytes.clear();
@@ -119,6 +134,7 @@ pub struct Origin {
     pub base: String,
     asked: Arc<Mutex<Vec<String>>>,
     left: Arc<Mutex<VecDeque<Answer>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Origin {
@@ -128,10 +144,13 @@ impl Origin {
             base: format!("http://{}", listener.local_addr().unwrap()),
             asked: Arc::default(),
             left: Arc::default(),
+            connections: Arc::default(),
         };
         let (asked, left) = (origin.asked.clone(), origin.left.clone());
+        let connections = origin.connections.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(serve(stream, asked.clone(), left.clone()));
             }
         });
@@ -173,6 +192,11 @@ impl Origin {
             .map(|(_, value)| value.to_owned())
     }
 
+    /// How many connections were made so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     /// Whether every answer was asked for.
     pub fn is_done(&self) -> bool {
         self.left.lock().is_empty()
@@ -184,28 +208,28 @@ async fn serve(
     asked: Arc<Mutex<Vec<String>>>,
     left: Arc<Mutex<VecDeque<Answer>>>,
 ) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
         }
-    }
-    asked.lock().push(String::from_utf8(head).unwrap());
-    let Some(answer) = left.lock().pop_front() else {
-        let _ = stream
-            .write_all(b"HTTP/1.1 418 Script is over\r\nContent-Length: 0\r\n\r\n")
-            .await;
+        asked.lock().push(String::from_utf8(head).unwrap());
+        let over = || answer(&["418 The script is over", "Content-Length: 0"], b"");
+        let answer = left.lock().pop_front().unwrap_or_else(over);
+        let _ = stream.write_all(&answer.bytes).await;
+        match answer.then {
+            Then::Keep => continue,
+            Then::Close => drop(stream.shutdown().await),
+            Then::Reset => {
+                // Let the bytes out before the reset overtakes them.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let _ = stream.set_zero_linger();
+            }
+            Then::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
+        }
         return;
-    };
-    let _ = stream.write_all(&answer.bytes).await;
-    match answer.then {
-        Then::Close => drop(stream.shutdown().await),
-        Then::Reset => {
-            // Let the bytes out before the reset overtakes them.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let _ = stream.set_zero_linger();
-        }
-        Then::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
     }
 }

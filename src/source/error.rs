@@ -1,0 +1,194 @@
+//! Why a model cannot be had, for the person who wants it: the model, what was asked, what was answered, what to do.
+
+use crate::fetch;
+use crate::handle::{Handle, Kind};
+
+/// A model that cannot be had. The four cases are what a reader can be told (ENOENT, EACCES, ETIMEDOUT, EIO); the
+/// message says the rest, on one line and without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Its origin does not know it.
+    #[error("{model} is unknown: {why}; {advice}")]
+    Unknown {
+        /// The handle.
+        model: String,
+        /// URL and answer.
+        why: String,
+        /// What to do.
+        advice: String,
+    },
+    /// Its origin refuses it.
+    #[error("{model} may not be read: {why}; {advice}")]
+    Denied {
+        /// The handle.
+        model: String,
+        /// URL and answer.
+        why: String,
+        /// What to do.
+        advice: String,
+    },
+    /// Its origin takes longer than `--timeout`.
+    #[error("{model} did not come in time: {why}; {advice}")]
+    Late {
+        /// The handle.
+        model: String,
+        /// URL and answer.
+        why: String,
+        /// What to do.
+        advice: String,
+    },
+    /// Its origin, or the way there, is broken.
+    #[error("{model} cannot be fetched: {why}; {advice}")]
+    Failed {
+        /// The handle.
+        model: String,
+        /// URL and answer.
+        why: String,
+        /// What to do.
+        advice: String,
+    },
+}
+
+impl Error {
+    /// What a failed request or download of `handle` means.
+    pub fn explain(handle: &Handle, why: &fetch::Error) -> Error {
+        let (model, text) = (handle.url(), why.to_string());
+        let advice = match why.is_not_found() {
+            true => unknown_advice(handle, why.url().unwrap_or_default()),
+            false => advice(handle, why),
+        };
+        match why {
+            _ if why.is_not_found() => Error::Unknown {
+                model,
+                why: text,
+                advice,
+            },
+            _ if why.is_denied() => Error::Denied {
+                model,
+                why: text,
+                advice,
+            },
+            _ if why.is_timeout() => Error::Late {
+                model,
+                why: text,
+                advice,
+            },
+            _ => Error::Failed {
+                model,
+                why: text,
+                advice,
+            },
+        }
+    }
+
+    /// A page for people was given in place of an archive; `url` is redacted.
+    pub(super) fn page(handle: &Handle, url: &str) -> Error {
+        Error::Unknown {
+            model: handle.url(),
+            why: format!("{url} answered 200 with a web page, not with an archive"),
+            advice: unknown_advice(handle, url),
+        }
+    }
+
+    /// The origin says that there is no such model.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Error::Unknown { .. })
+    }
+
+    /// The origin refuses.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Error::Denied { .. })
+    }
+
+    /// Patience ran out.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Error::Late { .. })
+    }
+}
+
+/// What helps against anything but an unknown model.
+fn advice(handle: &Handle, why: &fetch::Error) -> String {
+    use fetch::Error as Why;
+    let text = match why {
+        Why::Status { status: 407, .. } => {
+            "the proxy wants credentials, which belong into HTTPS_PROXY"
+        }
+        Why::Status {
+            status: 401 | 403, ..
+        } => return denied_advice(handle, why),
+        Why::Status { status: 429, .. } => {
+            "the host limits how often it may be asked; try again later"
+        }
+        Why::RetryAfter { .. } => "try again later, or give it more time with --timeout",
+        Why::Status { .. } => {
+            "the fault is on its side; try again later, or name another place with --mirror"
+        }
+        Why::Stalled { .. } => "try again, or name another place with --mirror",
+        Why::Transport { .. } => {
+            "check the network and the proxy variables (HTTPS_PROXY, NO_PROXY)"
+        }
+        Why::TooManyRedirects { .. }
+        | Why::Loop { .. }
+        | Why::BadLocation { .. }
+        | Why::Downgrade { .. } => {
+            "the fault is on the host's side; name another place with --mirror"
+        }
+        Why::Changed { .. } | Why::Integrity { .. } => {
+            "nothing of it was kept; try again, and if that does not help, tell the host's owner"
+        }
+        Why::PlainHttp { .. }
+        | Why::NoCertificates { .. }
+        | Why::Setup { .. }
+        | Why::BadUrl { .. } => "nothing was asked",
+    };
+    text.to_owned()
+}
+
+fn denied_advice(handle: &Handle, why: &fetch::Error) -> String {
+    let page = kaggle_page(handle, why.url().unwrap_or_default());
+    let page = page.unwrap_or_else(|| handle.url());
+    format!(
+        "it may need an account or consent to its terms, which tfhub-fs does not give: see {page}"
+    )
+}
+
+/// What helps to find a model that its origin does not know; `url` is where it was not found.
+fn unknown_advice(handle: &Handle, url: &str) -> String {
+    match (handle.kind(), kaggle_page(handle, url)) {
+        (Kind::Kaggle, Some(page)) => format!("its variations and versions are listed at {page}"),
+        (_, Some(page)) => {
+            format!(
+                "TensorFlow Hub is part of Kaggle now, and not every model went along: look at {page}"
+            )
+        }
+        (Kind::TensorflowCn, None) => {
+            format!("try it as https://tfhub.dev/{}", handle.path())
+        }
+        (Kind::Archive, None) => String::from("check the URL"),
+        (_, None) => format!("check name and version at {}", handle.url()),
+    }
+}
+
+/// The page at Kaggle about this model, or else about its publisher.
+fn kaggle_page(handle: &Handle, url: &str) -> Option<String> {
+    const MODELS: &str = "https://www.kaggle.com/models/";
+    let landed = url.split('?').next().unwrap_or_default();
+    if landed
+        .strip_prefix(MODELS)
+        .is_some_and(|rest| !rest.is_empty())
+    {
+        return Some(landed.to_owned());
+    }
+    let mut path = handle.path().split('/');
+    match handle.kind() {
+        // models/OWNER/MODEL
+        Kind::Kaggle => {
+            let model: Vec<_> = path.skip(1).take(2).collect();
+            Some(format!("{MODELS}{}", model.join("/")))
+        }
+        Kind::Hosted if handle.authority() == "tfhub.dev" => {
+            Some(format!("{MODELS}{}", path.next()?))
+        }
+        _ => None,
+    }
+}
