@@ -303,7 +303,7 @@ mod tests {
         fn any_text_is_refused_or_kept(target in "/[ -~]{0,40}") {
             let text = format!("https://h.example{target}");
             let Ok(address) = Address::parse(&text) else { return Ok(()) };
-            let kept = text.split('#').next().unwrap().trim_end().replace(' ', "%20");
+            let kept = text.trim_end().split('#').next().unwrap().replace(' ', "%20");
             proptest::prop_assert_eq!(address.exact(), &*kept);
             if let Ok(url) = address.to_request() {
                 proptest::prop_assert_eq!(url.as_str(), &*kept);

@@ -22,6 +22,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Why an attempt came to nothing.
+#[derive(Clone)]
 pub(super) enum Failure {
     /// An answer without a body for us.
     Answer {
@@ -50,6 +51,9 @@ pub(super) struct Patience {
     timeout: Duration,
     since: Instant,
     attempts: u32,
+    /// When the present attempt began, and why the one before failed.
+    began: Instant,
+    before: Option<Failure>,
 }
 
 impl Patience {
@@ -58,6 +62,8 @@ impl Patience {
             timeout,
             since: Instant::now(),
             attempts: 0,
+            began: Instant::now(),
+            before: None,
         }
     }
 
@@ -74,11 +80,13 @@ impl Patience {
     /// The question changed (another hop, another URL): attempts count anew, the clock goes on.
     pub fn another_question(&mut self) {
         self.attempts = 0;
+        self.before = None;
     }
 
     /// An attempt begins.
     pub fn attempt(&mut self) {
         self.attempts += 1;
+        self.began = Instant::now();
     }
 
     /// When patience ends.
@@ -95,7 +103,7 @@ impl Patience {
     }
 
     /// Returns when it is time for another attempt; an error if there shall be none.
-    pub async fn again(&self, address: &Address, failure: Failure) -> Result<(), Error> {
+    pub async fn again(&mut self, address: &Address, failure: Failure) -> Result<(), Error> {
         let wait = match self.verdict(&failure, self.since.elapsed()) {
             Verdict::After(wait) => wait,
             Verdict::TooLate { status, after } => {
@@ -108,7 +116,8 @@ impl Patience {
             }
             Verdict::Enough => return Err(self.spent(address, failure)),
         };
-        let why = self.spent(address, failure);
+        let why = self.spent(address, failure.clone());
+        self.before = Some(failure);
         tracing::debug!(attempt = self.attempts, "trying again in {wait:?}: {why}");
         tokio::time::sleep(wait).await;
         Ok(())
@@ -141,7 +150,7 @@ impl Patience {
     /// The error that a failure is once nothing more is tried.
     pub fn spent(&self, address: &Address, failure: Failure) -> Error {
         let (url, tries) = (address.to_string(), self.tries());
-        match failure {
+        match self.telling(failure) {
             Failure::Answer { status, detail, .. } => Error::Status {
                 url,
                 status,
@@ -154,6 +163,17 @@ impl Patience {
                 waited: tries.elapsed,
                 tries,
             },
+        }
+    }
+
+    /// Of an attempt that the deadline overtook, what failed before tells more: an origin that answers 503 again and
+    /// again is down, and not slow, whatever it was about to say last.
+    fn telling(&self, failure: Failure) -> Failure {
+        match (&failure, &self.before) {
+            (Failure::Silent, Some(before)) if self.began.elapsed() < self.timeout / 2 => {
+                before.clone()
+            }
+            _ => failure,
         }
     }
 }
@@ -275,6 +295,23 @@ mod tests {
             let why = String::from("invalid certificate");
             assert_eq!(enough(Failure::Broken { why, lasting }), lasting);
         }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_overtaken_by_the_deadline_does_not_hide_what_failed() {
+        let mut patience = Patience::new(Duration::from_millis(400));
+        patience.attempt();
+        patience.again(&address(), answer(503, None)).await.unwrap();
+        patience.attempt();
+        assert_eq!(
+            patience.spent(&address(), Failure::Silent).status(),
+            Some(503)
+        );
+        tokio::time::sleep(Duration::from_millis(210)).await;
+        assert!(patience.spent(&address(), Failure::Silent).is_timeout());
+        patience.another_question();
+        patience.attempt();
+        assert!(patience.spent(&address(), Failure::Silent).is_timeout());
     }
 
     #[test]
