@@ -18,6 +18,9 @@ use crate::config::Mirror;
 /// A host that has not picked up by then will not; leaves room for another attempt within the usual timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longer patience than this is the same as none at all, and a clock cannot be added up to it.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How an origin's words about a refusal are read: no more bytes, no longer.
 const MAX_WORDS: usize = 4096;
 const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -66,6 +69,7 @@ impl Client {
                  change models; for a proxy with its own certificate, SSL_CERT_FILE is the safe way"
             );
         }
+        options.timeout = options.timeout.min(MAX_TIMEOUT);
         let mirrors = options.mirrors.iter();
         let mirror_hosts = mirrors.filter_map(|mirror| Address::parse(&mirror.to).ok());
         let mirror_hosts: Vec<_> = mirror_hosts.map(|to| to.authority().to_owned()).collect();

@@ -328,6 +328,13 @@ async fn patience_ends() {
 }
 
 #[tokio::test]
+async fn endless_patience_is_no_overflow() {
+    let origin = Origin::playing([full(BODY, &[])]).await;
+    let client = Client::new(options(Duration::MAX)).unwrap();
+    client.probe(&origin.url("/")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_page_for_people_is_recognised() {
     let html = "Content-Type: text/html; charset=utf-8";
     for (given, is_html) in [
