@@ -39,7 +39,11 @@ class SentenceEmbedding(tf.Module):
     def __init__(self, vocabulary_file: str, vectors: np.ndarray):
         super().__init__()
         words = tf.lookup.TextFileInitializer(
-            vocabulary_file, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+            vocabulary_file,
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
         )
         self.table = tf.lookup.StaticVocabularyTable(words, num_oov_buckets=1)
         self.vectors = tf.Variable(vectors, name="vectors", dtype=tf.float32)
