@@ -1,4 +1,4 @@
-"""One cache directory, two programs: tensorflow_hub and tfhub-fs each uses what the other filled, neither fetches twice."""
+"""One cache directory, two programs: each uses what the other filled, and neither fetches a model twice."""
 
 import hashlib
 import io
