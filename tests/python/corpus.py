@@ -264,7 +264,7 @@ def different_cases() -> list[Case]:
         Case("folder without an entry", with_member(member("deep/er/x", b"data")), and_file("deep/er/x"), None, KINDER),
         Case("name: ..foo", with_member(member("..foo", b"data")), and_file("..foo"), None, KINDER),
         Case("size: negative", with_member(negative), None, ONLY_GRAPH, MISREAD),
-        Case("no end blocks, gzip", gzipped(START), ONLY_GRAPH),
+        Case("no end blocks, gzip", gzipped(START), None, ONLY_GRAPH, BROKEN),
         Case("one end block, gzip", gzipped(START + bytes(512)), ONLY_GRAPH),
         Case(
             "pax: bogus record",
