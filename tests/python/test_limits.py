@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 
 def bomb(size: int) -> bytes:
-    """A gzip archive with one file of `size` zeros, made without making the zeros: one deflated MiB, many times over."""
+    """A gzip archive with one file of `size` zeros, made of one deflated MiB, many times over."""
     header = rewritten(member("zeros", b"")[:512], 124, b"%011o\0" % size)
     head, deflated = (flushed(data) for data in (START + header, bytes(MIB)))
     return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + head + deflated * (size // MIB) + b"\x03\0" + gzip_trailer(b"")
