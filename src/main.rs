@@ -1,3 +1,7 @@
 //! The `tfhub-fs` program; everything it does is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tfhub_fs::cli::run()
+}

@@ -1,1 +1,17 @@
-//! fuser's trait as a thin skin over `tree`; the one errno table; passthrough; the table of waiters.
+//! The kernel's side: fuser's trait as a thin skin over `tree`.
+//!
+//! Each callback asks the tree and either answers at once or hands its reply to the table of [`waiters`]; no callback
+//! waits. Which errno an error becomes is said in one table ([`errno`]), and the one log line about it is written
+//! where the reply leaves ([`edge`]). How a file's bytes reach its reader (by the kernel itself, through the page
+//! cache, or directly) is decided per inode in [`modes`].
+
+mod edge;
+mod errno;
+mod listings;
+mod modes;
+mod session;
+mod skin;
+mod space;
+mod waiters;
+
+pub use session::{Error, Options, Serving, mount};

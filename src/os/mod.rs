@@ -25,6 +25,7 @@ pub mod process;
 pub mod signals;
 pub mod unmount;
 pub mod users;
+pub mod xattr;
 
 #[cfg(test)]
 pub(crate) mod testing;

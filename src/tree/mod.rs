@@ -1,1 +1,102 @@
 //! The filesystem in our own words: nodes, names, listings, attributes, open files.
+//!
+//! It knows paths, handles and models, and nothing of the kernel's protocol: the skin in `fuse` calls one method
+//! per kind of request and gets an [`Answer`], at once or later. Nothing here waits in the caller's thread, so a
+//! test can use the whole filesystem without a mount.
+//!
+//! A node is a path. Its number is made from the path alone, so it is the same in every run; the table in
+//! `nodes` only remembers which paths the kernel holds.
+
+mod answer;
+mod attr;
+mod error;
+mod files;
+mod known;
+mod listing;
+mod look;
+mod lookup;
+mod nodes;
+mod xattr;
+
+pub use answer::Answer;
+pub use attr::{Attr, Entry, Kind, Ttl};
+pub use error::Error;
+pub use files::{OpenFile, Opened};
+pub use listing::DirEntry;
+pub use nodes::ROOT;
+
+use std::sync::Arc;
+
+use crate::handle::Names;
+use crate::models::{Models, Patience};
+use crate::status::Status;
+
+use files::OpenFiles;
+use known::Known;
+use nodes::Nodes;
+
+/// The filesystem of one mount. Cheap to clone.
+#[derive(Clone)]
+pub struct Tree {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    names: Names,
+    models: Models,
+    nodes: Nodes,
+    known: Known,
+    files: OpenFiles,
+    status: Arc<Status>,
+}
+
+impl Tree {
+    /// A tree over `models`, with the naming rules of one mount.
+    pub fn new(names: Names, models: Models, status: Arc<Status>) -> Tree {
+        Tree {
+            shared: Arc::new(Shared {
+                names,
+                models,
+                nodes: Nodes::default(),
+                known: Known::default(),
+                files: OpenFiles::default(),
+                status,
+            }),
+        }
+    }
+
+    /// Reads which models the cache holds, so that listings show them. Local disk only; may take a while with a
+    /// large cache, and the mount answers meanwhile.
+    pub fn learn_cached(&self) {
+        for url in self.shared.models.cached() {
+            let handle = crate::handle::Handle::parse(&url);
+            if let Ok(path) = handle.and_then(|handle| self.shared.names.path(&handle)) {
+                self.shared.known.insert(&path);
+            }
+        }
+    }
+
+    /// How many files the kernel has open.
+    pub fn open_files(&self) -> usize {
+        self.shared.files.count()
+    }
+
+    /// The path of a node below the mountpoint, for messages; empty for the root.
+    pub fn path(&self, node: u64) -> String {
+        self.shared.nodes.path(node).unwrap_or_default()
+    }
+
+    /// The kernel gave back `lookups` references of a node.
+    pub fn forget(&self, node: u64, lookups: u64) {
+        self.shared.nodes.forget(node, lookups);
+    }
+
+    /// Takes an error at the edge into the record that `user.tfhub.error` shows.
+    pub fn record(&self, path: &str, error: &Error) {
+        self.shared.status.errors.record(path, error.to_string());
+    }
+
+    fn patience(&self, handle: &crate::handle::Handle) -> Patience {
+        Patience::new(handle, self.shared.models.timeout())
+    }
+}

@@ -1,0 +1,222 @@
+//! What can be typed. What it means is checked in `setup` and in each subcommand.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+const AFTER: &str = "\
+Examples:
+  sudo tfhub-fs mount /mnt/tfhub
+  python -c 'import tensorflow as tf; tf.saved_model.load(\"/mnt/tfhub/google/universal-sentence-encoder/4\")'
+  tfhub-fs demo                      everything at once on this machine, without network
+
+Every option has an environment variable TFHUB_FS_<OPTION>; TFHUB_CACHE_DIR and TFHUB_MODEL_LOAD_FORMAT mean what
+they mean to tensorflow_hub. Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+/// Every TensorFlow Hub and Kaggle model is a directory.
+#[derive(Debug, Parser)]
+#[command(name = "tfhub-fs", version, about, after_help = AFTER, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub log: Log,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How the program talks on stderr.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Log {
+    /// What is logged
+    #[arg(
+        long,
+        global = true,
+        env = "TFHUB_FS_LOG_LEVEL",
+        default_value = "info",
+        value_name = "LEVEL"
+    )]
+    pub log_level: Level,
+    /// How it is written
+    #[arg(
+        long,
+        global = true,
+        env = "TFHUB_FS_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub log_format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Mount a hub; returns once the mount answers
+    Mount(Mount),
+    /// Unmount a mount that is not in use
+    Unmount(Unmount),
+    /// Print a local directory for each handle, as hub.resolve does
+    Resolve(Resolve),
+    /// Offer a directory of SavedModels over TensorFlow Hub's hosting protocol
+    Serve(Serve),
+    /// Show the whole product on this machine: a hub, a mount, a model; needs no network
+    Demo(Demo),
+}
+
+/// Where models come from and where they are kept.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Hub {
+    /// Where models are kept, shared with tensorflow_hub [default: <temp>/tfhub_modules, for root /var/cache/tfhub-fs]
+    // Its environment variables have an order of their own: see config.
+    #[arg(long, value_name = "DIR", alias = "tfhub_cache_dir")]
+    pub cache_dir: Option<PathBuf>,
+    /// The hub that owns the short names
+    #[arg(
+        long,
+        env = "TFHUB_FS_HUB_URL",
+        value_name = "URL",
+        default_value = "https://tfhub.dev"
+    )]
+    pub hub_url: String,
+    /// Take what is asked of HOST from URL instead; names and cache keys stay, e.g. https://tfhub.dev=http://10.0.0.5
+    #[arg(
+        long,
+        env = "TFHUB_FS_MIRROR",
+        value_name = "HOST=URL",
+        value_delimiter = ','
+    )]
+    pub mirror: Vec<String>,
+    /// Replaces https://www.kaggle.com
+    #[arg(long, env = "TFHUB_FS_KAGGLE_URL", value_name = "URL")]
+    pub kaggle_url: Option<String>,
+    /// Hosts that may be spoken to without TLS, besides loopback and the hosts of configured URLs
+    #[arg(
+        long,
+        env = "TFHUB_FS_ALLOW_HTTP",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub allow_http: Vec<String>,
+    /// Give up what makes no progress for this long
+    #[arg(
+        long,
+        env = "TFHUB_FS_TIMEOUT",
+        value_name = "TIME",
+        default_value = "60s"
+    )]
+    pub timeout: String,
+    /// Which form of a model is asked for: auto, compressed
+    #[arg(long, value_name = "FORMAT", alias = "tfhub_model_load_format")]
+    pub load_format: Option<String>,
+    /// Refuse archives with more entries
+    #[arg(long, env = "TFHUB_FS_MAX_ARCHIVE_ENTRIES", value_name = "COUNT")]
+    pub max_archive_entries: Option<u64>,
+    /// Refuse archives that unpack to more
+    #[arg(long, env = "TFHUB_FS_MAX_MODEL_SIZE", value_name = "SIZE")]
+    pub max_model_size: Option<String>,
+    /// Refuse archives that unpack to more times their own size
+    #[arg(long, env = "TFHUB_FS_MAX_ARCHIVE_RATIO", value_name = "TIMES")]
+    pub max_archive_ratio: Option<u64>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+#[command(
+    after_help = "Example:\n  sudo tfhub-fs mount /mnt/tfhub\n  ls /mnt/tfhub/google/nnlm-en-dim128/2"
+)]
+pub(super) struct Mount {
+    /// Where to mount; created when missing
+    pub mountpoint: PathBuf,
+    #[command(flatten)]
+    pub hub: Hub,
+    /// Stay in the foreground (systemd, containers)
+    #[arg(long, env = "TFHUB_FS_FOREGROUND")]
+    pub foreground: bool,
+    /// Whether other users may read the mount [default: true for root, false for a user]
+    #[arg(long, env = "TFHUB_FS_ALLOW_OTHER", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_other: Option<bool>,
+    /// The owner that files show [default: who mounts]
+    #[arg(long, env = "TFHUB_FS_UID", value_name = "UID")]
+    pub uid: Option<u32>,
+    /// The group that files show [default: who mounts]
+    #[arg(long, env = "TFHUB_FS_GID", value_name = "GID")]
+    pub gid: Option<u32>,
+    /// How long open files are still served when the mount is told to end
+    #[arg(
+        long,
+        env = "TFHUB_FS_GRACE",
+        value_name = "TIME",
+        default_value = "10s"
+    )]
+    pub grace: String,
+    /// Whether the kernel may read complete files by itself, where it can
+    #[arg(long, env = "TFHUB_FS_PASSTHROUGH", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub passthrough: bool,
+    /// Where a mount in the background logs to [default: /var/log/tfhub-fs.log, for a user ~/.local/state/tfhub-fs/log]
+    #[arg(long, env = "TFHUB_FS_LOG_FILE", value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+#[command(after_help = "Example:\n  sudo tfhub-fs unmount /mnt/tfhub")]
+pub(super) struct Unmount {
+    /// What to unmount
+    pub mountpoint: PathBuf,
+    /// Detach a mount that is in use; what is open is still served for the mount's --grace
+    #[arg(long)]
+    pub lazy: bool,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+#[command(
+    after_help = "Example:\n  tfhub-fs resolve https://tfhub.dev/google/nnlm-en-dim128/2\n\nA live mount answers unless --cache-dir is given; otherwise the model is fetched into the cache."
+)]
+pub(super) struct Resolve {
+    /// Handles, as hub.resolve takes them
+    #[arg(required = true, value_name = "HANDLE")]
+    pub handles: Vec<String>,
+    #[command(flatten)]
+    pub hub: Hub,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+#[command(
+    after_help = "DIR holds SavedModels as <publisher>/<model>/<version>/ and ready-made <publisher>/<model>/<version>.tar.gz.\n\nExample:\n  tfhub-fs serve models --simulate latency=30ms,rate=50MB/s"
+)]
+pub(super) struct Serve {
+    /// The directory of models
+    pub dir: PathBuf,
+    /// Where to listen; port 0 takes a free one. The URL is printed on stdout
+    #[arg(
+        long,
+        env = "TFHUB_FS_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: String,
+    /// Shape the link: latency of each request, rate of each connection, total of all
+    #[arg(
+        long,
+        env = "TFHUB_FS_SIMULATE",
+        value_name = "latency=30ms,rate=50MB/s,total=400MB/s"
+    )]
+    pub simulate: Option<String>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Demo {
+    /// Leave at once after the tour, instead of waiting for Ctrl-C
+    #[arg(long)]
+    pub once: bool,
+}

@@ -1,0 +1,110 @@
+//! `tfhub-fs resolve`: what `hub.resolve` does, for a shell.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::args::{Hub, Resolve};
+use super::setup::{self, Setup};
+use crate::handle::{Handle, Kind};
+use crate::models::{Latest, Models};
+use crate::os::mountinfo::{FSTYPE, Table};
+
+/// Prints a local directory for each handle, in order; stops at the first that cannot be had.
+pub(super) fn run(command: &Resolve) -> Result<(), Failure> {
+    let setup = Setup::check(&command.hub)?;
+    let mut cache = None;
+    for text in &command.handles {
+        let path = match local(text)? {
+            Some(path) => path,
+            None => {
+                let handle = Handle::parse(text).map_err(Failure::usage)?;
+                match in_mount(&handle, &command.hub)? {
+                    Some(path) => path,
+                    None => in_cache(&handle, &setup, &mut cache)?,
+                }
+            }
+        };
+        let written = writeln!(std::io::stdout(), "{}", path.display());
+        written.map_err(Failure::failed)?;
+    }
+    Ok(())
+}
+
+/// A handle that is a path already is returned as it is, as `hub.resolve` does.
+fn local(text: &str) -> Result<Option<PathBuf>, Failure> {
+    if text.contains("://") {
+        return Ok(None);
+    }
+    let path = PathBuf::from(text);
+    if path.exists() {
+        return Ok(Some(path));
+    }
+    Err(Failure::Failed(format!(
+        "{text} does not exist; a handle begins with https://, like https://tfhub.dev/google/nnlm-en-dim128/2"
+    )))
+}
+
+/// The model's directory in the first live mount that has it.
+fn in_mount(handle: &Handle, hub: &Hub) -> Result<Option<PathBuf>, Failure> {
+    if hub.cache_dir.is_some() {
+        return Ok(None);
+    }
+    let table = Table::read().map_err(Failure::failed)?;
+    let found = table.of_type(FSTYPE).find_map(|mount| {
+        let pasted = pasted(&mount.mountpoint, handle);
+        // Through the links of the pasted form to the canonical path; ENOENT where this mount does not have it.
+        let path = std::fs::canonicalize(pasted).ok()?;
+        path.is_dir().then_some(path)
+    });
+    Ok(found)
+}
+
+/// The whole URL as a path in a mount.
+fn pasted(mountpoint: &Path, handle: &Handle) -> PathBuf {
+    let url = handle.url();
+    let folded = url.replacen("://", ":/", 1);
+    let path = mountpoint.join(folded);
+    if handle.version().is_some() || handle.kind() == Kind::Archive {
+        path
+    } else {
+        path.join("latest")
+    }
+}
+
+/// The model's directory in the cache, fetched if it is not there.
+fn in_cache(
+    handle: &Handle,
+    setup: &Setup,
+    opened: &mut Option<(tokio::runtime::Runtime, Models)>,
+) -> Result<PathBuf, Failure> {
+    if opened.is_none() {
+        let runtime = setup::runtime()?;
+        let models = setup.models(runtime.handle())?;
+        *opened = Some((runtime, models));
+    }
+    let Some((runtime, models)) = opened else {
+        return Err(Failure::Failed("the cache is not open".to_owned()));
+    };
+    runtime.block_on(async {
+        let handle = newest(handle, models).await?;
+        let sealed = models
+            .model(&handle)
+            .sealed()
+            .await
+            .map_err(Failure::failed)?;
+        Ok(sealed.dir().to_owned())
+    })
+}
+
+/// An unversioned handle stands for its newest version; one without numbers stands for itself.
+async fn newest(handle: &Handle, models: &Models) -> Result<Handle, Failure> {
+    if handle.version().is_some() || handle.kind() == Kind::Archive {
+        return Ok(handle.clone());
+    }
+    match models.newest(handle).await.map_err(Failure::failed)? {
+        Latest::Version(version) => Ok(handle.with_version(version)),
+        Latest::Elsewhere(other) => Ok(other),
+        Latest::Unnumbered => Ok(handle.clone()),
+    }
+}

@@ -1,0 +1,43 @@
+//! `tfhub-fs serve`.
+
+use std::io::Write;
+
+use super::args::Serve;
+use super::{Failure, setup};
+use crate::server::{Options, Server, Simulation};
+
+/// Serves a directory of models until Ctrl-C or SIGTERM; prints the hub's URL when it answers.
+pub(super) fn run(command: &Serve) -> Result<(), Failure> {
+    let simulation: Simulation = match &command.simulate {
+        Some(typed) => typed.parse().map_err(Failure::usage)?,
+        None => Simulation::default(),
+    };
+    let mut options = Options::new(&command.dir);
+    options.simulation = simulation;
+    options.listen = command.listen.parse().map_err(|_| {
+        Failure::Usage(format!(
+            "`{}` is no address to listen on; type HOST:PORT with a numeric host, like 127.0.0.1:8080 or 0.0.0.0:80",
+            command.listen
+        ))
+    })?;
+    let runtime = setup::runtime()?;
+    runtime.block_on(async {
+        let server = Server::bind(options).await.map_err(Failure::failed)?;
+        // Scripts read this line to learn the port.
+        let _ = writeln!(std::io::stdout(), "{}", server.url());
+        tracing::info!(dir = %command.dir.display(), url = server.url(), "serving; Ctrl-C ends it");
+        server.run(told_to_stop()).await.map_err(Failure::failed)
+    })
+}
+
+/// Ends at Ctrl-C or SIGTERM.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,133 @@
+//! One mounted session: from options to threads that serve the kernel.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use fuser::{Session, SessionACL};
+
+use super::skin::{Owner, Skin};
+use super::space::Space;
+use super::waiters::Waiters;
+use crate::os;
+use crate::os::disk::FsType;
+use crate::tree::Tree;
+
+/// Readahead of cached reads, in KiB; the kernel's default of 128 holds a cached first read at a quarter of its speed.
+const READ_AHEAD_KIB: u32 = 4096;
+
+/// How a mount is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where: an existing directory, absolute, symlinks resolved.
+    pub mountpoint: PathBuf,
+    /// Whether users other than the mount's owner may read it.
+    pub allow_other: bool,
+    /// The owner that files show.
+    pub uid: u32,
+    /// The group that files show.
+    pub gid: u32,
+    /// Whether the kernel may read sealed files by itself.
+    pub passthrough: bool,
+    /// The cache's directory, for `statfs` and the stacking depth.
+    pub cache: PathBuf,
+}
+
+/// Why a session could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The mount itself.
+    #[error(transparent)]
+    Mount(#[from] os::mount::Error),
+    /// The handshake with the kernel, or a thread.
+    #[error("cannot start serving the mount: {0}")]
+    Serve(#[from] io::Error),
+}
+
+/// A mounted filesystem. Its threads end when the kernel has dropped the mount and every open file of it; dropped while
+/// still mounted it is detached.
+pub struct Serving {
+    tree: Tree,
+    mounted: Arc<os::mount::Mounted>,
+    threads: JoinHandle<io::Result<()>>,
+}
+
+/// Mounts `tree` and starts serving the kernel; waits run on `runtime`.
+///
+/// # Errors
+///
+/// What the kernel or fusermount3 said, with what to do about it.
+pub fn mount(
+    tree: Tree,
+    options: &Options,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Serving, Error> {
+    let owner = Owner {
+        uid: options.uid,
+        gid: options.gid,
+        stack_depth: stack_depth(&options.cache),
+    };
+    let space = Space::watch(&options.cache, runtime);
+    let waiters = Waiters::new(runtime.clone());
+    let skin = Skin::new(tree.clone(), waiters, options.passthrough, owner, space);
+    let (device, mounted) = os::mount::mount(&os::mount::MountOptions {
+        mountpoint: options.mountpoint.clone(),
+        allow_other: options.allow_other,
+    })?;
+    let acl = if options.allow_other {
+        SessionACL::All
+    } else {
+        SessionACL::Owner
+    };
+    let mut config = fuser::Config::default();
+    config.acl = acl;
+    config.n_threads = Some(threads());
+    let session = Session::from_fd(skin, device, acl, config)?;
+    let threads = std::thread::Builder::new()
+        .name("fuse".to_owned())
+        .spawn(move || session.run())?;
+    if let Err(error) = mounted.set_read_ahead(READ_AHEAD_KIB) {
+        tracing::debug!(%error, "readahead stays at the kernel's default");
+    }
+    Ok(Serving {
+        tree,
+        mounted: Arc::new(mounted),
+        threads,
+    })
+}
+
+impl Serving {
+    /// Where it is mounted.
+    pub fn mountpoint(&self) -> &Path {
+        self.mounted.mountpoint()
+    }
+
+    /// The mount itself.
+    pub fn mounted(&self) -> &Arc<os::mount::Mounted> {
+        &self.mounted
+    }
+
+    /// How many files are open.
+    pub fn open_files(&self) -> usize {
+        self.tree.open_files()
+    }
+
+    /// Whether the kernel has dropped the mount and every open file of it.
+    pub fn has_ended(&self) -> bool {
+        self.threads.is_finished()
+    }
+}
+
+/// Callbacks never wait, so a few threads are enough for any number of readers.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4))
+}
+
+/// How deep the mount stacks: backing files on overlayfs are stacked themselves.
+fn stack_depth(cache: &Path) -> u32 {
+    match os::disk::fs_type(cache) {
+        Ok(FsType::Overlay) => 2,
+        _ => 1,
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a model cannot be had, in the words of this room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{archive, source, store};
+
+/// Why a model, or a part of it, cannot be had now.
+///
+/// Cheap to clone, because one failed attempt answers every waiter.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The source does not know the model, refuses it, or could not give its bytes whole and in time.
+    #[error(transparent)]
+    Source(source::Error),
+    /// The archive is refused.
+    #[error("{handle}: the archive is refused: {cause}")]
+    Archive {
+        /// The model's handle.
+        handle: String,
+        /// What is wrong with it.
+        cause: Arc<archive::Refusal>,
+    },
+    /// The cache's disk failed.
+    #[error("{handle}: {cause}")]
+    Store {
+        /// The model's handle.
+        handle: String,
+        /// What the disk said.
+        cause: Arc<store::Error>,
+    },
+    /// A reader waited as long as `--timeout` and nothing moved.
+    #[error("{handle}: nothing arrived for {}; the origin or the process that fetches it has stalled", human(.after))]
+    Stalled {
+        /// The model's handle.
+        handle: String,
+        /// How long nothing moved.
+        after: Duration,
+    },
+    /// Another process holds the model's lock and makes no progress.
+    #[error("{handle}: {who} holds its lock and has made no progress for {}; if that process is gone, remove the .lock file", human(.after))]
+    Held {
+        /// The model's handle.
+        handle: String,
+        /// Who holds the lock.
+        who: String,
+        /// How long nothing moved.
+        after: Duration,
+    },
+    /// A worker of this program ended without a word.
+    #[error("{handle}: the fetching task ended early; this is a bug of tfhub-fs")]
+    Lost {
+        /// The model's handle.
+        handle: String,
+    },
+}
+
+impl Error {
+    /// The typed error that a filling was failed with.
+    pub fn of_failure(why: &store::Failure, handle: &str) -> Error {
+        match why.downcast_ref::<Error>() {
+            Some(error) => error.clone(),
+            None => Error::Lost {
+                handle: handle.to_owned(),
+            },
+        }
+    }
+
+    /// Whether the origin said that there is no such model.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Error::Source(e) if e.is_not_found())
+    }
+
+    /// Whether the answer is a verdict worth remembering for a short time, and not a passing fault.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self, Error::Source(e) if e.is_not_found() || e.is_denied())
+    }
+}
+
+/// A span as people say it.
+fn human(span: &Duration) -> String {
+    format!("{:.0} s", span.as_secs_f64())
+}

@@ -1,0 +1,56 @@
+//! How long a reader waits: as long as something moves, and not longer.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Error;
+use crate::handle::Handle;
+use crate::store::{Filling, Need};
+
+/// The waiting rule of one reader: any progress of the filling gives it another `timeout`.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    handle: String,
+    timeout: Duration,
+}
+
+impl Patience {
+    /// Waits for `handle`'s bytes that end `timeout` after the last progress.
+    pub fn new(handle: &Handle, timeout: Duration) -> Patience {
+        Patience {
+            handle: handle.url(),
+            timeout,
+        }
+    }
+
+    /// Waits until `need` is met or the filling has failed (what failed is told by the next look at it).
+    pub async fn until(&self, filling: &Filling, need: Need) -> Result<(), Error> {
+        let met = filling.changed(need);
+        tokio::pin!(met);
+        let begun = Instant::now();
+        loop {
+            // What moved before this wait began does not shorten it.
+            let moved = Instant::from_std(filling.progress().grown).max(begun);
+            let deadline = moved + self.timeout;
+            if timeout_at(deadline, &mut met).await.is_ok() {
+                return Ok(());
+            }
+            if Instant::from_std(filling.progress().grown) <= moved {
+                return Err(Error::Stalled {
+                    handle: self.handle.clone(),
+                    after: self.timeout,
+                });
+            }
+        }
+    }
+
+    /// Waits until the filling is sealed, or says why it never will be.
+    pub async fn sealed(&self, filling: &Filling) -> Result<(), Error> {
+        filling.changed(Need::Sealed).await;
+        match filling.failure() {
+            Some(why) => Err(Error::of_failure(&why, &self.handle)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a directory lists.
+
+use std::sync::Arc;
+
+use super::attr::Kind;
+use super::lookup::Target;
+use super::nodes::{Node, Spot, join, number};
+use super::{Answer, Error, Tree};
+use crate::handle::Handle;
+use crate::models::{Content, Model};
+use crate::store::{self, Need};
+
+/// One name in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name.
+    pub name: String,
+    /// The number of its node.
+    pub node: u64,
+    /// What it is.
+    pub kind: Kind,
+}
+
+impl Tree {
+    /// The names in a directory, sorted, without `.` and `..`.
+    pub fn list(&self, number: u64) -> Answer<Vec<DirEntry>> {
+        let Some(node) = self.shared.nodes.get(number) else {
+            return Answer::Now(Err(Error::Stale));
+        };
+        match &node.spot {
+            Spot::Above => Answer::Now(Ok(self.list_known(&node.path))),
+            Spot::Versions(handle) => {
+                let (tree, handle) = (self.clone(), handle.clone());
+                Answer::later(async move { Ok(tree.list_versions(&node.path, &handle).await) })
+            }
+            Spot::Model { model, inside } => {
+                if let Some(content) = model.here()
+                    && let Some(entries) = list_content(&node, &content, inside)
+                {
+                    return Answer::Now(Ok(entries));
+                }
+                let (tree, model, inside) = (self.clone(), model.clone(), inside.clone());
+                Answer::later(async move { tree.wait_listing(&node, model, &inside).await })
+            }
+            Spot::Link(_) => Answer::Now(Err(Error::NotDirectory)),
+        }
+    }
+
+    fn list_known(&self, path: &str) -> Vec<DirEntry> {
+        let names = self.shared.known.children(path);
+        names
+            .into_iter()
+            .map(|name| child(path, name, Kind::Directory))
+            .collect()
+    }
+
+    async fn list_versions(&self, path: &str, handle: &Handle) -> Vec<DirEntry> {
+        let newest = self.newest(path, handle).await;
+        if let Err(error) = &newest {
+            self.record(path, error);
+        }
+        let mut entries = self.list_known(path);
+        let kind = match newest {
+            Ok(Target::Link(_)) => Kind::Link,
+            Ok(Target::Model) => Kind::Directory,
+            Err(_) => return entries,
+        };
+        entries.retain(|entry| entry.name != "latest");
+        entries.push(child(path, "latest".to_owned(), kind));
+        entries
+    }
+
+    async fn wait_listing(
+        &self,
+        node: &Node,
+        model: Arc<Model>,
+        inside: &str,
+    ) -> Result<Vec<DirEntry>, Error> {
+        let content = model.content().await?;
+        if let Content::Filling(filling) = &content {
+            let patience = self.patience(model.handle());
+            patience.until(filling, Need::Names).await?;
+            if let Some(why) = filling.failure() {
+                let url = model.handle().url();
+                return Err(crate::models::Error::of_failure(&why, &url).into());
+            }
+        }
+        list_content(node, &content, inside).ok_or_else(Error::absent)
+    }
+}
+
+/// The listing of `inside`, or `None` while the names are not all known.
+fn list_content(node: &Node, content: &Content, inside: &str) -> Option<Vec<DirEntry>> {
+    let children = match content {
+        Content::Sealed(sealed) => sealed.children(inside)?,
+        Content::Filling(filling) => filling.children(inside)?,
+    };
+    let entries = children.into_iter().map(|found| {
+        let kind = match found.attr {
+            store::Attr::Dir { .. } => Kind::Directory,
+            store::Attr::File { .. } => Kind::File,
+        };
+        child(&node.path, found.name, kind)
+    });
+    Some(entries.collect())
+}
+
+fn child(path: &str, name: String, kind: Kind) -> DirEntry {
+    DirEntry {
+        node: number(&join(path, &name)),
+        name,
+        kind,
+    }
+}

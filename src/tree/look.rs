@@ -1,0 +1,66 @@
+//! One look into a model's content, whichever state it is in.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_util::FutureExt;
+
+use crate::models::{Content, Error};
+use crate::store::{Attr, Filling, Found, Need};
+
+/// What one look at a name inside a model tells.
+pub(super) enum Look {
+    /// A file and its exact size.
+    File { size: u64, mtime: SystemTime },
+    /// A directory.
+    Directory { mtime: SystemTime },
+    /// Not in this model.
+    Absent,
+    /// Not seen yet; the rest of the archive may hold it.
+    NotYet(Arc<Filling>),
+    /// The filling has failed.
+    Failed(Error),
+}
+
+/// Looks at `inside` (empty: the model's root).
+pub(super) fn look(content: &Content, inside: &str, handle: &str) -> Look {
+    match content {
+        Content::Sealed(sealed) => match sealed.find(inside) {
+            Some(Attr::Dir { mtime }) => Look::Directory { mtime },
+            Some(Attr::File { size, mtime }) => Look::File { size, mtime },
+            None => Look::Absent,
+        },
+        Content::Filling(filling) => match filling.find(inside) {
+            Found::File(file) => Look::File {
+                size: file.size(),
+                mtime: file.mtime(),
+            },
+            Found::Dir { mtime } => Look::Directory { mtime },
+            Found::Absent => Look::Absent,
+            Found::NotYet => Look::NotYet(filling.clone()),
+            Found::Failed(why) => Look::Failed(Error::of_failure(&why, handle)),
+        },
+    }
+}
+
+/// The names that TensorFlow takes for a SavedModel's graph, any one of which is enough.
+const SPELLINGS: [&str; 3] = ["saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"];
+
+/// Whether a name may be answered "not here" before the archive has ended.
+///
+/// TensorFlow asks for these on its way to a model, nearly always in vain, and does without them: waiting for the
+/// archive's end would put the whole download before the first byte.
+pub(super) fn is_harmless(filling: &Filling, inside: &str) -> bool {
+    let seen = |name: &str| matches!(filling.find(name), Found::File(_));
+    inside == "debug" || (SPELLINGS.contains(&inside) && SPELLINGS.into_iter().any(seen))
+}
+
+/// Ends when another spelling of `inside` has been seen; never for names that have no other spelling.
+pub(super) async fn other_spelling(filling: &Filling, inside: &str) {
+    if !SPELLINGS.contains(&inside) {
+        return std::future::pending().await;
+    }
+    let others = SPELLINGS.into_iter().filter(|name| *name != inside);
+    let seen = others.map(|name| filling.changed(Need::Name(name.to_owned())).boxed());
+    futures_util::future::select_all(seen).await;
+}
