@@ -1,14 +1,28 @@
 //! The models that are known to exist, as canonical paths: what directories above a model list.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::ops::Bound;
 
-use parking_lot::RwLock;
+use lru::LruCache;
+use parking_lot::{Mutex, RwLock};
+
+/// How many names with a pasted query are listed.
+const PASTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
 /// Known paths. It only grows while mounted: a listing never shrinks because of an error or of being offline.
-#[derive(Default)]
 pub(super) struct Known {
     paths: RwLock<BTreeSet<String>>,
+    pasted: Mutex<LruCache<String, ()>>,
+}
+
+impl Default for Known {
+    fn default() -> Known {
+        Known {
+            paths: RwLock::default(),
+            pasted: Mutex::new(LruCache::new(PASTED)),
+        }
+    }
 }
 
 impl Known {
@@ -17,6 +31,22 @@ impl Known {
         if !self.paths.read().contains(path) {
             self.paths.write().insert(path.to_owned());
         }
+    }
+
+    /// Remembers a path with a pasted query (`x/2?tfhub-redirect=true`), which is a link. It is listed because
+    /// TensorFlow takes the `?` for a wildcard and looks for matching names in the listing.
+    pub fn insert_pasted(&self, path: &str) {
+        self.pasted.lock().put(path.to_owned(), ());
+    }
+
+    /// The names with a pasted query that were used in `directory`.
+    pub fn pasted(&self, directory: &str) -> Vec<String> {
+        let pasted = self.pasted.lock();
+        let here = pasted.iter().filter_map(|(path, ())| {
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+            (parent == directory).then(|| name.to_owned())
+        });
+        here.collect()
     }
 
     /// Whether a known model lies below `directory`.

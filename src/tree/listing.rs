@@ -48,9 +48,12 @@ impl Tree {
 
     fn list_known(&self, path: &str) -> Vec<DirEntry> {
         let names = self.shared.known.children(path);
-        names
+        let directories = names
             .into_iter()
-            .map(|name| child(path, name, Kind::Directory))
+            .map(|name| child(path, name, Kind::Directory));
+        let pasted = self.shared.known.pasted(path).into_iter();
+        directories
+            .chain(pasted.map(|name| child(path, name, Kind::Link)))
             .collect()
     }
 

@@ -78,6 +78,9 @@ impl Tree {
                 Answer::Now(Ok(self.shared.hold_directory(path, refused, spot)))
             }
             Place::Link(target) => {
+                if path.contains('?') {
+                    self.shared.known.insert_pasted(&path);
+                }
                 Answer::Now(Ok(self.shared.hold_link(path, target, Ttl::Forever)))
             }
             Place::Latest(handle) => {
