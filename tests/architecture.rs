@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("service", &["os", "status"]),
-    ("fuse", &["tree", "models", "store", "os"]),
+    ("fuse", &["tree", "models", "os"]),
     ("server", &["handle", "config", "os"]),
     ("tree", &["models", "store", "handle", "status"]),
     ("models", &["source", "fetch", "archive", "store", "handle"]),

@@ -4,7 +4,7 @@ use std::io;
 
 use fuser::Errno;
 
-use crate::{models, store, tree};
+use crate::{models, tree};
 
 /// The errno a reader sees.
 pub(super) fn errno(error: &tree::Error) -> Errno {
@@ -30,9 +30,7 @@ fn of_model(error: &models::Error) -> Errno {
         models::Error::Source(error) if error.is_timeout() => Errno::ETIMEDOUT,
         models::Error::Source(_) => Errno::EIO,
         models::Error::Archive { .. } => Errno::EIO,
-        models::Error::Store { cause, .. } if matches!(**cause, store::Error::NoSpace { .. }) => {
-            Errno::ENOSPC
-        }
+        models::Error::Store { .. } if error.is_no_space() => Errno::ENOSPC,
         models::Error::Store { .. } => Errno::EIO,
         models::Error::Stalled { .. } | models::Error::Held { .. } => Errno::ETIMEDOUT,
         models::Error::Lost { .. } => Errno::EIO,

@@ -27,7 +27,7 @@ pub enum Error {
         /// The model's handle.
         handle: String,
         /// What the disk said.
-        cause: Arc<store::Error>,
+        cause: store::Failure,
     },
     /// A reader waited as long as `--timeout` and nothing moved.
     #[error("{handle}: nothing arrived for {}; the origin or the process that fetches it has stalled", human(.after))]
@@ -56,14 +56,23 @@ pub enum Error {
 }
 
 impl Error {
-    /// The typed error that a filling was failed with.
+    /// The error that a filling was failed with: one of ours, or the store's own.
     pub fn of_failure(why: &store::Failure, handle: &str) -> Error {
         match why.downcast_ref::<Error>() {
             Some(error) => error.clone(),
-            None => Error::Lost {
+            None => Error::Store {
                 handle: handle.to_owned(),
+                cause: why.clone(),
             },
         }
+    }
+
+    /// Whether the disk is full.
+    pub fn is_no_space(&self) -> bool {
+        let Error::Store { cause, .. } = self else {
+            return false;
+        };
+        matches!(cause.downcast_ref(), Some(store::Error::NoSpace { .. }))
     }
 
     /// Whether the origin said that there is no such model.

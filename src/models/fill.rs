@@ -114,9 +114,14 @@ fn refused(handle: &Handle, error: archive::Error<store::Error>) -> Error {
 }
 
 fn stored(handle: &Handle, cause: store::Error) -> Error {
+    // Sealing has told the readers already, and gives what it told them.
+    let cause = match cause {
+        store::Error::Failed(why) => why,
+        other => Arc::new(other),
+    };
     Error::Store {
         handle: handle.url(),
-        cause: Arc::new(cause),
+        cause,
     }
 }
 
