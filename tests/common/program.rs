@@ -1,0 +1,76 @@
+//! The program under test as a child process, with nothing of this machine's environment in it.
+
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::within;
+
+/// Where Cargo put the program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tfhub-fs");
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The program with arguments, ready to be started.
+pub fn program<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+#[track_caller]
+pub fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Outcome {
+    run_with(program(args))
+}
+
+/// Runs a command to its end; fails the test if it takes a minute.
+#[track_caller]
+pub fn run_with(mut command: Command) -> Outcome {
+    within(Duration::from_secs(60), move || {
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    })
+}
+
+/// Fails with a clear message where mounting cannot work: nothing is skipped in silence.
+#[track_caller]
+pub fn needs_fuse() {
+    let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    assert!(root, "these tests mount through the kernel and switch users: run them as root");
+    assert!(Path::new("/dev/fuse").exists(), "these tests mount through the kernel: /dev/fuse is missing");
+}
+
+/// An ordinary user of this machine, made when missing: its uid and gid.
+pub fn other_user() -> (u32, u32) {
+    static USER: OnceLock<(u32, u32)> = OnceLock::new();
+    *USER.get_or_init(|| {
+        const NAME: &str = "tfhubfs-test";
+        let find = || {
+            let users = std::fs::read_to_string("/etc/passwd").unwrap();
+            let mut fields = users.lines().find(|line| line.starts_with(&format!("{NAME}:")))?.split(':').skip(2);
+            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+        };
+        find().unwrap_or_else(|| {
+            let made = Command::new("useradd").args(["--system", "--user-group", "--no-create-home", NAME]).status();
+            assert!(made.is_ok_and(|status| status.success()), "useradd {NAME} failed: a second user is needed");
+            find().unwrap()
+        })
+    })
+}
+
+/// Lets a command run as the ordinary user.
+pub fn as_other(command: &mut Command) -> &mut Command {
+    let (uid, gid) = other_user();
+    command.uid(uid).gid(gid)
+}

@@ -1,0 +1,16 @@
+//! The program as a whole: mounted through the kernel, fed by a scripted origin, looked at as a user would.
+//!
+//! Needs root and /dev/fuse. One subject is one file; `cargo test --test mounted filling::` runs one of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../origin/mod.rs"]
+mod origin;
+
+mod filling;
+mod hostile;
+mod names;
+mod protocol;
+mod waiting;

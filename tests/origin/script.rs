@@ -1,0 +1,107 @@
+//! What can go wrong with one model, in words.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// One of the three hosts on the way to a model's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hop {
+    Hub,
+    Kaggle,
+    Gcs,
+}
+
+/// How many times a fault strikes before all is well.
+pub const ALWAYS: u32 = u32::MAX;
+
+/// One fault of one model. Byte positions count from the first byte of the object, whatever range was asked for.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// A host answers with a status of its own.
+    Status { hop: Hop, code: u16, retry_after: Option<u32>, times: u32 },
+    /// A host takes the request and never answers.
+    Silence { hop: Hop },
+    /// The hub and Kaggle redirect to each other for ever.
+    Loop,
+    /// A page for people, with 200, where an archive was asked for.
+    Html,
+    /// The connection ends before this byte.
+    Cut { at: u64, times: u32 },
+    /// Nothing more comes from this byte on; the connection stays.
+    Stall { at: u64 },
+    /// Nothing more comes from this byte on until the gate is opened.
+    Gated { at: u64, gate: Gate },
+    /// A slow link.
+    Rate { bytes_per_second: u64 },
+    /// The announced length is wrong by so much.
+    Length { add: i64 },
+    /// `x-goog-hash` is that of other bytes.
+    Hash,
+    /// One bit of the object is another, its hashes are not.
+    Flip { bit: u64 },
+    /// The object comes without any hash.
+    NoHash,
+    /// `Range` is ignored.
+    NoRange,
+    /// Each request sees another ETag, as if the object had been replaced.
+    FreshEtags,
+    /// The first signed URLs have expired when they are used.
+    Expired { times: u32 },
+}
+
+/// Holds a body back until the test lets it go.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub fn new() -> Gate {
+        Gate::default()
+    }
+
+    /// Lets everything pass from now on.
+    pub fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    /// Waits at most so long; true once the gate is open.
+    pub fn wait(&self, limit: Duration) -> bool {
+        let guard = self.0.0.lock().unwrap();
+        *self.0.1.wait_timeout_while(guard, limit, |open| !*open).unwrap().0
+    }
+}
+
+/// The faults of one model, each with the strikes it has left.
+#[derive(Debug, Default)]
+pub struct Script(Mutex<Vec<Fault>>);
+
+impl Script {
+    pub fn set(&self, faults: Vec<Fault>) {
+        *self.0.lock().unwrap() = faults;
+    }
+
+    /// The first answer that `pick` finds among the faults.
+    pub fn find<T>(&self, pick: impl FnMut(&Fault) -> Option<T>) -> Option<T> {
+        self.0.lock().unwrap().iter().find_map(pick)
+    }
+
+    /// True if a fault like this is set.
+    pub fn has(&self, like: impl Fn(&Fault) -> bool) -> bool {
+        self.0.lock().unwrap().iter().any(like)
+    }
+
+    /// Takes one strike from the first fault that `pick` answers with its counter.
+    pub fn strike<T>(&self, mut pick: impl FnMut(&mut Fault) -> Option<(&mut u32, T)>) -> Option<T> {
+        for fault in self.0.lock().unwrap().iter_mut() {
+            if let Some((left, found)) = pick(fault)
+                && *left > 0
+            {
+                if *left != ALWAYS {
+                    *left -= 1;
+                }
+                return Some(found);
+            }
+        }
+        None
+    }
+}
