@@ -10,8 +10,8 @@ mod tree;
 
 pub use background::{Background, daemons, is_mounted, mount_entry};
 pub use mount::{Mount, Mounting};
-pub use program::{Outcome, other_user, run, run_with};
-pub use reader::Reader;
+pub use program::{Outcome, as_other, gone_pid, other_user, program, run, run_with};
+pub use reader::{Reader, signal};
 pub use tarball::{Tar, gzip, gzip_members};
 pub use tree::{Tree, noise, saved_model};
 

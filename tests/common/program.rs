@@ -74,3 +74,10 @@ pub fn as_other(command: &mut Command) -> &mut Command {
     let (uid, gid) = other_user();
     command.uid(uid).gid(gid)
 }
+
+/// The id of a process that has ended.
+pub fn gone_pid() -> u32 {
+    let mut child = Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
+}

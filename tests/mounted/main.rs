@@ -11,6 +11,9 @@ mod origin;
 
 mod filling;
 mod hostile;
+mod life;
 mod names;
 mod protocol;
+mod serve;
+mod sharing;
 mod waiting;

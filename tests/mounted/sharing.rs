@@ -1,0 +1,256 @@
+//! One cache, many who use it: processes, mounts, `resolve`, tensorflow_hub, and those who died at it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::common::{Mount, Mounting, Reader, SOON, Tar, Tree, entries, eventually, gone_pid, program, run, saved_model, sha1_of, signal, started};
+use crate::origin::{Fault, Gate, Hop, Origin};
+
+const DATA: &str = "variables/variables.data-00000-of-00001";
+
+fn resolve_args(origin: &Origin, cache: &Path, handle: &str) -> Vec<String> {
+    let mirror = format!("--mirror=https://tfhub.dev={}", origin.url(Hop::Hub));
+    ["resolve".to_owned(), format!("--cache-dir={}", cache.display()), mirror, handle.to_owned()].to_vec()
+}
+
+/// 64 plain readers of one cold model: the archive leaves the origin once, and all of them read it right.
+#[test]
+fn many_readers_of_a_cold_model_share_one_fetch() {
+    let origin = Origin::start();
+    let model = saved_model(1, 3_000_000);
+    let archive = Tar::of(&model).gz();
+    let size = archive.len() as u64;
+    origin.publish("google/cold/1", archive).faults(vec![Fault::Rate { bytes_per_second: 6_000_000 }]);
+    let mount = Mounting::of(&origin).timeout("30s").start();
+    let sum = Command::new("md5sum").arg("--version").output();
+    assert!(sum.is_ok(), "md5sum is needed");
+    let scratch = tempfile::tempdir().unwrap();
+    let plain = scratch.path().join("plain");
+    std::fs::write(&plain, model.bytes(DATA)).unwrap();
+    let wanted = md5(&plain);
+    let readers: Vec<_> = (0..64)
+        .map(|_| {
+            let path = mount.path(&format!("google/cold/1/{DATA}"));
+            started(move || md5(&path))
+        })
+        .collect();
+    for reader in readers {
+        assert_eq!(reader.take(Duration::from_secs(60)), wanted);
+    }
+    assert_eq!(origin.hops("google/cold/1"), [1, 1, 2]);
+    assert_eq!(origin.sent("google/cold/1"), size, "the archive's bytes leave the origin once");
+}
+
+fn md5(path: &Path) -> String {
+    let output = Command::new("md5sum").arg("-b").arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+/// Two mounts and a `resolve` on one cache directory fetch a model once.
+#[test]
+fn two_mounts_and_a_resolve_fetch_a_model_once() {
+    let origin = Origin::start();
+    let model = saved_model(2, 1_000_000);
+    let archive = Tar::of(&model).gz();
+    let gate = Gate::new();
+    let at = archive.len() as u64 / 2;
+    origin.publish("google/shared/1", archive).faults(vec![Fault::Gated { at, gate: gate.clone() }]);
+    let one = Mounting::of(&origin).timeout("30s").start();
+    let two = Mounting::of(&origin).timeout("30s").cache(&one.cache).start();
+    let first = one.start(&format!("google/shared/1/{DATA}"), std::fs::read);
+    eventually("the first mount fetches", SOON, || !origin.downloads("google/shared/1").is_empty());
+    let second = two.start(&format!("google/shared/1/{DATA}"), std::fs::read);
+    let args = resolve_args(&origin, &one.cache, "https://tfhub.dev/google/shared/1");
+    let third = started(move || run(args));
+    assert!(second.is_waiting_after(Duration::from_millis(500)) && third.is_waiting_after(Duration::ZERO));
+    gate.open();
+    assert!(first.take(SOON).unwrap() == model.bytes(DATA));
+    assert!(second.take(SOON).unwrap() == model.bytes(DATA));
+    let resolved = third.take(SOON);
+    assert_eq!(resolved.code, Some(0), "{resolved:?}");
+    let sealed = one.cache.join(sha1_of("https://tfhub.dev/google/shared/1"));
+    assert_eq!(Path::new(resolved.stdout.trim_end()), sealed, "the path that hub.resolve gives");
+    model.assert_at(&sealed);
+    assert_eq!(origin.downloads("google/shared/1").len(), 1, "fetched once");
+    assert_layout(&one.cache, "https://tfhub.dev/google/shared/1");
+}
+
+/// tensorflow_hub's layout: the directory, the descriptor with its three lines, and no lock or staging left.
+#[track_caller]
+fn assert_layout(cache: &Path, handle: &str) {
+    let key = sha1_of(handle);
+    assert_eq!(entries(cache), [key.clone(), format!("{key}.descriptor.txt")], "nothing else in the cache");
+    let text = std::fs::read_to_string(cache.join(format!("{key}.descriptor.txt"))).unwrap();
+    let lines: Vec<&str> = text.split('\n').collect();
+    let [module, time, host] = lines.as_slice() else { panic!("three lines, no newline at the end: {text:?}") };
+    assert_eq!(*module, format!("Module: {handle}"));
+    let stamp = time.strip_prefix("Download Time: ").unwrap_or_else(|| panic!("{text:?}"));
+    assert!(stamp.len() >= 19 && stamp.as_bytes()[10] == b' ' && stamp.as_bytes()[4] == b'-', "{stamp:?}");
+    assert!(host.starts_with("Downloader Hostname: ") && host.contains(" (PID:") && host.ends_with(')'), "{host:?}");
+}
+
+/// Whoever waits takes over from a fetcher that died, and nothing of the dead one is left.
+#[test]
+fn a_killed_fetcher_is_taken_over() {
+    let origin = Origin::start();
+    let model = saved_model(3, 1_000_000);
+    let archive = Tar::of(&model).gz();
+    let at = archive.len() as u64 / 2;
+    for name in ["google/a/1", "google/b/1"] {
+        origin.publish(name, archive.clone()).faults(vec![Fault::Stall { at }]);
+    }
+    let waiter = Mounting::of(&origin).timeout("30s").start();
+    // A `resolve` dies in mid-fetch, then a mount does.
+    let mut resolve = Reader::of(&mut program(resolve_args(&origin, &waiter.cache, "https://tfhub.dev/google/a/1")));
+    let other = Mounting::of(&origin).timeout("30s").cache(&waiter.cache).start();
+    let dying = other.start(&format!("google/b/1/{DATA}"), std::fs::read);
+    for name in ["google/a/1", "google/b/1"] {
+        eventually("the fetch has begun", SOON, || origin.sent(name) >= at);
+        origin.publish(name, archive.clone());
+    }
+    let reads = ["google/a/1", "google/b/1"].map(|name| waiter.start(&format!("{name}/{DATA}"), std::fs::read));
+    assert!(reads[0].is_waiting_after(Duration::from_millis(300)) && reads[1].is_waiting_after(Duration::ZERO));
+    let since = Instant::now();
+    resolve.signal("KILL");
+    resolve.ended(SOON);
+    other.signal("KILL");
+    assert!(dying.take(SOON).is_err());
+    for read in reads {
+        assert!(read.take(SOON).unwrap() == model.bytes(DATA));
+    }
+    assert!(since.elapsed() < Duration::from_secs(8), "a kernel lock goes with its holder: {:?}", since.elapsed());
+    eventually("only the two models are left", SOON, || entries(&waiter.cache).len() == 4);
+}
+
+/// Writes an entry as tensorflow_hub leaves it.
+fn by_hand(cache: &Path, handle: &str, model: &Tree) -> PathBuf {
+    let dir = cache.join(sha1_of(handle));
+    model.write_to(&dir);
+    let text = format!("Module: {handle}\nDownload Time: 2025-10-18 13:30:13.000001\nDownloader Hostname: host (PID:1)");
+    std::fs::write(cache.join(format!("{}.descriptor.txt", sha1_of(handle))), text).unwrap();
+    dir
+}
+
+/// What tensorflow_hub has cached is served without a request, also when there is no origin at all.
+#[test]
+fn tensorflow_hubs_entries_are_served_without_a_request() {
+    let origin = Origin::start();
+    let cache = tempfile::tempdir().unwrap();
+    let models = [4, 5].map(|seed| saved_model(seed, 30_000));
+    by_hand(cache.path(), "https://tfhub.dev/google/cached/1", &models[0]);
+    by_hand(cache.path(), "https://tfhub.dev/google/cached", &models[1]);
+    let mount = Mounting::of(&origin).cache(cache.path()).start();
+    let model = models[0].clone();
+    mount.on("google/cached/1", move |root| model.assert_at(&root));
+    eventually("what is cached is listed", SOON, || mount.list("google").unwrap() == ["cached"]);
+    let key = sha1_of("https://tfhub.dev/google/cached/1");
+    let resolved = run(resolve_args(&origin, cache.path(), "https://tfhub.dev/google/cached/1"));
+    assert_eq!(resolved.stdout.trim_end(), cache.path().join(key).to_str().unwrap());
+    assert!(origin.seen().is_empty(), "{:?}", origin.seen());
+    reads_as_other(&mount);
+}
+
+/// "A mount made by root is readable by every user", and nobody but root may change its cache.
+fn reads_as_other(mount: &Mount) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = mount.path(&format!("google/cached/1/{DATA}"));
+    assert!(Reader::cat_as_other(&path).ended(SOON).success(), "another user cannot read the mount");
+    let own = Mounting::bare().arg("--hub-url=http://127.0.0.1:9").start();
+    let mode = std::fs::metadata(&own.cache).unwrap().permissions().mode();
+    assert_eq!(mode & 0o022, 0, "root's cache is writable by others: {mode:o}");
+    let private = Mounting::bare().arg("--hub-url=http://127.0.0.1:9").arg("--allow-other=false").start();
+    assert!(!Reader::of(crate::common::as_other(Command::new("ls").arg(&private.at))).ended(SOON).success());
+}
+
+/// The most frequent complaint of all: a cleaner of /tmp has deleted old files and left the directories.
+#[test]
+fn half_deleted_entries_are_fetched_again() {
+    let origin = Origin::start();
+    let cache = tempfile::tempdir().unwrap();
+    let model = saved_model(6, 30_000);
+    let victims = ["saved_model.pb", "variables/variables.index", DATA, "*"];
+    for (number, victim) in victims.iter().enumerate() {
+        let name = format!("google/half/{number}");
+        origin.publish(&name, Tar::of(&model).gz());
+        let dir = by_hand(cache.path(), &format!("https://tfhub.dev/{name}"), &model);
+        match *victim {
+            "*" => model.files().iter().for_each(|(path, _)| std::fs::remove_file(dir.join(path)).unwrap()),
+            path => std::fs::remove_file(dir.join(path)).unwrap(),
+        }
+    }
+    let mount = Mounting::of(&origin).cache(cache.path()).start();
+    for (number, victim) in victims.iter().enumerate() {
+        let (name, model) = (format!("google/half/{number}"), model.clone());
+        mount.on(&name, move |root| model.assert_at(&root));
+        assert_eq!(origin.downloads(&name).len(), 1, "without {victim}");
+    }
+}
+
+/// tensorflow_hub at work in another process: its lock, its staging directory, and its end.
+struct Foreign {
+    cache: PathBuf,
+    key: String,
+    staging: PathBuf,
+}
+
+impl Foreign {
+    fn begin(cache: &Path, handle: &str, pid: u32) -> Foreign {
+        let key = sha1_of(handle);
+        let uid = "0123456789abcdef0123456789abcdef";
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        let staging = cache.join(format!("{key}.{uid}.tmp"));
+        std::fs::create_dir_all(&staging).unwrap();
+        std::fs::write(staging.join("half"), b"half").unwrap();
+        std::fs::write(cache.join(format!("{key}.lock")), format!("{}.{pid}.{uid}", host.trim_end())).unwrap();
+        Foreign { cache: cache.to_owned(), key, staging }
+    }
+
+    fn finish(&self, model: &Tree) {
+        std::fs::remove_file(self.staging.join("half")).unwrap();
+        model.write_to(&self.staging);
+        std::fs::rename(&self.staging, self.cache.join(&self.key)).unwrap();
+        std::fs::remove_file(self.cache.join(format!("{}.lock", self.key))).unwrap();
+    }
+}
+
+/// "A foreign lock counts as dead when it names this host and boot, its pid is gone, and nothing has grown for 10 s."
+#[test]
+fn tensorflow_hubs_lock_is_honoured_while_it_lives() {
+    let origin = Origin::start();
+    let cache = tempfile::tempdir().unwrap();
+    let model = saved_model(7, 30_000);
+    for name in ["google/dead/1", "google/alive/1"] {
+        origin.publish(name, Tar::of(&model).gz());
+    }
+    Foreign::begin(cache.path(), "https://tfhub.dev/google/dead/1", gone_pid());
+    let holder = Reader::of(Command::new("sleep").arg("60"));
+    let alive = Foreign::begin(cache.path(), "https://tfhub.dev/google/alive/1", holder.pid());
+    let mount = Mounting::of(&origin).timeout("30s").cache(cache.path()).start();
+    let waiting = mount.start("google/alive/1/saved_model.pb", std::fs::read);
+    let since = Instant::now();
+    let taken = mount.start("google/dead/1/saved_model.pb", move |path| (std::fs::read(path), since.elapsed()));
+    assert!(waiting.is_waiting_after(Duration::from_secs(1)), "a live holder is waited for");
+    alive.finish(&model);
+    assert_eq!(waiting.take(Duration::from_secs(8)).unwrap(), model.bytes("saved_model.pb"));
+    assert!(origin.downloads("google/alive/1").is_empty(), "what the holder brought is used");
+    let (bytes, after) = taken.take(Duration::from_secs(16));
+    assert_eq!(bytes.unwrap(), model.bytes("saved_model.pb"));
+    assert!(after >= Duration::from_secs(9), "taken over after only {after:?}");
+    eventually("nothing of the dead holder is left", SOON, || entries(cache.path()).len() == 3);
+    signal(holder.pid(), "TERM");
+}
+
+/// A `resolve` without `--cache-dir` answers with the path in a live mount.
+#[test]
+fn resolve_answers_with_the_path_in_a_live_mount() {
+    let origin = Origin::start();
+    origin.publish("google/only-in-this-mount/1", Tar::of(&saved_model(8, 5_000)).gz());
+    let mount = Mounting::of(&origin).start();
+    let handle = "https://tfhub.dev/google/only-in-this-mount/1";
+    let resolved = run(["resolve", handle, "--cache-dir=/proc/none"]);
+    assert_ne!(resolved.code, Some(0), "an impossible cache: {resolved:?}");
+    let resolved = run(["resolve", handle]);
+    let path = mount.path("google/only-in-this-mount/1");
+    assert_eq!(resolved.stdout.trim_end(), path.to_str().unwrap(), "{resolved:?}");
+}
