@@ -10,6 +10,8 @@ mod object;
 mod script;
 mod send;
 mod signed;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};

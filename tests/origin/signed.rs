@@ -7,7 +7,7 @@ pub fn target(id: u64, serial: u64) -> (String, String) {
     let date = timestamp(SystemTime::now());
     let secret = format!("{serial:08x}").repeat(64);
     // Every byte here is legal in a query and stays as it is; a client that decodes and encodes again changes several.
-    let odd = "response-content-disposition=attachment%3B+filename%3d%22a~b%2Fc.tar.gz%22&odd=!*(),;:@/?%7e%41&blank=&flag";
+    let odd = "response-content-disposition=attachment%3B+filename%3d%22a~b%2Fc.tar.gz%22&odd='!*(),;:@/?%7e%41&blank=&flag";
     let target = format!(
         "/kaggle-models-data/{id}/{}/bundle/archive.tar.gz?X-Goog-Algorithm=GOOG4-RSA-SHA256\
          &X-Goog-Credential=gcp-kaggle-com%40kaggle-161607.iam.gserviceaccount.com%2F{}%2Fauto%2Fstorage%2Fgoog4_request\
