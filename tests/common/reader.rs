@@ -46,6 +46,11 @@ impl Reader {
         signal(self.pid(), name);
     }
 
+    /// True while it runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn ended(&mut self, limit: Duration) -> ExitStatus {

@@ -38,7 +38,10 @@ fn a_mount_in_the_background_begins_and_ends() {
         df
     });
     assert_eq!(df.code, Some(0), "{df:?}");
-    assert!(std::fs::read_to_string(&place.log).unwrap().contains("mounted"), "the log is a file");
+    assert!(started.stderr.contains("mounted"), "whoever mounts is told: {started:?}");
+    eventually("the log is a file", SOON, || {
+        std::fs::read_to_string(&place.log).unwrap().contains("https://tfhub.dev/google/x/1")
+    });
     assert_eq!(daemons(&place.at).len(), 1);
 
     let file = File::open(place.at.join("google/x/1/saved_model.pb")).unwrap();
@@ -128,8 +131,9 @@ fn a_dead_mount_is_mended() {
     let [daemon] = daemons(&place.at)[..] else { panic!("one daemon") };
     signal(daemon, "KILL");
     eventually("it is dead", SOON, || daemons(&place.at).is_empty());
-    let error = std::fs::metadata(&place.at).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ENOTCONN), "the kernel says: {error}");
+    eventually("the kernel says that nobody is there", SOON, || {
+        std::fs::metadata(&place.at).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
+    });
     let again = in_background(&place, &origin, &[]);
     assert_eq!(again.code, Some(0), "{again:?}");
     let at = place.at.clone();
@@ -191,7 +195,7 @@ fn wrong_usage_is_told_apart_from_failure() {
         (&["mount", at, "--mirror", "tfhub.dev"], 2, &["tfhub.dev", "="]),
         (&["mount", at, "--timeout", "soon"], 2, &["--timeout", "soon"]),
         (&["mount", at, "--load-format", "tarball"], 2, &["tarball", "auto", "compressed"]),
-        (&["mount", at, "--cache-dir", "gs://bucket/cache"], 2, &["gs://bucket/cache"]),
+        (&["mount", at, "--cache-dir", "gs://bucket/cache"], 2, &["gs://", "--cache-dir"]),
         (&["mount", at, "--max-model-size", "big"], 2, &["big"]),
         (&["resolve", "--cache-dir", at, "ftp://tfhub.dev/google/x/1"], 2, &["ftp://"]),
         (&["resolve", "--cache-dir", at, "google/x/1"], 1, &["google/x/1", "https://"]),
@@ -208,7 +212,7 @@ fn wrong_usage_is_told_apart_from_failure() {
     cloud.env("TFHUB_CACHE_DIR", "gs://bucket/cache");
     let outcome = run_with(cloud);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(outcome.stderr.contains("gs://bucket/cache") && outcome.stderr.contains("TFHUB_CACHE_DIR"), "{outcome:?}");
+    assert!(outcome.stderr.contains("gs://") && outcome.stderr.contains("TFHUB_CACHE_DIR"), "{outcome:?}");
     assert!(!is_mounted(&place.at) && !Path::new(at).exists(), "nothing was made");
     let help = run(["--help"]);
     assert_eq!(help.code, Some(0));

@@ -116,12 +116,8 @@ fn kaggle(state: &State, model: &Arc<Model>, request: &Request) -> Reply {
         return Reply::html(200, "the page of one model");
     }
     let (target, secret) = signed::target(model.id, state.serial.fetch_add(1, Ordering::SeqCst));
-    let expired = model.script.strike(|fault| match fault {
-        Fault::Expired { times } => Some((times, ())),
-        _ => None,
-    });
     state.secrets.lock().unwrap().push(secret);
-    state.signed.lock().unwrap().insert(target.clone(), (Arc::clone(model), expired.is_some()));
+    state.signed.lock().unwrap().insert(target.clone(), false);
     let to = format!("{}{target}", state.url(Hop::Gcs));
     Reply::redirect(302, &to).header("Set-Cookie", "ka_sessionid=0123456789; path=/")
 }
@@ -141,9 +137,19 @@ fn gcs(state: &State, model: &Arc<Model>, request: &Request) -> Reply {
         name.starts_with("x-goog-") || matches!(name, "authorization" | "cookie" | "content-type" | "content-md5")
     };
     let foreign = request.headers.iter().any(|(name, _)| unsigned(name));
-    match state.signed.lock().unwrap().get(&request.target) {
-        Some((_, true)) => Reply::xml(400, "ExpiredToken", "The provided token has expired."),
-        Some(_) if !foreign => object::reply(model, request),
-        _ => Reply::xml(403, "SignatureDoesNotMatch", "Access denied."),
+    let mut signed = state.signed.lock().unwrap();
+    let Some(expired) = signed.get_mut(&request.target) else {
+        return Reply::xml(403, "SignatureDoesNotMatch", "Access denied.");
+    };
+    if request.header("range") != Some("bytes=0-0") && !*expired {
+        *expired = model.script.strike(|fault| match fault {
+            Fault::Expired { times } => Some((times, ())),
+            _ => None,
+        }).is_some();
+    }
+    match (*expired, foreign) {
+        (true, _) => Reply::xml(400, "ExpiredToken", "The provided token has expired."),
+        (false, false) => object::reply(model, request),
+        (false, true) => Reply::xml(403, "SignatureDoesNotMatch", "Access denied."),
     }
 }

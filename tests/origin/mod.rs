@@ -108,8 +108,8 @@ struct State {
     /// Names without a version, and where the hub sends them: a path on itself or a whole URL.
     newest: Mutex<BTreeMap<String, String>>,
     unknown: Mutex<Unknown>,
-    /// Every signed target handed out: whose it is, and whether it has expired.
-    signed: Mutex<HashMap<String, (Arc<Model>, bool)>>,
+    /// Every signed target handed out, and whether it has expired.
+    signed: Mutex<HashMap<String, bool>>,
     secrets: Mutex<Vec<String>>,
     seen: Mutex<Vec<Arc<Seen>>>,
     serial: AtomicU64,

@@ -45,7 +45,7 @@ pub enum Fault {
     NoRange,
     /// Each request sees another ETag, as if the object had been replaced.
     FreshEtags,
-    /// The first signed URLs have expired when they are used.
+    /// The first signed URLs expire between the look at the headers and the download.
     Expired { times: u32 },
 }
 
