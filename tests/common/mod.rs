@@ -52,7 +52,11 @@ impl<T> Running<T> {
     #[track_caller]
     pub fn take(self, limit: Duration) -> T {
         let left = limit.saturating_sub(self.since.elapsed());
-        self.result.recv_timeout(left).unwrap_or_else(|why| panic!("not done after {limit:?}: {why}"))
+        match self.result.recv_timeout(left) {
+            Ok(result) => result,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done after {limit:?}"),
+            Err(mpsc::RecvTimeoutError::Disconnected) => panic!("it panicked: see above"),
+        }
     }
 
     /// True if it has not ended within this time from now.
@@ -95,17 +99,17 @@ pub fn sha1_of(handle: &str) -> String {
 
 /// The names in a cache directory, but for `.tfhub-fs`, sorted.
 pub fn entries(cache: &Path) -> Vec<String> {
-    let Ok(listing) = std::fs::read_dir(cache) else { return Vec::new() };
-    let names = listing.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| name != ".tfhub-fs").collect();
-    names.sort();
+    let mut names = names(cache).unwrap_or_default();
+    names.retain(|name| name != ".tfhub-fs");
     names
 }
 
 /// The names in a directory, sorted.
-pub fn names(listing: io::Result<std::fs::ReadDir>) -> Vec<String> {
-    let mut names: Vec<String> =
-        listing.unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+pub fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        names.push(entry?.file_name().into_string().unwrap());
+    }
     names.sort();
-    names
+    Ok(names)
 }

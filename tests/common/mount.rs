@@ -173,7 +173,7 @@ impl Mount {
     /// The names in a directory, sorted.
     #[track_caller]
     pub fn list(&self, below: &str) -> io::Result<Vec<String>> {
-        self.on(below, |path| std::fs::read_dir(path).map(|listing| super::names(Ok(listing))))
+        self.on(below, |path| super::names(&path))
     }
 
     /// The canonical path, relative to the mountpoint.

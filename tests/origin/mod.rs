@@ -72,7 +72,7 @@ pub struct Model {
     name: String,
     id: u64,
     route: Route,
-    body: Mutex<Bytes>,
+    body: Bytes,
     script: Script,
 }
 
@@ -83,14 +83,9 @@ impl Model {
         self
     }
 
-    /// Replaces the archive.
-    pub fn replace(&self, archive: impl Into<Bytes>) {
-        *self.body.lock().unwrap() = archive.into();
-    }
-
     /// The archive as it was published.
     pub fn archive(&self) -> Bytes {
-        self.body.lock().unwrap().clone()
+        self.body.clone()
     }
 }
 
@@ -165,7 +160,7 @@ impl Origin {
 
     fn add(&self, name: &str, body: Bytes, route: Route) -> Arc<Model> {
         let id = self.0.serial.fetch_add(1, Ordering::SeqCst);
-        let model = Model { name: name.to_owned(), id, route, body: Mutex::new(body), script: Script::default() };
+        let model = Model { name: name.to_owned(), id, route, body, script: Script::default() };
         let model = Arc::new(model);
         self.0.models.lock().unwrap().insert(name.to_owned(), Arc::clone(&model));
         model
