@@ -11,7 +11,10 @@ use super::reader::signal;
 pub fn mount_entry(at: &Path) -> Option<String> {
     let wanted = at.to_str().unwrap();
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    table.lines().rfind(|line| line.split(' ').nth(4) == Some(wanted)).map(str::to_owned)
+    table
+        .lines()
+        .rfind(|line| line.split(' ').nth(4) == Some(wanted))
+        .map(str::to_owned)
 }
 
 /// True if something is mounted there.
@@ -23,10 +26,21 @@ pub fn is_mounted(at: &Path) -> bool {
 pub fn daemons(at: &Path) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let ours = std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == Path::new(PROGRAM));
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let ours =
+            std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == Path::new(PROGRAM));
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if ours && line.split(|byte| *byte == 0).any(|arg| arg == at.as_os_str().as_bytes()) {
+        if ours
+            && line
+                .split(|byte| *byte == 0)
+                .any(|arg| arg == at.as_os_str().as_bytes())
+        {
             found.push(pid);
         }
     }
@@ -45,16 +59,30 @@ impl Background {
     /// A place that does not exist yet.
     pub fn new() -> Background {
         super::program::needs_fuse();
-        let dir = tempfile::Builder::new().prefix("tfhub-fs-test.").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("tfhub-fs-test.")
+            .tempdir()
+            .unwrap();
         let [at, cache, log] = ["mnt", "cache", "log"].map(|name| dir.path().join(name));
-        Background { at, cache, log, _dir: dir }
+        Background {
+            at,
+            cache,
+            log,
+            _dir: dir,
+        }
     }
 
     /// The arguments of `mount` for this place.
     pub fn mount_args(&self) -> Vec<String> {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let [at, cache, log] = [&self.at, &self.cache, &self.log].map(|path| text(path));
-        ["mount".to_owned(), at, format!("--cache-dir={cache}"), format!("--log-file={log}")].to_vec()
+        [
+            "mount".to_owned(),
+            at,
+            format!("--cache-dir={cache}"),
+            format!("--log-file={log}"),
+        ]
+        .to_vec()
     }
 }
 
@@ -69,7 +97,11 @@ impl Drop for Background {
             left -= 1;
         }
         if std::thread::panicking() {
-            eprintln!("--- log of {} ---\n{}", self.at.display(), std::fs::read_to_string(&self.log).unwrap_or_default());
+            eprintln!(
+                "--- log of {} ---\n{}",
+                self.at.display(),
+                std::fs::read_to_string(&self.log).unwrap_or_default()
+            );
         }
     }
 }

@@ -33,7 +33,9 @@ fn block(table: &mut Vec<u8>, entries: &[(&[u8], &[u8])]) -> Vec<u8> {
     table.extend(1_u32.to_le_bytes());
     let size = table.len() - start;
     table.push(0);
-    let checksum = crc32c::crc32c(&table[start..]).rotate_right(15).wrapping_add(0xa282_ead8);
+    let checksum = crc32c::crc32c(&table[start..])
+        .rotate_right(15)
+        .wrapping_add(0xa282_ead8);
     table.extend(checksum.to_le_bytes());
     let mut handle = Vec::new();
     varint(&mut handle, start as u64);

@@ -10,7 +10,7 @@ mod tree;
 
 pub use background::{Background, daemons, is_mounted, mount_entry};
 pub use mount::{Mount, Mounting};
-pub use program::{Outcome, as_other, gone_pid, other_user, program, run, run_with};
+pub use program::{Outcome, as_other, gone_pid, other_user, program, run, run_alone, run_with};
 pub use reader::{Reader, signal};
 pub use tarball::{Tar, gzip, gzip_members};
 pub use tree::{Tree, noise, saved_model};
@@ -44,7 +44,10 @@ pub fn started<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> 
     thread::spawn(move || {
         let _ = send.send(what());
     });
-    Running { result, since: Instant::now() }
+    Running {
+        result,
+        since: Instant::now(),
+    }
 }
 
 impl<T> Running<T> {
@@ -94,7 +97,10 @@ fn name_of(errno: i32) -> String {
 
 /// The directory name that tensorflow_hub gives a handle.
 pub fn sha1_of(handle: &str) -> String {
-    Sha1::digest(handle).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha1::digest(handle)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The names in a cache directory, but for `.tfhub-fs`, sorted.

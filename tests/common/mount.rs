@@ -33,7 +33,12 @@ impl Mounting {
 
     /// A mount that knows no origin.
     pub fn bare() -> Mounting {
-        Mounting { args: Vec::new(), env: Vec::new(), cache: None, as_other: false }
+        Mounting {
+            args: Vec::new(),
+            env: Vec::new(),
+            cache: None,
+            as_other: false,
+        }
     }
 
     pub fn arg(mut self, arg: impl Into<OsString>) -> Mounting {
@@ -43,7 +48,8 @@ impl Mounting {
 
     /// A later `--timeout` counts: the one of [`Mounting::of`] is taken away.
     pub fn timeout(mut self, time: &str) -> Mounting {
-        self.args.retain(|arg| !arg.to_string_lossy().starts_with("--timeout"));
+        self.args
+            .retain(|arg| !arg.to_string_lossy().starts_with("--timeout"));
         self.arg(format!("--timeout={time}"))
     }
 
@@ -68,7 +74,10 @@ impl Mounting {
     #[track_caller]
     pub fn start(self) -> Mount {
         needs_fuse();
-        let dir = tempfile::Builder::new().prefix("tfhub-fs-test.").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("tfhub-fs-test.")
+            .tempdir()
+            .unwrap();
         let (at, own) = (dir.path().join("mnt"), dir.path().join("cache"));
         std::fs::create_dir(&at).unwrap();
         if self.as_other {
@@ -82,13 +91,24 @@ impl Mounting {
         let cache = self.cache.unwrap_or(own);
         let log = dir.path().join("log");
         let mut command = program(["mount", "--foreground"]);
-        command.args([at.as_os_str(), "--cache-dir".as_ref(), cache.as_os_str()]).args(&self.args).envs(self.env);
-        command.stderr(File::create(&log).unwrap()).stdout(File::create(dir.path().join("stdout")).unwrap());
+        command
+            .args([at.as_os_str(), "--cache-dir".as_ref(), cache.as_os_str()])
+            .args(&self.args)
+            .envs(self.env);
+        command
+            .stderr(File::create(&log).unwrap())
+            .stdout(File::create(dir.path().join("stdout")).unwrap());
         if self.as_other {
             as_other(&mut command);
         }
         let child = command.spawn().unwrap();
-        let mut mount = Mount { child, at, cache, log, _dir: dir };
+        let mut mount = Mount {
+            child,
+            at,
+            cache,
+            log,
+            _dir: dir,
+        };
         mount.wait_until_mounted();
         mount
     }
@@ -116,8 +136,16 @@ impl Mount {
         let since = Instant::now();
         while !is_mounted(&self.at) {
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the mount ended with {ended:?}:\n{}", self.log());
-            assert!(since.elapsed() < SOON, "not mounted after {SOON:?}:\n{}", self.log());
+            assert!(
+                ended.is_none(),
+                "the mount ended with {ended:?}:\n{}",
+                self.log()
+            );
+            assert!(
+                since.elapsed() < SOON,
+                "not mounted after {SOON:?}:\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -141,19 +169,29 @@ impl Mount {
     #[track_caller]
     pub fn assert_logged(&self, words: &[&str]) {
         let log = self.log();
-        let found = log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        let found = log
+            .lines()
+            .any(|line| words.iter().all(|word| line.contains(word)));
         assert!(found, "no line of the log has all of {words:?}:\n{log}");
     }
 
     /// Runs something on a path below the mountpoint, which may not hang.
     #[track_caller]
-    pub fn on<T: Send + 'static>(&self, below: &str, what: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
+    pub fn on<T: Send + 'static>(
+        &self,
+        below: &str,
+        what: impl FnOnce(PathBuf) -> T + Send + 'static,
+    ) -> T {
         let path = self.path(below);
         within(SOON, move || what(path))
     }
 
     /// Runs something on a path below the mountpoint beside the test.
-    pub fn start<T: Send + 'static>(&self, below: &str, what: impl FnOnce(PathBuf) -> T + Send + 'static) -> Running<T> {
+    pub fn start<T: Send + 'static>(
+        &self,
+        below: &str,
+        what: impl FnOnce(PathBuf) -> T + Send + 'static,
+    ) -> Running<T> {
         let path = self.path(below);
         started(move || what(path))
     }
@@ -181,7 +219,8 @@ impl Mount {
     pub fn real(&self, below: &str) -> io::Result<String> {
         let at = self.at.clone();
         self.on(below, move |path| {
-            std::fs::canonicalize(path).map(|real| real.strip_prefix(at).unwrap().to_str().unwrap().to_owned())
+            std::fs::canonicalize(path)
+                .map(|real| real.strip_prefix(at).unwrap().to_str().unwrap().to_owned())
         })
     }
 
@@ -198,7 +237,11 @@ impl Mount {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(since.elapsed() < limit, "the daemon lives after {limit:?}:\n{}", self.log());
+            assert!(
+                since.elapsed() < limit,
+                "the daemon lives after {limit:?}:\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -23,7 +23,11 @@ pub struct Outcome {
 /// The program with arguments, ready to be started.
 pub fn program<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).args(args).stdin(Stdio::null());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .args(args)
+        .stdin(Stdio::null());
     command
 }
 
@@ -39,7 +43,11 @@ pub fn run_with(mut command: Command) -> Outcome {
     within(Duration::from_secs(60), move || {
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Outcome {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     })
 }
 
@@ -47,8 +55,14 @@ pub fn run_with(mut command: Command) -> Outcome {
 #[track_caller]
 pub fn needs_fuse() {
     let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    assert!(root, "these tests mount through the kernel and switch users: run them as root");
-    assert!(Path::new("/dev/fuse").exists(), "these tests mount through the kernel: /dev/fuse is missing");
+    assert!(
+        root,
+        "these tests mount through the kernel and switch users: run them as root"
+    );
+    assert!(
+        Path::new("/dev/fuse").exists(),
+        "these tests mount through the kernel: /dev/fuse is missing"
+    );
 }
 
 /// An ordinary user of this machine, made when missing: its uid and gid.
@@ -58,12 +72,21 @@ pub fn other_user() -> (u32, u32) {
         const NAME: &str = "tfhubfs-test";
         let find = || {
             let users = std::fs::read_to_string("/etc/passwd").unwrap();
-            let mut fields = users.lines().find(|line| line.starts_with(&format!("{NAME}:")))?.split(':').skip(2);
+            let mut fields = users
+                .lines()
+                .find(|line| line.starts_with(&format!("{NAME}:")))?
+                .split(':')
+                .skip(2);
             Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
         };
         find().unwrap_or_else(|| {
-            let made = Command::new("useradd").args(["--system", "--user-group", "--no-create-home", NAME]).status();
-            assert!(made.is_ok_and(|status| status.success()), "useradd {NAME} failed: a second user is needed");
+            let made = Command::new("useradd")
+                .args(["--system", "--user-group", "--no-create-home", NAME])
+                .status();
+            assert!(
+                made.is_ok_and(|status| status.success()),
+                "useradd {NAME} failed: a second user is needed"
+            );
             find().unwrap()
         })
     })
@@ -80,4 +103,30 @@ pub fn gone_pid() -> u32 {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     child.id()
+}
+
+/// Runs the program in a mount namespace of its own, where no mount of another test is seen, after `setup` (shell).
+#[track_caller]
+pub fn run_alone(keep: Option<&Path>, setup: &str, env: &[(&str, &str)], args: &[&str]) -> Outcome {
+    needs_fuse();
+    let hide = "sed -n 's/^[^ ]* [^ ]* [^ ]* [^ ]* \\([^ ]*\\) .* - fuse.tfhub-fs .*/\\1/p' /proc/self/mountinfo \
+                | grep -vxF \"$KEEP\" | xargs -r -n1 umount -l";
+    let mut command = Command::new("unshare");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .env("KEEP", keep.unwrap_or(Path::new("none")))
+        .env("PROGRAM", PROGRAM)
+        .envs(env.iter().copied());
+    command
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            &format!("{hide}\n{setup}\nexec \"$PROGRAM\" \"$@\""),
+            "sh",
+        ])
+        .args(args);
+    run_with(command)
 }

@@ -8,7 +8,10 @@ use super::program::as_other;
 
 /// Sends a process a signal by name.
 pub fn signal(pid: u32, name: &str) {
-    let _ = Command::new("kill").args([format!("-{name}"), pid.to_string()]).stderr(Stdio::null()).status();
+    let _ = Command::new("kill")
+        .args([format!("-{name}"), pid.to_string()])
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// A process that reads one file.
@@ -27,7 +30,14 @@ impl Reader {
 
     /// Any command.
     pub fn of(command: &mut Command) -> Reader {
-        Reader(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        Reader(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
     }
 
     pub fn pid(&self) -> u32 {
@@ -38,7 +48,8 @@ impl Reader {
     #[track_caller]
     pub fn wait_until_stuck(&mut self) {
         super::eventually("the reader waits on the mount", super::SOON, || {
-            std::fs::read_to_string(format!("/proc/{}/stack", self.pid())).is_ok_and(|stack| stack.contains("fuse"))
+            std::fs::read_to_string(format!("/proc/{}/stack", self.pid()))
+                .is_ok_and(|stack| stack.contains("fuse"))
         });
     }
 

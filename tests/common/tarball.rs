@@ -25,7 +25,9 @@ impl Tar {
         for dir in tree.dirs() {
             tar = tar.dir(&format!("./{dir}/"));
         }
-        tree.files().iter().fold(tar, |tar, (path, bytes)| tar.file(&format!("./{path}"), bytes))
+        tree.files().iter().fold(tar, |tar, (path, bytes)| {
+            tar.file(&format!("./{path}"), bytes)
+        })
     }
 
     pub fn dir(self, path: &str) -> Tar {
@@ -77,7 +79,9 @@ impl Tar {
 
     /// A pax extended header for the next entry.
     pub fn pax(mut self, records: &[(&str, &str)]) -> Tar {
-        self.0.append_pax_extensions(records.iter().map(|(key, value)| (*key, value.as_bytes()))).unwrap();
+        self.0
+            .append_pax_extensions(records.iter().map(|(key, value)| (*key, value.as_bytes())))
+            .unwrap();
         self
     }
 
@@ -92,7 +96,10 @@ impl Tar {
             octal(&mut slot.numbytes, bytes.len() as u64);
         }
         put(&mut header, path);
-        let bytes: Vec<u8> = parts.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+        let bytes: Vec<u8> = parts
+            .iter()
+            .flat_map(|(_, bytes)| bytes.iter().copied())
+            .collect();
         self.0.append(&header, bytes.as_slice()).unwrap();
         self
     }
@@ -112,7 +119,8 @@ impl Tar {
             ("GNU.sparse.name", path),
             ("GNU.sparse.realsize", &size.to_string()),
         ];
-        self.pax(&records).entry("GNUSparseFile.0/placeholder", EntryType::Regular, &data)
+        self.pax(&records)
+            .entry("GNUSparseFile.0/placeholder", EntryType::Regular, &data)
     }
 
     /// The archive with its two blocks of zeros.
@@ -129,7 +137,11 @@ impl Tar {
 fn header(kind: EntryType, size: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
-    header.set_mode(if kind == EntryType::Directory { 0o755 } else { 0o644 });
+    header.set_mode(if kind == EntryType::Directory {
+        0o755
+    } else {
+        0o644
+    });
     header.set_size(size);
     header.set_mtime(MTIME);
     header

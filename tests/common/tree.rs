@@ -25,14 +25,25 @@ impl Tree {
 
     /// Every directory below the root, parents first.
     pub fn dirs(&self) -> BTreeSet<String> {
-        let parents = self.0.iter().flat_map(|(path, _)| Path::new(path).ancestors().skip(1));
-        parents.map(|dir| dir.to_str().unwrap().to_owned()).filter(|dir| !dir.is_empty()).collect()
+        let parents = self
+            .0
+            .iter()
+            .flat_map(|(path, _)| Path::new(path).ancestors().skip(1));
+        parents
+            .map(|dir| dir.to_str().unwrap().to_owned())
+            .filter(|dir| !dir.is_empty())
+            .collect()
     }
 
     /// One file's bytes.
     #[track_caller]
     pub fn bytes(&self, path: &str) -> &[u8] {
-        &self.0.iter().find(|(known, _)| known == path).unwrap_or_else(|| panic!("no {path} in this tree")).1
+        &self
+            .0
+            .iter()
+            .find(|(known, _)| known == path)
+            .unwrap_or_else(|| panic!("no {path} in this tree"))
+            .1
     }
 
     /// Asserts that a directory holds exactly these files with these bytes.
@@ -44,11 +55,23 @@ impl Tree {
         wanted.sort();
         found.sort();
         let list = |files: &[(String, Vec<u8>)]| {
-            files.iter().map(|(path, bytes)| (path.clone(), bytes.len())).collect::<Vec<_>>()
+            files
+                .iter()
+                .map(|(path, bytes)| (path.clone(), bytes.len()))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(list(&found), list(&wanted), "names and sizes below {}", root.display());
+        assert_eq!(
+            list(&found),
+            list(&wanted),
+            "names and sizes below {}",
+            root.display()
+        );
         for ((path, got), (_, wanted)) in found.iter().zip(&wanted) {
-            assert!(got == wanted, "the bytes of {path} below {}", root.display());
+            assert!(
+                got == wanted,
+                "the bytes of {path} below {}",
+                root.display()
+            );
         }
     }
 
@@ -67,7 +90,11 @@ fn walk(root: &Path, below: &str, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(root.join(below)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        let path = if below.is_empty() {
+            name
+        } else {
+            format!("{below}/{name}")
+        };
         if entry.file_type().unwrap().is_dir() {
             walk(root, &path, found);
         } else {
@@ -97,6 +124,12 @@ pub fn saved_model(seed: u64, variables: usize) -> Tree {
         .with("saved_model.pb", noise(seed, 20_000))
         .with("fingerprint.pb", noise(seed + 1, 56))
         .with("assets/vocab.txt", format!("[PAD]\n[UNK]\nword{seed}\n"))
-        .with("variables/variables.index", bundle::index(1, variables as u64))
-        .with("variables/variables.data-00000-of-00001", noise(seed + 2, variables))
+        .with(
+            "variables/variables.index",
+            bundle::index(1, variables as u64),
+        )
+        .with(
+            "variables/variables.data-00000-of-00001",
+            noise(seed + 2, variables),
+        )
 }

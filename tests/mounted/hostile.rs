@@ -23,7 +23,11 @@ fn good() -> Tar {
 }
 
 fn bad(name: &'static str, archive: Vec<u8>, words: &'static [&'static str]) -> Bad {
-    Bad { name, archive, words }
+    Bad {
+        name,
+        archive,
+        words,
+    }
 }
 
 fn bad_archives() -> Vec<Bad> {
@@ -31,23 +35,77 @@ fn bad_archives() -> Vec<Bad> {
     let mut junk = good().gz();
     junk.extend(b"<html>this is no gzip member</html>");
     vec![
-        bad("symlink", good().link("assets/l", EntryType::Symlink, "/etc/passwd").gz(), &["link"]),
-        bad("hardlink", good().link("assets/l", EntryType::Link, "saved_model.pb").gz(), &["link"]),
-        bad("device", good().entry("assets/null", EntryType::Char, b"").gz(), &["device"]),
-        bad("fifo", good().entry("assets/fifo", EntryType::Fifo, b"").gz(), &["fifo", "FIFO", "pipe"]),
+        bad(
+            "symlink",
+            good()
+                .link("assets/l", EntryType::Symlink, "/etc/passwd")
+                .gz(),
+            &["link"],
+        ),
+        bad(
+            "hardlink",
+            good()
+                .link("assets/l", EntryType::Link, "saved_model.pb")
+                .gz(),
+            &["link"],
+        ),
+        bad(
+            "device",
+            good().entry("assets/null", EntryType::Char, b"").gz(),
+            &["device"],
+        ),
+        bad(
+            "fifo",
+            good().entry("assets/fifo", EntryType::Fifo, b"").gz(),
+            &["fifo", "FIFO", "pipe"],
+        ),
         bad("dotdot", good().file("../escaped", b"x").gz(), &[".."]),
-        bad("deep-dotdot", good().file("a/../../escaped", b"x").gz(), &[".."]),
-        bad("absolute", good().file("/../../../tmp/escaped", b"x").gz(), &[".."]),
-        bad("long", good().file(&format!("assets/{long}"), b"x").gz(), &["255"]),
-        bad("8eib", good().claim("assets/huge", 1 << 63, b"x").gz(), &["large", "limit", "claims", "more than"]),
+        bad(
+            "deep-dotdot",
+            good().file("a/../../escaped", b"x").gz(),
+            &[".."],
+        ),
+        bad(
+            "absolute",
+            good().file("/../../../tmp/escaped", b"x").gz(),
+            &[".."],
+        ),
+        bad(
+            "long",
+            good().file(&format!("assets/{long}"), b"x").gz(),
+            &["255"],
+        ),
+        bad(
+            "8eib",
+            good().claim("assets/huge", 1 << 63, b"x").gz(),
+            &["large", "limit", "claims", "more than"],
+        ),
         bad("empty-archive", Tar::new().gz(), &["empty"]),
         bad("only-root", Tar::new().dir("./").gz(), &["empty"]),
         bad("empty-body", Vec::new(), &["empty"]),
         bad("junk", junk, &["after", "junk", "follow"]),
-        bad("both", good().file("assets/both/inner", b"x").file("assets/both", b"y").gz(), &["directory"]),
-        bad("both-too", good().file("assets/both", b"y").file("assets/both/inner", b"x").gz(), &["directory", "file"]),
+        bad(
+            "both",
+            good()
+                .file("assets/both/inner", b"x")
+                .file("assets/both", b"y")
+                .gz(),
+            &["directory"],
+        ),
+        bad(
+            "both-too",
+            good()
+                .file("assets/both", b"y")
+                .file("assets/both/inner", b"x")
+                .gz(),
+            &["directory", "file"],
+        ),
         bad("no-tar", gzip(&[b'x'; 2000]), &["tar"]),
-        bad("html", b"<!DOCTYPE html><html>sign in</html>".to_vec(), &["archive", "HTML"]),
+        bad(
+            "html",
+            b"<!DOCTYPE html><html>sign in</html>".to_vec(),
+            &["archive", "HTML"],
+        ),
     ]
 }
 
@@ -74,17 +132,28 @@ fn bad_archives_are_refused_by_name_and_leave_nothing() {
     for case in &cases {
         let dir = format!("hostile/{}/1", case.name);
         refused(&mount, &dir, case);
-        assert!(entries(&mount.cache).is_empty(), "{}: left {:?}", case.name, entries(&mount.cache));
+        assert!(
+            entries(&mount.cache).is_empty(),
+            "{}: left {:?}",
+            case.name,
+            entries(&mount.cache)
+        );
         let before = origin.downloads(&dir).len();
         assert!(mount.list(&dir).is_err(), "{}: refused again", case.name);
-        assert!(origin.downloads(&dir).len() > before, "{}: the next open tries again", case.name);
+        assert!(
+            origin.downloads(&dir).len() > before,
+            "{}: the next open tries again",
+            case.name
+        );
     }
     assert!(mount.list("hostile/long/1").is_err());
     let outside = mount.cache.parent().unwrap();
     assert!(!outside.join("escaped").exists() && !Path::new("/tmp/escaped").exists());
     let good = origin.publish("hostile/symlink/1", good().gz());
     drop(good);
-    mount.on("hostile/symlink/1", |root| saved_model(1, 20_000).assert_at(&root));
+    mount.on("hostile/symlink/1", |root| {
+        saved_model(1, 20_000).assert_at(&root)
+    });
 }
 
 #[track_caller]
@@ -93,12 +162,26 @@ fn refused(mount: &Mount, dir: &str, case: &Bad) {
         Ok(listing) => panic!("{}: accepted as {listing:?}", case.name),
         Err(error) => error,
     };
-    assert_eq!(error.raw_os_error(), Some(libc::EIO), "{}: {error}\n{}", case.name, mount.log());
+    assert_eq!(
+        error.raw_os_error(),
+        Some(libc::EIO),
+        "{}: {error}\n{}",
+        case.name,
+        mount.log()
+    );
     let handle = format!("https://tfhub.dev/{dir}");
     let log = mount.log();
-    let named = |line: &str| line.contains(&handle) && case.words.iter().any(|word| line.contains(word));
-    assert!(log.lines().any(named), "{}: no line names one of {:?}:\n{log}", case.name, case.words);
-    eventually("staging is removed", Duration::from_secs(5), || entries(&mount.cache).is_empty());
+    let named =
+        |line: &str| line.contains(&handle) && case.words.iter().any(|word| line.contains(word));
+    assert!(
+        log.lines().any(named),
+        "{}: no line names one of {:?}:\n{log}",
+        case.name,
+        case.words
+    );
+    eventually("staging is removed", Duration::from_secs(5), || {
+        entries(&mount.cache).is_empty()
+    });
 }
 
 /// The limits have flags.
@@ -112,8 +195,10 @@ fn limits_are_flags() {
     origin.publish("limits/entries/1", many.gz());
     origin.publish("limits/size/1", Tar::of(&saved_model(2, 300_000)).gz());
     origin.publish("limits/good/1", good().gz());
-    let mount =
-        Mounting::of(&origin).arg("--max-archive-entries=100").arg("--max-model-size=200kB").start();
+    let mount = Mounting::of(&origin)
+        .arg("--max-archive-entries=100")
+        .arg("--max-model-size=200kB")
+        .start();
     for (name, words) in [("entries", ["100"]), ("size", ["200"])] {
         let dir = format!("limits/{name}/1");
         let error = mount.list(&dir).unwrap_err();

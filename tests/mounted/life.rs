@@ -7,12 +7,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::common::{Background, Mounting, SOON, Tar, as_other, daemons, entries, eventually, is_mounted, mount_entry, other_user, run, run_with, saved_model, signal, within};
+use crate::common::{
+    Background, Mounting, SOON, Tar, as_other, daemons, entries, eventually, is_mounted,
+    mount_entry, other_user, run, run_with, saved_model, signal, within,
+};
 use crate::origin::{Hop, Origin};
 
 fn in_background(place: &Background, origin: &Origin, more: &[&str]) -> crate::common::Outcome {
     let mut args = place.mount_args();
-    args.push(format!("--mirror=https://tfhub.dev={}", origin.url(Hop::Hub)));
+    args.push(format!(
+        "--mirror=https://tfhub.dev={}",
+        origin.url(Hop::Hub)
+    ));
     args.extend(more.iter().map(|arg| (*arg).to_owned()));
     run(args)
 }
@@ -29,7 +35,10 @@ fn a_mount_in_the_background_begins_and_ends() {
     assert!(is_mounted(&place.at), "mounted when the command returns");
     let entry = mount_entry(&place.at).unwrap();
     let (options, kind) = entry.split_once(" - ").unwrap();
-    assert!(kind.starts_with("fuse.tfhub-fs ") && options.contains(" ro,"), "{entry}");
+    assert!(
+        kind.starts_with("fuse.tfhub-fs ") && options.contains(" ro,"),
+        "{entry}"
+    );
     let at = place.at.clone();
     within(SOON, move || model.assert_at(&at.join("google/x/1")));
     let df = run_with({
@@ -38,16 +47,24 @@ fn a_mount_in_the_background_begins_and_ends() {
         df
     });
     assert_eq!(df.code, Some(0), "{df:?}");
-    assert!(started.stderr.contains("mounted"), "whoever mounts is told: {started:?}");
+    assert!(
+        started.stderr.contains("mounted"),
+        "whoever mounts is told: {started:?}"
+    );
     eventually("the log is a file", SOON, || {
-        std::fs::read_to_string(&place.log).unwrap().contains("https://tfhub.dev/google/x/1")
+        std::fs::read_to_string(&place.log)
+            .unwrap()
+            .contains("https://tfhub.dev/google/x/1")
     });
     assert_eq!(daemons(&place.at).len(), 1);
 
     let file = File::open(place.at.join("google/x/1/saved_model.pb")).unwrap();
     let refused = run(["unmount", place.at.to_str().unwrap()]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains(&std::process::id().to_string()), "the pids are named: {refused:?}");
+    assert!(
+        refused.stderr.contains(&std::process::id().to_string()),
+        "the pids are named: {refused:?}"
+    );
     assert!(is_mounted(&place.at));
     drop(file);
     let ended = run(["unmount", place.at.to_str().unwrap()]);
@@ -60,7 +77,9 @@ fn a_mount_in_the_background_begins_and_ends() {
 #[track_caller]
 fn assert_nothing_left(place: &Background) {
     assert!(!is_mounted(&place.at), "no mount");
-    eventually("no process", Duration::from_secs(5), || daemons(&place.at).is_empty());
+    eventually("no process", Duration::from_secs(5), || {
+        daemons(&place.at).is_empty()
+    });
     let odd: Vec<String> = entries(&place.cache)
         .into_iter()
         .filter(|name| name.ends_with(".lock") || name.ends_with(".tmp") || name.contains(".tmp"))
@@ -73,11 +92,21 @@ fn assert_nothing_left(place: &Background) {
 fn a_lazy_unmount_serves_what_is_open() {
     let origin = Origin::start();
     let model = saved_model(2, 3_000_000);
-    let wanted = model.bytes("variables/variables.data-00000-of-00001").to_vec();
+    let wanted = model
+        .bytes("variables/variables.data-00000-of-00001")
+        .to_vec();
     origin.publish("google/x/1", Tar::of(&model).gz());
     let place = Background::new();
-    assert_eq!(in_background(&place, &origin, &["--passthrough=false"]).code, Some(0));
-    let mut file = File::open(place.at.join("google/x/1/variables/variables.data-00000-of-00001")).unwrap();
+    assert_eq!(
+        in_background(&place, &origin, &["--passthrough=false"]).code,
+        Some(0)
+    );
+    let mut file = File::open(
+        place
+            .at
+            .join("google/x/1/variables/variables.data-00000-of-00001"),
+    )
+    .unwrap();
     let lazy = run(["unmount", "--lazy", place.at.to_str().unwrap()]);
     assert_eq!(lazy.code, Some(0), "{lazy:?}");
     assert!(!is_mounted(&place.at), "detached");
@@ -86,7 +115,11 @@ fn a_lazy_unmount_serves_what_is_open() {
         file.read_to_end(&mut bytes).map(|_| bytes)
     });
     assert!(bytes.unwrap() == wanted, "what is open is still served");
-    eventually("the process ends with the last open file", Duration::from_secs(8), || daemons(&place.at).is_empty());
+    eventually(
+        "the process ends with the last open file",
+        Duration::from_secs(8),
+        || daemons(&place.at).is_empty(),
+    );
 }
 
 /// "SIGTERM unmounts, and if something is open detaches, serves what is open for `--grace` and exits."
@@ -96,11 +129,16 @@ fn sigterm_gives_open_files_a_grace() {
     let model = saved_model(3, 3_000_000);
     let data = "google/x/1/variables/variables.data-00000-of-00001";
     origin.publish("google/x/1", Tar::of(&model).gz());
-    let mut mount = Mounting::of(&origin).arg("--grace=3s").arg("--passthrough=false").start();
+    let mut mount = Mounting::of(&origin)
+        .arg("--grace=3s")
+        .arg("--passthrough=false")
+        .start();
     let mut file = mount.on(data, File::open).unwrap();
     let since = Instant::now();
     mount.signal("TERM");
-    eventually("it is detached", Duration::from_secs(2), || !is_mounted(&mount.at));
+    eventually("it is detached", Duration::from_secs(2), || {
+        !is_mounted(&mount.at)
+    });
     assert!(mount.is_alive(), "and serves on");
     let (file, bytes) = within(SOON, move || {
         let mut bytes = Vec::new();
@@ -108,15 +146,27 @@ fn sigterm_gives_open_files_a_grace() {
     })
     .unwrap();
     assert!(bytes == model.bytes("variables/variables.data-00000-of-00001"));
-    assert_eq!(mount.ended(Duration::from_secs(8)), Some(0), "{}", mount.log());
+    assert_eq!(
+        mount.ended(Duration::from_secs(8)),
+        Some(0),
+        "{}",
+        mount.log()
+    );
     let after = since.elapsed();
-    assert!((2500..6000).contains(&after.as_millis()), "the grace was 3 s, it ended after {after:?}");
+    assert!(
+        (2500..6000).contains(&after.as_millis()),
+        "the grace was 3 s, it ended after {after:?}"
+    );
     drop(file);
     let mut quiet = Mounting::of(&origin).start();
     let since = Instant::now();
     quiet.signal("TERM");
     assert_eq!(quiet.ended(SOON), Some(0));
-    assert!(since.elapsed() < Duration::from_secs(2), "nothing open, no grace: {:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_secs(2),
+        "nothing open, no grace: {:?}",
+        since.elapsed()
+    );
     assert!(!is_mounted(&quiet.at));
 }
 
@@ -128,21 +178,31 @@ fn a_dead_mount_is_mended() {
     origin.publish("google/x/1", Tar::of(&model).gz());
     let place = Background::new();
     assert_eq!(in_background(&place, &origin, &[]).code, Some(0));
-    let [daemon] = daemons(&place.at)[..] else { panic!("one daemon") };
+    let [daemon] = daemons(&place.at)[..] else {
+        panic!("one daemon")
+    };
     signal(daemon, "KILL");
     eventually("it is dead", SOON, || daemons(&place.at).is_empty());
     eventually("the kernel says that nobody is there", SOON, || {
-        std::fs::metadata(&place.at).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
+        std::fs::metadata(&place.at)
+            .is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
     });
     let again = in_background(&place, &origin, &[]);
     assert_eq!(again.code, Some(0), "{again:?}");
     let at = place.at.clone();
     within(SOON, move || model.assert_at(&at.join("google/x/1")));
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let here = table.lines().filter(|line| line.split(' ').nth(4) == place.at.to_str()).count();
+    let here = table
+        .lines()
+        .filter(|line| line.split(' ').nth(4) == place.at.to_str())
+        .count();
     assert_eq!(here, 1, "the dead one is gone, not covered");
     let twice = in_background(&place, &origin, &[]);
-    assert_eq!(twice.code, Some(1), "a live mount is not mounted over: {twice:?}");
+    assert_eq!(
+        twice.code,
+        Some(1),
+        "a live mount is not mounted over: {twice:?}"
+    );
     assert_eq!(run(["unmount", place.at.to_str().unwrap()]).code, Some(0));
     assert_nothing_left(&place);
 }
@@ -170,7 +230,10 @@ fn an_ordinary_user_mounts_too() {
     let wanted = format!("{}  -\n{uid}\n", md5.stdout.split(' ').next().unwrap());
     assert_eq!(read.stdout, wanted, "{read:?}\n{}", mount.log());
     let path = mount.path("google/x/1");
-    assert!(std::fs::metadata(path).is_err(), "a user's mount is that user's");
+    assert!(
+        std::fs::metadata(path).is_err(),
+        "a user's mount is that user's"
+    );
     let cached = std::fs::metadata(&mount.cache).unwrap();
     assert_eq!(cached.uid(), uid);
     let mut unmount = crate::common::program(["unmount".as_ref(), mount.at.as_os_str()]);
@@ -191,29 +254,70 @@ fn wrong_usage_is_told_apart_from_failure() {
         (&["mount"], 2, &["MOUNTPOINT"]),
         (&["prefetch", "x"], 2, &["prefetch"]),
         (&["mount", at, "--no-such-flag"], 2, &["--no-such-flag"]),
-        (&["mount", at, "--hub-url", "tfhub.dev"], 2, &["tfhub.dev", "https://"]),
-        (&["mount", at, "--mirror", "tfhub.dev"], 2, &["tfhub.dev", "="]),
-        (&["mount", at, "--timeout", "soon"], 2, &["--timeout", "soon"]),
-        (&["mount", at, "--load-format", "tarball"], 2, &["tarball", "auto", "compressed"]),
-        (&["mount", at, "--cache-dir", "gs://bucket/cache"], 2, &["gs://", "--cache-dir"]),
+        (
+            &["mount", at, "--hub-url", "tfhub.dev"],
+            2,
+            &["tfhub.dev", "https://"],
+        ),
+        (
+            &["mount", at, "--mirror", "tfhub.dev"],
+            2,
+            &["tfhub.dev", "="],
+        ),
+        (
+            &["mount", at, "--timeout", "soon"],
+            2,
+            &["--timeout", "soon"],
+        ),
+        (
+            &["mount", at, "--load-format", "tarball"],
+            2,
+            &["tarball", "auto", "compressed"],
+        ),
+        (
+            &["mount", at, "--cache-dir", "gs://bucket/cache"],
+            2,
+            &["gs://", "--cache-dir"],
+        ),
         (&["mount", at, "--max-model-size", "big"], 2, &["big"]),
-        (&["resolve", "--cache-dir", at, "ftp://tfhub.dev/google/x/1"], 2, &["ftp://"]),
-        (&["resolve", "--cache-dir", at, "google/x/1"], 1, &["google/x/1", "https://"]),
+        (
+            &["resolve", "--cache-dir", at, "ftp://tfhub.dev/google/x/1"],
+            2,
+            &["ftp://"],
+        ),
+        (
+            &["resolve", "--cache-dir", at, "google/x/1"],
+            1,
+            &["google/x/1", "https://"],
+        ),
         (&["serve", "/no/such/dir"], 1, &["/no/such/dir"]),
         (&["unmount", at], 1, &[at]),
     ];
     for (args, code, words) in cases {
         let outcome = run(args);
         assert_eq!(outcome.code, Some(code), "{args:?}: {outcome:?}");
-        assert!(words.iter().all(|word| outcome.stderr.contains(word)), "{args:?}: {}", outcome.stderr);
-        assert!(outcome.stdout.is_empty(), "talk belongs on stderr: {outcome:?}");
+        assert!(
+            words.iter().all(|word| outcome.stderr.contains(word)),
+            "{args:?}: {}",
+            outcome.stderr
+        );
+        assert!(
+            outcome.stdout.is_empty(),
+            "talk belongs on stderr: {outcome:?}"
+        );
     }
     let mut cloud = crate::common::program(["mount", at]);
     cloud.env("TFHUB_CACHE_DIR", "gs://bucket/cache");
     let outcome = run_with(cloud);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(outcome.stderr.contains("gs://") && outcome.stderr.contains("TFHUB_CACHE_DIR"), "{outcome:?}");
-    assert!(!is_mounted(&place.at) && !Path::new(at).exists(), "nothing was made");
+    assert!(
+        outcome.stderr.contains("gs://") && outcome.stderr.contains("TFHUB_CACHE_DIR"),
+        "{outcome:?}"
+    );
+    assert!(
+        !is_mounted(&place.at) && !Path::new(at).exists(),
+        "nothing was made"
+    );
     let help = run(["--help"]);
     assert_eq!(help.code, Some(0));
     assert!(help.stdout.contains("mount") && help.stdout.contains("demo"));
@@ -229,7 +333,10 @@ fn never_inside_itself() {
     let inside = mount.path(".tfhub_modules").to_str().unwrap().to_owned();
     let refused = run(["mount", at, "--cache-dir", &inside]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("inside") && refused.stderr.contains(&inside), "{refused:?}");
+    assert!(
+        refused.stderr.contains("inside") && refused.stderr.contains(&inside),
+        "{refused:?}"
+    );
     let cache = place.cache.to_str().unwrap();
     let within_cache = format!("{cache}/mnt");
     let refused = run(["mount", &within_cache, "--cache-dir", cache]);

@@ -16,4 +16,5 @@ mod names;
 mod protocol;
 mod serve;
 mod sharing;
+mod tls;
 mod waiting;

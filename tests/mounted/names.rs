@@ -2,11 +2,15 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use crate::common::{Mount, Mounting, SOON, Tar, assert_errno, eventually, run, saved_model, sha1_of};
+use crate::common::{
+    Mount, Mounting, SOON, Tar, assert_errno, eventually, run, saved_model, sha1_of,
+};
 use crate::origin::{Hop, Origin};
 
 fn canonical(mount: &Mount, spelling: &str) -> String {
-    mount.real(spelling).unwrap_or_else(|error| panic!("{spelling}: {error}"))
+    mount
+        .real(spelling)
+        .unwrap_or_else(|error| panic!("{spelling}: {error}"))
 }
 
 /// "One model has one directory and one inode, whichever spelling was used: `realpath` gives the canonical path."
@@ -26,13 +30,26 @@ fn every_spelling_of_a_hub_model_is_one_directory() {
         "https://tfhub.dev/google/nnlm-en-dim128/2?tfhub-redirect=true",
         "google/nnlm-en-dim128/2?tf-hub-format=compressed",
     ] {
-        assert_eq!(canonical(&mount, spelling), "google/nnlm-en-dim128/2", "{spelling}");
+        assert_eq!(
+            canonical(&mount, spelling),
+            "google/nnlm-en-dim128/2",
+            "{spelling}"
+        );
         assert_eq!(mount.stat(spelling).unwrap().ino(), inode, "{spelling}");
     }
-    assert_eq!(origin.hops("google/nnlm-en-dim128/2"), [1, 1, 1], "one model, one answer, however it is spelled");
-    let pasted = mount.read("https://tfhub.dev/google/nnlm-en-dim128/2/saved_model.pb").unwrap();
+    assert_eq!(
+        origin.hops("google/nnlm-en-dim128/2"),
+        [1, 1, 1],
+        "one model, one answer, however it is spelled"
+    );
+    let pasted = mount
+        .read("https://tfhub.dev/google/nnlm-en-dim128/2/saved_model.pb")
+        .unwrap();
     assert_eq!(pasted, model.bytes("saved_model.pb"));
-    assert_eq!(canonical(&mount, "https:/tfhub.dev/google/nnlm-en-dim128/2/variables"), "google/nnlm-en-dim128/2/variables");
+    assert_eq!(
+        canonical(&mount, "https:/tfhub.dev/google/nnlm-en-dim128/2/variables"),
+        "google/nnlm-en-dim128/2/variables"
+    );
 }
 
 /// With `--hub-url` the short names are that hub's, and its cache keys too.
@@ -41,7 +58,9 @@ fn another_hub_owns_the_short_names() {
     let origin = Origin::start();
     let model = saved_model(2, 5_000);
     origin.host("a/deep/name_1.0/3", Tar::of(&model).gz());
-    let mount = Mounting::bare().arg(format!("--hub-url={}", origin.url(Hop::Hub))).start();
+    let mount = Mounting::bare()
+        .arg(format!("--hub-url={}", origin.url(Hop::Hub)))
+        .start();
     let hub = origin.authority();
     for spelling in [
         "a/deep/name_1.0/3".to_owned(),
@@ -49,11 +68,19 @@ fn another_hub_owns_the_short_names() {
         format!("http:/{hub}/a/deep/name_1.0/3"),
         format!("http://{hub}/a/deep/name_1.0/3"),
     ] {
-        assert_eq!(canonical(&mount, &spelling), "a/deep/name_1.0/3", "{spelling}");
+        assert_eq!(
+            canonical(&mount, &spelling),
+            "a/deep/name_1.0/3",
+            "{spelling}"
+        );
     }
     mount.on("a/deep/name_1.0/3", move |root| model.assert_at(&root));
     let key = sha1_of(&format!("http://{hub}/a/deep/name_1.0/3"));
-    eventually("the cache key is tensorflow_hub's for the same URL", SOON, || mount.cache.join(&key).is_dir());
+    eventually(
+        "the cache key is tensorflow_hub's for the same URL",
+        SOON,
+        || mount.cache.join(&key).is_dir(),
+    );
 }
 
 /// Other hosts, archives by URL and Kaggle's two forms are paths too; a mirror changes where bytes come from and nothing else.
@@ -77,22 +104,46 @@ fn other_hosts_archives_and_kaggle_are_paths() {
         ("example.com/x/model.tar.gz", &two),
         ("https://example.com/x/model.tar.gz", &two),
         (&plain, &two),
-        (&format!("{kaggle}/bit-s-r50x1/tensorFlow2/bit-s-r50x1/1"), &three),
-        (&format!("{kaggle}/bit-s-r50x1/frameworks/tensorFlow2/variations/bit-s-r50x1/versions/1"), &three),
-        (&format!("https://{kaggle}/bit-s-r50x1/tensorFlow2/bit-s-r50x1/1"), &three),
+        (
+            &format!("{kaggle}/bit-s-r50x1/tensorFlow2/bit-s-r50x1/1"),
+            &three,
+        ),
+        (
+            &format!(
+                "{kaggle}/bit-s-r50x1/frameworks/tensorFlow2/variations/bit-s-r50x1/versions/1"
+            ),
+            &three,
+        ),
+        (
+            &format!("https://{kaggle}/bit-s-r50x1/tensorFlow2/bit-s-r50x1/1"),
+            &three,
+        ),
         ("hub.tensorflow.google.cn/google/bit/s-r50x1/1", &three),
     ] {
         let model = model.clone();
         mount.on(path, move |root| model.assert_at(&root));
     }
-    for handle in
-        ["https://models.example.com/a/b/1", "https://example.com/x/model.tar.gz", "https://hub.tensorflow.google.cn/google/bit/s-r50x1/1"]
-    {
+    for handle in [
+        "https://models.example.com/a/b/1",
+        "https://example.com/x/model.tar.gz",
+        "https://hub.tensorflow.google.cn/google/bit/s-r50x1/1",
+    ] {
         let sealed = mount.cache.join(sha1_of(handle));
-        eventually(&format!("{handle}: kept under its canonical name"), SOON, || sealed.is_dir());
+        eventually(
+            &format!("{handle}: kept under its canonical name"),
+            SOON,
+            || sealed.is_dir(),
+        );
     }
-    let chinese = origin.seen().into_iter().find(|seen| seen.target.starts_with("/tfhub-modules/")).unwrap();
-    assert_eq!(chinese.target, "/tfhub-modules/google/bit/s-r50x1/1.tar.gz", "rewritten without any query");
+    let chinese = origin
+        .seen()
+        .into_iter()
+        .find(|seen| seen.target.starts_with("/tfhub-modules/"))
+        .unwrap();
+    assert_eq!(
+        chinese.target, "/tfhub-modules/google/bit/s-r50x1/1.tar.gz",
+        "rewritten without any query"
+    );
 }
 
 /// TensorFlow Serving polls a model's directory for its versions: the hub is asked at most once a minute.
@@ -105,24 +156,44 @@ fn versions_and_latest() {
     }
     origin.newest("google/spice", "google/spice/2");
     origin.publish("google/moved/7", Tar::of(&models[0]).gz());
-    let kaggle = format!("{}/models/google/moved/tensorFlow2/moved/7", origin.url(Hop::Kaggle));
+    let kaggle = format!(
+        "{}/models/google/moved/tensorFlow2/moved/7",
+        origin.url(Hop::Kaggle)
+    );
     origin.newest("google/moved", &kaggle);
     let mount = Mounting::of(&origin).start();
     assert!(mount.stat("google/spice/1").unwrap().is_dir());
     for _ in 0..5 {
         assert_eq!(mount.list("google/spice").unwrap(), ["1", "2", "latest"]);
     }
-    assert_eq!(mount.on("google/spice/latest", std::fs::read_link).unwrap().to_str(), Some("2"));
+    assert_eq!(
+        mount
+            .on("google/spice/latest", std::fs::read_link)
+            .unwrap()
+            .to_str(),
+        Some("2")
+    );
     assert_eq!(canonical(&mount, "google/spice/latest"), "google/spice/2");
     let bytes = mount.read("google/spice/latest/saved_model.pb").unwrap();
     assert_eq!(bytes, models[2].bytes("saved_model.pb"));
     // The hub says nothing of numbers that Kaggle gave anew, so `latest` leads to Kaggle's name.
     let moved = canonical(&mount, "google/moved/latest");
-    assert_eq!(moved, "www.kaggle.com/models/google/moved/tensorFlow2/moved/7");
-    let asked = origin.seen().iter().filter(|seen| seen.target.split('?').next() == Some("/google/spice")).count();
+    assert_eq!(
+        moved,
+        "www.kaggle.com/models/google/moved/tensorFlow2/moved/7"
+    );
+    let asked = origin
+        .seen()
+        .iter()
+        .filter(|seen| seen.target.split('?').next() == Some("/google/spice"))
+        .count();
     assert_eq!(asked, 1, "asked at most once a minute");
     origin.die();
-    assert_eq!(mount.list("google/spice").unwrap(), ["1", "2", "latest"], "a dead origin takes nothing back");
+    assert_eq!(
+        mount.list("google/spice").unwrap(),
+        ["1", "2", "latest"],
+        "a dead origin takes nothing back"
+    );
     assert_eq!(canonical(&mount, "google/spice/latest"), "google/spice/2");
 }
 
@@ -155,7 +226,14 @@ fn what_cannot_be_a_handle_costs_no_request() {
         }
     }
     assert_errno(mount.stat(&"n".repeat(256)), libc::ENAMETOOLONG);
-    for dir in ["", "google", "google/x", "https:", "models.example.com", "www.kaggle.com/models/google/nnlm"] {
+    for dir in [
+        "",
+        "google",
+        "google/x",
+        "https:",
+        "models.example.com",
+        "www.kaggle.com/models/google/nnlm",
+    ] {
         assert!(mount.stat(dir).unwrap().is_dir(), "{dir}");
     }
     for dir in ["", "https:", "google", "models.example.com"] {
@@ -171,9 +249,14 @@ fn numbers_inside_names_of_tfjs_models() {
     let origin = Origin::start();
     let model = saved_model(6, 5_000);
     origin.publish("google/tfjs-model/spice/2/default/1", Tar::of(&model).gz());
-    origin.publish("google/lite-model/movenet/tflite/float16/4", Tar::of(&model).gz());
+    origin.publish(
+        "google/lite-model/movenet/tflite/float16/4",
+        Tar::of(&model).gz(),
+    );
     let mount = Mounting::of(&origin).start();
-    let float16 = mount.read("google/lite-model/movenet/tflite/float16/4/saved_model.pb").unwrap();
+    let float16 = mount
+        .read("google/lite-model/movenet/tflite/float16/4/saved_model.pb")
+        .unwrap();
     assert_eq!(float16, model.bytes("saved_model.pb"));
     drop(mount);
     let cache = tempfile::tempdir().unwrap();
@@ -185,7 +268,9 @@ fn numbers_inside_names_of_tfjs_models() {
     ]);
     assert_eq!(fetched.code, Some(0), "{fetched:?}");
     let mount = Mounting::of(&origin).cache(cache.path()).start();
-    let inside = mount.read("google/tfjs-model/spice/2/default/1/saved_model.pb").unwrap();
+    let inside = mount
+        .read("google/tfjs-model/spice/2/default/1/saved_model.pb")
+        .unwrap();
     assert_eq!(inside, model.bytes("saved_model.pb"));
     assert_errno(mount.stat("google/tfjs-model/spice/3"), libc::ENOENT);
 }
@@ -196,12 +281,29 @@ fn every_mutation_is_refused() {
     let origin = Origin::start();
     origin.publish("google/x/1", Tar::of(&saved_model(7, 5_000)).gz());
     let mount = Mounting::of(&origin).start();
-    assert_errno(mount.on("google/x/1/assets/new", std::fs::create_dir), libc::EROFS);
-    assert_errno(mount.on("google/x/1/new", std::fs::File::create), libc::EROFS);
-    assert_errno(mount.on("google/x/1/saved_model.pb", std::fs::remove_file), libc::EROFS);
-    assert_errno(mount.on("google/x/1", |path| std::fs::rename(&path, path.with_file_name("2"))), libc::EROFS);
+    assert_errno(
+        mount.on("google/x/1/assets/new", std::fs::create_dir),
+        libc::EROFS,
+    );
+    assert_errno(
+        mount.on("google/x/1/new", std::fs::File::create),
+        libc::EROFS,
+    );
+    assert_errno(
+        mount.on("google/x/1/saved_model.pb", std::fs::remove_file),
+        libc::EROFS,
+    );
+    assert_errno(
+        mount.on("google/x/1", |path| {
+            std::fs::rename(&path, path.with_file_name("2"))
+        }),
+        libc::EROFS,
+    );
     let file = mount.stat("google/x/1/saved_model.pb").unwrap();
-    assert_eq!((file.mode() & 0o7777, file.uid(), file.mtime()), (0o444, 0, 1_760_794_213));
+    assert_eq!(
+        (file.mode() & 0o7777, file.uid(), file.mtime()),
+        (0o444, 0, 1_760_794_213)
+    );
     let dir = mount.stat("google/x/1/variables").unwrap();
     assert_eq!((dir.mode() & 0o7777, dir.nlink()), (0o555, 1));
 }

@@ -17,21 +17,49 @@ fn a_stat_costs_one_request_per_hop_and_the_download_one_more() {
     }
     let about = origin.about("google/a/1");
     assert_eq!(origin.hops("google/a/1"), [1, 1, 1]);
-    assert!(about.iter().all(|seen| seen.method == "GET" && seen.is_probe()), "headers only: {about:?}");
+    assert!(
+        about
+            .iter()
+            .all(|seen| seen.method == "GET" && seen.is_probe()),
+        "headers only: {about:?}"
+    );
     assert_eq!(about[0].target, "/google/a/1?tf-hub-format=compressed");
-    assert_eq!(about[1].target, "/models/google/a/tensorFlow2/a/1?tf-hub-format=compressed&tfhub-redirect=true");
+    assert_eq!(
+        about[1].target,
+        "/models/google/a/tensorFlow2/a/1?tf-hub-format=compressed&tfhub-redirect=true"
+    );
     // The bucket refuses a signed URL of which a single byte is another, and any cookie or Authorization.
     assert_eq!(about[2].status, 206);
     assert!(about[2].sent() <= 1, "no body was asked for");
-    assert!(about.iter().all(|seen| seen.header("accept-encoding").is_none_or(|value| !value.contains("br"))));
+    assert!(about.iter().all(|seen| {
+        seen.header("accept-encoding")
+            .is_none_or(|value| !value.contains("br"))
+    }));
 
-    assert_eq!(mount.list("google/a/1").unwrap(), ["assets", "fingerprint.pb", "saved_model.pb", "variables"]);
+    assert_eq!(
+        mount.list("google/a/1").unwrap(),
+        ["assets", "fingerprint.pb", "saved_model.pb", "variables"]
+    );
     let wanted = model.clone();
     mount.on("google/a/1", move |root| wanted.assert_at(&root));
-    assert_eq!(origin.hops("google/a/1"), [1, 1, 2], "exactly one request more");
-    assert_eq!(origin.downloads("google/a/1")[0].target, about[2].target, "the same signed URL");
+    assert_eq!(
+        origin.hops("google/a/1"),
+        [1, 1, 2],
+        "exactly one request more"
+    );
+    assert_eq!(
+        origin.downloads("google/a/1")[0].target,
+        about[2].target,
+        "the same signed URL"
+    );
     let log = mount.log();
-    assert!(origin.secrets().iter().all(|secret| !log.contains(&secret[..32])), "no signature in the log:\n{log}");
+    assert!(
+        origin
+            .secrets()
+            .iter()
+            .all(|secret| !log.contains(&secret[..32])),
+        "no signature in the log:\n{log}"
+    );
 }
 
 /// What each status becomes, and that the log says model, URL, status and what to do, without secrets.
@@ -52,26 +80,60 @@ fn every_status_has_its_errno_and_its_line_in_the_log() {
     let name = |code: u16, hop: Hop| format!("google/status-{code}-{hop:?}/1").to_lowercase();
     for (code, hop, _) in cases {
         let model = origin.publish(&name(code, hop), Tar::of(&saved_model(1, 1_000)).gz());
-        model.faults(vec![Fault::Status { hop, code, retry_after: None, times: ALWAYS }]);
+        model.faults(vec![Fault::Status {
+            hop,
+            code,
+            retry_after: None,
+            times: ALWAYS,
+        }]);
     }
     let mount = Mounting::of(&origin).start();
-    let running = cases.map(|(code, hop, errno)| (code, hop, errno, mount.start(&name(code, hop), std::fs::metadata)));
+    let running = cases.map(|(code, hop, errno)| {
+        (
+            code,
+            hop,
+            errno,
+            mount.start(&name(code, hop), std::fs::metadata),
+        )
+    });
     for (code, hop, errno, stat) in running {
         let error = stat.take(Duration::from_secs(12)).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(errno), "{code} from {hop:?}: {error}\n{}", mount.log());
+        assert_eq!(
+            error.raw_os_error(),
+            Some(errno),
+            "{code} from {hop:?}: {error}\n{}",
+            mount.log()
+        );
         let handle = format!("https://tfhub.dev/{}", name(code, hop));
         mount.assert_logged(&[&handle, &code.to_string(), "http://127.0.0.1:"]);
     }
-    mount.assert_logged(&["https://tfhub.dev/google/status-404-hub/1", "kaggle.com/models"]);
+    mount.assert_logged(&[
+        "https://tfhub.dev/google/status-404-hub/1",
+        "kaggle.com/models",
+    ]);
     let log = mount.log();
     for secret in origin.secrets() {
-        assert!(!log.contains(&secret[..32]), "a signature in the log:\n{log}");
+        assert!(
+            !log.contains(&secret[..32]),
+            "a signature in the log:\n{log}"
+        );
     }
-    let signed = origin.about(&name(403, Hop::Gcs)).iter().filter(|seen| seen.hop == Hop::Gcs).count();
-    assert!(signed <= 2, "a refused signature is renewed once, not for ever: {signed}");
+    let signed = origin
+        .about(&name(403, Hop::Gcs))
+        .iter()
+        .filter(|seen| seen.hop == Hop::Gcs)
+        .count();
+    assert!(
+        signed <= 2,
+        "a refused signature is renewed once, not for ever: {signed}"
+    );
     let gone = origin.hops(&name(404, Hop::Hub));
     assert_errno(mount.stat(&name(404, Hop::Hub)), libc::ENOENT);
-    assert_eq!(origin.hops(&name(404, Hop::Hub)), gone, "remembered for a short time");
+    assert_eq!(
+        origin.hops(&name(404, Hop::Hub)),
+        gone,
+        "remembered for a short time"
+    );
 }
 
 /// Unknown models end on a page for people, or in a 404; neither is a model.
@@ -92,6 +154,16 @@ fn unknown_models_do_not_exist() {
     mount.assert_logged(&["google/circle/1", "redirect"]);
     assert!(origin.about("google/circle/1").len() <= 24, "a loop ends");
     assert_errno(mount.stat("google/nowhere/1/saved_model.pb"), libc::ENOENT);
+    // Of a path that does not exist the nearest directory above tells.
+    let told = mount
+        .on("google", |path| {
+            tfhub_fs::os::xattr::get(&path, "user.tfhub.error")
+        })
+        .unwrap();
+    assert!(
+        told.contains("https://tfhub.dev/google/nowhere/1"),
+        "the last error below: {told}"
+    );
 }
 
 /// Passing faults are retried, and a Retry-After is kept to unless it is longer than the timeout.
@@ -102,7 +174,14 @@ fn passing_faults_are_retried() {
     let publish = |name: &str, faults: Vec<Fault>| {
         origin.publish(name, Tar::of(&model).gz()).faults(faults);
     };
-    let status = |hop, code, retry_after| vec![Fault::Status { hop, code, retry_after, times: 1 }];
+    let status = |hop, code, retry_after| {
+        vec![Fault::Status {
+            hop,
+            code,
+            retry_after,
+            times: 1,
+        }]
+    };
     publish("google/once/500", status(Hop::Hub, 500, None));
     publish("google/once/503", status(Hop::Gcs, 503, Some(1)));
     publish("google/once/429", status(Hop::Kaggle, 429, Some(1)));
@@ -110,19 +189,44 @@ fn passing_faults_are_retried() {
     publish("google/long/1", status(Hop::Hub, 503, Some(3600)));
     let mount = Mounting::of(&origin).start();
     let since = Instant::now();
-    let reads = ["google/once/500", "google/once/503", "google/once/429", "google/once/4"]
-        .map(|name| (name, mount.start(&format!("{name}/saved_model.pb"), move |path| (std::fs::read(path), Instant::now()))));
+    let reads = [
+        "google/once/500",
+        "google/once/503",
+        "google/once/429",
+        "google/once/4",
+    ]
+    .map(|name| {
+        (
+            name,
+            mount.start(&format!("{name}/saved_model.pb"), move |path| {
+                (std::fs::read(path), Instant::now())
+            }),
+        )
+    });
     let refused = mount.stat("google/long/1").unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(libc::ETIMEDOUT), "{refused}");
-    assert!(since.elapsed() < Duration::from_secs(2), "a Retry-After beyond the timeout fails at once");
+    assert!(
+        since.elapsed() < Duration::from_secs(2),
+        "a Retry-After beyond the timeout fails at once"
+    );
     for (name, read) in reads {
         let (bytes, done) = read.take(Duration::from_secs(10));
-        assert_eq!(bytes.unwrap_or_else(|error| panic!("{name}: {error}\n{}", mount.log())), model.bytes("saved_model.pb"));
+        assert_eq!(
+            bytes.unwrap_or_else(|error| panic!("{name}: {error}\n{}", mount.log())),
+            model.bytes("saved_model.pb")
+        );
         if name.ends_with("503") || name.ends_with("429") {
-            assert!(done - since >= Duration::from_secs(1), "{name}: Retry-After was not kept to");
+            assert!(
+                done - since >= Duration::from_secs(1),
+                "{name}: Retry-After was not kept to"
+            );
         }
     }
-    assert_eq!(origin.hops("google/once/4")[1], 2, "an expired signature is renewed");
+    assert_eq!(
+        origin.hops("google/once/4")[1],
+        2,
+        "an expired signature is renewed"
+    );
 }
 
 /// A broken transfer goes on where it was, if the object is still the same one.
@@ -133,23 +237,67 @@ fn a_broken_transfer_resumes() {
     let publish = |name: &str, faults: Vec<Fault>| {
         origin.publish(name, Tar::of(&model).gz()).faults(faults);
     };
-    publish("google/cut/1", vec![Fault::Cut { at: 300_000, times: 2 }]);
-    publish("google/norange/1", vec![Fault::Cut { at: 300_000, times: 1 }, Fault::NoRange]);
-    publish("google/replaced/1", vec![Fault::Cut { at: 300_000, times: 1 }, Fault::FreshEtags]);
-    publish("google/short/1", vec![Fault::Length { add: -1000 }, Fault::NoHash]);
-    publish("google/long/1", vec![Fault::Length { add: 1000 }, Fault::NoHash]);
+    publish(
+        "google/cut/1",
+        vec![Fault::Cut {
+            at: 300_000,
+            times: 2,
+        }],
+    );
+    publish(
+        "google/norange/1",
+        vec![
+            Fault::Cut {
+                at: 300_000,
+                times: 1,
+            },
+            Fault::NoRange,
+        ],
+    );
+    publish(
+        "google/replaced/1",
+        vec![
+            Fault::Cut {
+                at: 300_000,
+                times: 1,
+            },
+            Fault::FreshEtags,
+        ],
+    );
+    publish(
+        "google/short/1",
+        vec![Fault::Length { add: -1000 }, Fault::NoHash],
+    );
+    publish(
+        "google/long/1",
+        vec![Fault::Length { add: 1000 }, Fault::NoHash],
+    );
     let mount = Mounting::of(&origin).start();
     let data = "variables/variables.data-00000-of-00001";
     let read = |name: &str| mount.start(&format!("{name}/{data}"), std::fs::read);
-    let [cut, norange, replaced, short, long] =
-        ["google/cut/1", "google/norange/1", "google/replaced/1", "google/short/1", "google/long/1"].map(read);
+    let [cut, norange, replaced, short, long] = [
+        "google/cut/1",
+        "google/norange/1",
+        "google/replaced/1",
+        "google/short/1",
+        "google/long/1",
+    ]
+    .map(read);
     assert!(cut.take(Duration::from_secs(15)).unwrap() == model.bytes(data));
     let downloads = origin.downloads("google/cut/1");
-    assert_eq!(downloads[1].header("range"), Some("bytes=300000-"), "from where it broke");
+    assert_eq!(
+        downloads[1].header("range"),
+        Some("bytes=300000-"),
+        "from where it broke"
+    );
     let etag = downloads[1].header("if-range").unwrap();
     assert!(etag.starts_with('"'), "only the same object: {etag}");
     let total = origin.sent("google/cut/1");
-    assert_eq!(total, Tar::of(&model).gz().len() as u64, "no byte was sent twice");
+    assert_eq!(
+        total,
+        Tar::of(&model).gz().len() as u64,
+        "no byte was sent twice"
+    );
     // Where the origin cannot go on, all that matters is that no wrong byte is read.
     for (name, read) in [("norange", norange), ("replaced", replaced)] {
         match read.take(Duration::from_secs(15)) {
@@ -162,12 +310,19 @@ fn a_broken_transfer_resumes() {
             assert!(bytes == model.bytes(data), "{name}: wrong bytes");
         }
     }
-    crate::common::eventually("the lying lengths are refused", Duration::from_secs(12), || {
-        ["google/short/1", "google/long/1"].iter().all(|name| {
-            let handle = format!("https://tfhub.dev/{name}");
-            mount.log().lines().any(|line| line.contains("ERROR") && line.contains(&handle))
-        })
-    });
+    crate::common::eventually(
+        "the lying lengths are refused",
+        Duration::from_secs(12),
+        || {
+            ["google/short/1", "google/long/1"].iter().all(|name| {
+                let handle = format!("https://tfhub.dev/{name}");
+                mount
+                    .log()
+                    .lines()
+                    .any(|line| line.contains("ERROR") && line.contains(&handle))
+            })
+        },
+    );
     for name in ["google/short/1", "google/long/1"] {
         let key = crate::common::sha1_of(&format!("https://tfhub.dev/{name}"));
         assert!(!mount.cache.join(key).exists(), "{name} was sealed");
@@ -180,7 +335,9 @@ fn a_stalled_origin_is_given_up_after_the_timeout() {
     let origin = Origin::start();
     let model = saved_model(4, 600_000);
     let publish = |name: &str, fault: Fault| {
-        origin.publish(name, Tar::of(&model).gz()).faults(vec![fault]);
+        origin
+            .publish(name, Tar::of(&model).gz())
+            .faults(vec![fault]);
     };
     publish("google/stall/1", Fault::Stall { at: 200_000 });
     publish("google/silent-hub/1", Fault::Silence { hop: Hop::Hub });
@@ -188,26 +345,40 @@ fn a_stalled_origin_is_given_up_after_the_timeout() {
     let mount = Mounting::of(&origin).timeout("3s").start();
     let data = "google/stall/1/variables/variables.data-00000-of-00001";
     for path in [data, "google/silent-hub/1", "google/silent-bucket/1"].map(|path| {
-        (path, mount.start(path, |path| {
-            let since = Instant::now();
-            let result = if path.ends_with("1") && !path.ends_with("00001") {
-                std::fs::metadata(path).map(|_| ())
-            } else {
-                std::fs::read(path).map(|_| ())
-            };
-            (result, since.elapsed())
-        }))
+        (
+            path,
+            mount.start(path, |path| {
+                let since = Instant::now();
+                let result = if path.ends_with("1") && !path.ends_with("00001") {
+                    std::fs::metadata(path).map(|_| ())
+                } else {
+                    std::fs::read(path).map(|_| ())
+                };
+                (result, since.elapsed())
+            }),
+        )
     }) {
         let (name, running) = path;
         let (result, after) = running.take(Duration::from_secs(12));
         let error = result.unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT), "{name}: {error}\n{}", mount.log());
+        assert_eq!(
+            error.raw_os_error(),
+            Some(libc::ETIMEDOUT),
+            "{name}: {error}\n{}",
+            mount.log()
+        );
         let late = after.saturating_sub(Duration::from_secs(3));
-        assert!(after >= Duration::from_millis(2900) && late <= Duration::from_secs(2), "{name}: after {after:?}");
+        assert!(
+            after >= Duration::from_millis(2900) && late <= Duration::from_secs(2),
+            "{name}: after {after:?}"
+        );
     }
     origin.publish("google/stall/1", Tar::of(&model).gz());
     let again = mount.read(data).unwrap();
-    assert!(again == model.bytes("variables/variables.data-00000-of-00001"), "the next open tries again");
+    assert!(
+        again == model.bytes("variables/variables.data-00000-of-00001"),
+        "the next open tries again"
+    );
 }
 
 /// Proxies come from the environment: plain requests go to it whole, TLS by CONNECT.
@@ -223,11 +394,27 @@ fn proxies_of_the_environment_are_used() {
         .env("http_proxy", &proxy)
         .env("HTTPS_PROXY", &proxy)
         .start();
-    assert_eq!(mount.read("google/proxied/1/saved_model.pb").unwrap(), model.bytes("saved_model.pb"));
+    assert_eq!(
+        mount.read("google/proxied/1/saved_model.pb").unwrap(),
+        model.bytes("saved_model.pb")
+    );
     let seen = origin.about("google/proxied/1");
-    assert!(seen.iter().all(|seen| seen.target.starts_with("http://hub.invalid/google/proxied/1")), "{seen:?}");
+    assert!(
+        seen.iter().all(|seen| seen
+            .target
+            .starts_with("http://hub.invalid/google/proxied/1")),
+        "{seen:?}"
+    );
     let refused = mount.stat("models.example.com/a/b/1").unwrap_err();
-    assert!(matches!(refused.raw_os_error(), Some(libc::EIO | libc::ETIMEDOUT)), "{refused}");
+    assert!(
+        matches!(refused.raw_os_error(), Some(libc::EIO | libc::ETIMEDOUT)),
+        "{refused}"
+    );
     let asked = origin.seen();
-    assert!(asked.iter().any(|seen| seen.method == "CONNECT" && seen.target == "models.example.com:443"), "{asked:?}");
+    assert!(
+        asked
+            .iter()
+            .any(|seen| seen.method == "CONNECT" && seen.target == "models.example.com:443"),
+        "{asked:?}"
+    );
 }

@@ -17,7 +17,11 @@ struct Serve {
 impl Serve {
     fn start(dir: &Path, more: &[&str]) -> Serve {
         let mut command = program(["serve".as_ref(), dir.as_os_str()]);
-        command.args(["--listen", "127.0.0.1:0"]).args(more).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["--listen", "127.0.0.1:0"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let url = within(SOON, move || {
@@ -25,21 +29,32 @@ impl Serve {
             stdout.read_line(&mut line).unwrap();
             line.trim_end().trim_end_matches('/').to_owned()
         });
-        assert!(url.starts_with("http://127.0.0.1:"), "the URL is printed on stdout: {url:?}");
+        assert!(
+            url.starts_with("http://127.0.0.1:"),
+            "the URL is printed on stdout: {url:?}"
+        );
         Serve { child, url }
     }
 
     fn get(&self, path: &str, header: &str) -> (String, Vec<u8>) {
         let authority = self.url.strip_prefix("http://").unwrap().to_owned();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n{header}Connection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{header}Connection: close\r\n\r\n"
+        );
         within(SOON, move || {
             let mut stream = TcpStream::connect(authority).unwrap();
             stream.write_all(request.as_bytes()).unwrap();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).unwrap();
-            let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+            let end = answer
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+                .unwrap();
             let body = answer.split_off(end + 4);
-            (String::from_utf8(answer).unwrap().to_ascii_lowercase(), body)
+            (
+                String::from_utf8(answer).unwrap().to_ascii_lowercase(),
+                body,
+            )
         })
     }
 }
@@ -66,29 +81,55 @@ fn a_served_directory_is_seen_through_a_mount() {
     let dir = tempfile::tempdir().unwrap();
     let [one, twelve, ready] = models(dir.path());
     let serve = Serve::start(dir.path(), &[]);
-    let mount = Mounting::bare().arg(format!("--hub-url={}", serve.url)).arg("--timeout=10s").start();
-    for (path, model) in [("google/packed/1", &one), ("google/packed/12", &twelve), ("google/ready/3", &ready)] {
+    let mount = Mounting::bare()
+        .arg(format!("--hub-url={}", serve.url))
+        .arg("--timeout=10s")
+        .start();
+    for (path, model) in [
+        ("google/packed/1", &one),
+        ("google/packed/12", &twelve),
+        ("google/ready/3", &ready),
+    ] {
         let model = model.clone();
         mount.on(path, move |root| model.assert_at(&root));
     }
-    assert_eq!(mount.real("google/packed/latest").unwrap(), "google/packed/12", "numbers are compared as numbers");
+    assert_eq!(
+        mount.real("google/packed/latest").unwrap(),
+        "google/packed/12",
+        "numbers are compared as numbers"
+    );
     assert!(mount.stat("google/packed/7").is_err());
 
     let archive = "/google/packed/1?tf-hub-format=compressed";
     let (head, whole) = serve.get(archive, "");
-    assert!(head.starts_with("http/1.1 200") && head.contains("etag:") && head.contains("x-goog-hash:"), "{head}");
+    assert!(
+        head.starts_with("http/1.1 200") && head.contains("etag:") && head.contains("x-goog-hash:"),
+        "{head}"
+    );
     let (_, again) = serve.get(archive, "");
     assert!(whole == again, "packing is deterministic");
     let (head, part) = serve.get(archive, "Range: bytes=1000-1999\r\n");
-    assert!(head.starts_with("http/1.1 206") && part == whole[1000..2000], "{head}");
-    assert!(head.contains(&format!("content-range: bytes 1000-1999/{}", whole.len())), "{head}");
+    assert!(
+        head.starts_with("http/1.1 206") && part == whole[1000..2000],
+        "{head}"
+    );
+    assert!(
+        head.contains(&format!("content-range: bytes 1000-1999/{}", whole.len())),
+        "{head}"
+    );
     let (head, _) = serve.get(archive, &format!("Range: bytes={}-\r\n", whole.len()));
     assert!(head.starts_with("http/1.1 416"), "{head}");
     let (head, _) = serve.get("/google/packed?tf-hub-format=compressed", "");
-    assert!(head.contains("location:") && head.contains("/google/packed/12"), "{head}");
+    assert!(
+        head.contains("location:") && head.contains("/google/packed/12"),
+        "{head}"
+    );
     let (head, page) = serve.get("/google/packed/1", "");
     assert!(head.contains("content-type: text/html"), "{head}");
-    assert!(String::from_utf8_lossy(&page).contains("google/packed"), "a page for people");
+    assert!(
+        String::from_utf8_lossy(&page).contains("google/packed"),
+        "a page for people"
+    );
     let (head, _) = serve.get("/google/../../etc/passwd?tf-hub-format=compressed", "");
     assert!(head.starts_with("http/1.1 4"), "{head}");
 }
@@ -107,7 +148,11 @@ fn a_simulated_link_is_slow() {
     let (_, body) = serve.get("/google/ready/3?tf-hub-format=compressed", "");
     let ideal = Duration::from_secs_f64(body.len() as f64 / 400_000.0);
     let took = since.elapsed();
-    assert!(took >= ideal.mul_f64(0.7), "{} bytes in {took:?}", body.len());
+    assert!(
+        took >= ideal.mul_f64(0.7),
+        "{} bytes in {took:?}",
+        body.len()
+    );
 }
 
 /// Everything at once, with no network, and nothing left behind.
@@ -118,14 +163,25 @@ fn the_demo_shows_itself_and_cleans_up() {
     command.env("TMPDIR", temp.path());
     let once = run_with(command);
     assert_eq!(once.code, Some(0), "{once:?}");
-    assert!(once.stdout.contains("saved_model.pb") && once.stdout.contains("http://127.0.0.1:"), "{once:?}");
+    assert!(
+        once.stdout.contains("saved_model.pb") && once.stdout.contains("http://127.0.0.1:"),
+        "{once:?}"
+    );
     assert_clean(temp.path());
 
     let mut command = program(["demo"]);
-    command.env("TMPDIR", temp.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .env("TMPDIR", temp.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut demo = command.spawn().unwrap();
     let stdout = BufReader::new(demo.stdout.take().unwrap());
-    let seen = within(SOON, move || stdout.lines().map_while(Result::ok).any(|line| line.contains("Ctrl-C")));
+    let seen = within(SOON, move || {
+        stdout
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("Ctrl-C"))
+    });
     assert!(seen, "it waits for Ctrl-C and says so");
     signal(demo.id(), "INT");
     let status = within(SOON, move || demo.wait().unwrap());
@@ -135,8 +191,17 @@ fn the_demo_shows_itself_and_cleans_up() {
 
 #[track_caller]
 fn assert_clean(temp: &Path) {
-    let left: Vec<_> = std::fs::read_dir(temp).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let left: Vec<_> = std::fs::read_dir(temp)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert!(left.is_empty(), "left behind: {left:?}");
-    let table = Command::new("cat").arg("/proc/self/mountinfo").output().unwrap();
-    assert!(!String::from_utf8_lossy(&table.stdout).contains(temp.to_str().unwrap()), "a mount is left");
+    let table = Command::new("cat")
+        .arg("/proc/self/mountinfo")
+        .output()
+        .unwrap();
+    assert!(
+        !String::from_utf8_lossy(&table.stdout).contains(temp.to_str().unwrap()),
+        "a mount is left"
+    );
 }

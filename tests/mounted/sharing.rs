@@ -4,14 +4,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::common::{Mount, Mounting, Reader, SOON, Tar, Tree, entries, eventually, gone_pid, program, run, saved_model, sha1_of, signal, started};
+use crate::common::{
+    Mount, Mounting, Reader, SOON, Tar, Tree, entries, eventually, gone_pid, program, run,
+    run_alone, saved_model, sha1_of, signal, started,
+};
 use crate::origin::{Fault, Gate, Hop, Origin};
 
 const DATA: &str = "variables/variables.data-00000-of-00001";
 
 fn resolve_args(origin: &Origin, cache: &Path, handle: &str) -> Vec<String> {
     let mirror = format!("--mirror=https://tfhub.dev={}", origin.url(Hop::Hub));
-    ["resolve".to_owned(), format!("--cache-dir={}", cache.display()), mirror, handle.to_owned()].to_vec()
+    [
+        "resolve".to_owned(),
+        format!("--cache-dir={}", cache.display()),
+        mirror,
+        handle.to_owned(),
+    ]
+    .to_vec()
 }
 
 /// 64 plain readers of one cold model: the archive leaves the origin once, and all of them read it right.
@@ -21,7 +30,11 @@ fn many_readers_of_a_cold_model_share_one_fetch() {
     let model = saved_model(1, 3_000_000);
     let archive = Tar::of(&model).gz();
     let size = archive.len() as u64;
-    origin.publish("google/cold/1", archive).faults(vec![Fault::Rate { bytes_per_second: 6_000_000 }]);
+    origin
+        .publish("google/cold/1", archive)
+        .faults(vec![Fault::Rate {
+            bytes_per_second: 6_000_000,
+        }]);
     let mount = Mounting::of(&origin).timeout("30s").start();
     let sum = Command::new("md5sum").arg("--version").output();
     assert!(sum.is_ok(), "md5sum is needed");
@@ -39,12 +52,21 @@ fn many_readers_of_a_cold_model_share_one_fetch() {
         assert_eq!(reader.take(Duration::from_secs(60)), wanted);
     }
     assert_eq!(origin.hops("google/cold/1"), [1, 1, 2]);
-    assert_eq!(origin.sent("google/cold/1"), size, "the archive's bytes leave the origin once");
+    assert_eq!(
+        origin.sent("google/cold/1"),
+        size,
+        "the archive's bytes leave the origin once"
+    );
 }
 
 fn md5(path: &Path) -> String {
     let output = Command::new("md5sum").arg("-b").arg(path).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 /// Two mounts and a `resolve` on one cache directory fetch a model once.
@@ -55,22 +77,39 @@ fn two_mounts_and_a_resolve_fetch_a_model_once() {
     let archive = Tar::of(&model).gz();
     let gate = Gate::new();
     let at = archive.len() as u64 / 2;
-    origin.publish("google/shared/1", archive).faults(vec![Fault::Gated { at, gate: gate.clone() }]);
+    origin
+        .publish("google/shared/1", archive)
+        .faults(vec![Fault::Gated {
+            at,
+            gate: gate.clone(),
+        }]);
     let one = Mounting::of(&origin).timeout("30s").start();
-    let two = Mounting::of(&origin).timeout("30s").cache(&one.cache).start();
+    let two = Mounting::of(&origin)
+        .timeout("30s")
+        .cache(&one.cache)
+        .start();
     let first = one.start(&format!("google/shared/1/{DATA}"), std::fs::read);
-    eventually("the first mount fetches", SOON, || !origin.downloads("google/shared/1").is_empty());
+    eventually("the first mount fetches", SOON, || {
+        !origin.downloads("google/shared/1").is_empty()
+    });
     let second = two.start(&format!("google/shared/1/{DATA}"), std::fs::read);
     let args = resolve_args(&origin, &one.cache, "https://tfhub.dev/google/shared/1");
     let third = started(move || run(args));
-    assert!(second.is_waiting_after(Duration::from_millis(500)) && third.is_waiting_after(Duration::ZERO));
+    assert!(
+        second.is_waiting_after(Duration::from_millis(500))
+            && third.is_waiting_after(Duration::ZERO)
+    );
     gate.open();
     assert!(first.take(SOON).unwrap() == model.bytes(DATA));
     assert!(second.take(SOON).unwrap() == model.bytes(DATA));
     let resolved = third.take(SOON);
     assert_eq!(resolved.code, Some(0), "{resolved:?}");
     let sealed = one.cache.join(sha1_of("https://tfhub.dev/google/shared/1"));
-    assert_eq!(Path::new(resolved.stdout.trim_end()), sealed, "the path that hub.resolve gives");
+    assert_eq!(
+        Path::new(resolved.stdout.trim_end()),
+        sealed,
+        "the path that hub.resolve gives"
+    );
     model.assert_at(&sealed);
     assert_eq!(origin.downloads("google/shared/1").len(), 1, "fetched once");
     assert_layout(&one.cache, "https://tfhub.dev/google/shared/1");
@@ -80,14 +119,28 @@ fn two_mounts_and_a_resolve_fetch_a_model_once() {
 #[track_caller]
 fn assert_layout(cache: &Path, handle: &str) {
     let key = sha1_of(handle);
-    assert_eq!(entries(cache), [key.clone(), format!("{key}.descriptor.txt")], "nothing else in the cache");
+    assert_eq!(
+        entries(cache),
+        [key.clone(), format!("{key}.descriptor.txt")],
+        "nothing else in the cache"
+    );
     let text = std::fs::read_to_string(cache.join(format!("{key}.descriptor.txt"))).unwrap();
     let lines: Vec<&str> = text.split('\n').collect();
-    let [module, time, host] = lines.as_slice() else { panic!("three lines, no newline at the end: {text:?}") };
+    let [module, time, host] = lines.as_slice() else {
+        panic!("three lines, no newline at the end: {text:?}")
+    };
     assert_eq!(*module, format!("Module: {handle}"));
-    let stamp = time.strip_prefix("Download Time: ").unwrap_or_else(|| panic!("{text:?}"));
-    assert!(stamp.len() >= 19 && stamp.as_bytes()[10] == b' ' && stamp.as_bytes()[4] == b'-', "{stamp:?}");
-    assert!(host.starts_with("Downloader Hostname: ") && host.contains(" (PID:") && host.ends_with(')'), "{host:?}");
+    let stamp = time
+        .strip_prefix("Download Time: ")
+        .unwrap_or_else(|| panic!("{text:?}"));
+    assert!(
+        stamp.len() >= 19 && stamp.as_bytes()[10] == b' ' && stamp.as_bytes()[4] == b'-',
+        "{stamp:?}"
+    );
+    assert!(
+        host.starts_with("Downloader Hostname: ") && host.contains(" (PID:") && host.ends_with(')'),
+        "{host:?}"
+    );
 }
 
 /// Whoever waits takes over from a fetcher that died, and nothing of the dead one is left.
@@ -98,19 +151,32 @@ fn a_killed_fetcher_is_taken_over() {
     let archive = Tar::of(&model).gz();
     let at = archive.len() as u64 / 2;
     for name in ["google/a/1", "google/b/1"] {
-        origin.publish(name, archive.clone()).faults(vec![Fault::Stall { at }]);
+        origin
+            .publish(name, archive.clone())
+            .faults(vec![Fault::Stall { at }]);
     }
     let waiter = Mounting::of(&origin).timeout("30s").start();
     // A `resolve` dies in mid-fetch, then a mount does.
-    let mut resolve = Reader::of(&mut program(resolve_args(&origin, &waiter.cache, "https://tfhub.dev/google/a/1")));
-    let other = Mounting::of(&origin).timeout("30s").cache(&waiter.cache).start();
+    let mut resolve = Reader::of(&mut program(resolve_args(
+        &origin,
+        &waiter.cache,
+        "https://tfhub.dev/google/a/1",
+    )));
+    let other = Mounting::of(&origin)
+        .timeout("30s")
+        .cache(&waiter.cache)
+        .start();
     let dying = other.start(&format!("google/b/1/{DATA}"), std::fs::read);
     for name in ["google/a/1", "google/b/1"] {
         eventually("the fetch has begun", SOON, || origin.sent(name) >= at);
         origin.publish(name, archive.clone());
     }
-    let reads = ["google/a/1", "google/b/1"].map(|name| waiter.start(&format!("{name}/{DATA}"), std::fs::read));
-    assert!(reads[0].is_waiting_after(Duration::from_millis(300)) && reads[1].is_waiting_after(Duration::ZERO));
+    let reads = ["google/a/1", "google/b/1"]
+        .map(|name| waiter.start(&format!("{name}/{DATA}"), std::fs::read));
+    assert!(
+        reads[0].is_waiting_after(Duration::from_millis(300))
+            && reads[1].is_waiting_after(Duration::ZERO)
+    );
     let since = Instant::now();
     resolve.signal("KILL");
     resolve.ended(SOON);
@@ -119,16 +185,28 @@ fn a_killed_fetcher_is_taken_over() {
     for read in reads {
         assert!(read.take(SOON).unwrap() == model.bytes(DATA));
     }
-    assert!(since.elapsed() < Duration::from_secs(8), "a kernel lock goes with its holder: {:?}", since.elapsed());
-    eventually("only the two models are left", SOON, || entries(&waiter.cache).len() == 4);
+    assert!(
+        since.elapsed() < Duration::from_secs(8),
+        "a kernel lock goes with its holder: {:?}",
+        since.elapsed()
+    );
+    eventually("only the two models are left", SOON, || {
+        entries(&waiter.cache).len() == 4
+    });
 }
 
 /// Writes an entry as tensorflow_hub leaves it.
 fn by_hand(cache: &Path, handle: &str, model: &Tree) -> PathBuf {
     let dir = cache.join(sha1_of(handle));
     model.write_to(&dir);
-    let text = format!("Module: {handle}\nDownload Time: 2025-10-18 13:30:13.000001\nDownloader Hostname: host (PID:1)");
-    std::fs::write(cache.join(format!("{}.descriptor.txt", sha1_of(handle))), text).unwrap();
+    let text = format!(
+        "Module: {handle}\nDownload Time: 2025-10-18 13:30:13.000001\nDownloader Hostname: host (PID:1)"
+    );
+    std::fs::write(
+        cache.join(format!("{}.descriptor.txt", sha1_of(handle))),
+        text,
+    )
+    .unwrap();
     dir
 }
 
@@ -138,15 +216,28 @@ fn tensorflow_hubs_entries_are_served_without_a_request() {
     let origin = Origin::start();
     let cache = tempfile::tempdir().unwrap();
     let models = [4, 5].map(|seed| saved_model(seed, 30_000));
-    by_hand(cache.path(), "https://tfhub.dev/google/cached/1", &models[0]);
+    by_hand(
+        cache.path(),
+        "https://tfhub.dev/google/cached/1",
+        &models[0],
+    );
     by_hand(cache.path(), "https://tfhub.dev/google/cached", &models[1]);
     let mount = Mounting::of(&origin).cache(cache.path()).start();
     let model = models[0].clone();
     mount.on("google/cached/1", move |root| model.assert_at(&root));
-    eventually("what is cached is listed", SOON, || mount.list("google").unwrap() == ["cached"]);
+    eventually("what is cached is listed", SOON, || {
+        mount.list("google").unwrap() == ["cached"]
+    });
     let key = sha1_of("https://tfhub.dev/google/cached/1");
-    let resolved = run(resolve_args(&origin, cache.path(), "https://tfhub.dev/google/cached/1"));
-    assert_eq!(resolved.stdout.trim_end(), cache.path().join(key).to_str().unwrap());
+    let resolved = run(resolve_args(
+        &origin,
+        cache.path(),
+        "https://tfhub.dev/google/cached/1",
+    ));
+    assert_eq!(
+        resolved.stdout.trim_end(),
+        cache.path().join(key).to_str().unwrap()
+    );
     assert!(origin.seen().is_empty(), "{:?}", origin.seen());
     reads_as_other(&mount);
 }
@@ -155,12 +246,26 @@ fn tensorflow_hubs_entries_are_served_without_a_request() {
 fn reads_as_other(mount: &Mount) {
     use std::os::unix::fs::PermissionsExt;
     let path = mount.path(&format!("google/cached/1/{DATA}"));
-    assert!(Reader::cat_as_other(&path).ended(SOON).success(), "another user cannot read the mount");
+    assert!(
+        Reader::cat_as_other(&path).ended(SOON).success(),
+        "another user cannot read the mount"
+    );
     let own = Mounting::bare().arg("--hub-url=http://127.0.0.1:9").start();
     let mode = std::fs::metadata(&own.cache).unwrap().permissions().mode();
-    assert_eq!(mode & 0o022, 0, "root's cache is writable by others: {mode:o}");
-    let private = Mounting::bare().arg("--hub-url=http://127.0.0.1:9").arg("--allow-other=false").start();
-    assert!(!Reader::of(crate::common::as_other(Command::new("ls").arg(&private.at))).ended(SOON).success());
+    assert_eq!(
+        mode & 0o022,
+        0,
+        "root's cache is writable by others: {mode:o}"
+    );
+    let private = Mounting::bare()
+        .arg("--hub-url=http://127.0.0.1:9")
+        .arg("--allow-other=false")
+        .start();
+    assert!(
+        !Reader::of(crate::common::as_other(Command::new("ls").arg(&private.at)))
+            .ended(SOON)
+            .success()
+    );
 }
 
 /// The most frequent complaint of all: a cleaner of /tmp has deleted old files and left the directories.
@@ -175,7 +280,10 @@ fn half_deleted_entries_are_fetched_again() {
         origin.publish(&name, Tar::of(&model).gz());
         let dir = by_hand(cache.path(), &format!("https://tfhub.dev/{name}"), &model);
         match *victim {
-            "*" => model.files().iter().for_each(|(path, _)| std::fs::remove_file(dir.join(path)).unwrap()),
+            "*" => model
+                .files()
+                .iter()
+                .for_each(|(path, _)| std::fs::remove_file(dir.join(path)).unwrap()),
             path => std::fs::remove_file(dir.join(path)).unwrap(),
         }
     }
@@ -202,8 +310,16 @@ impl Foreign {
         let staging = cache.join(format!("{key}.{uid}.tmp"));
         std::fs::create_dir_all(&staging).unwrap();
         std::fs::write(staging.join("half"), b"half").unwrap();
-        std::fs::write(cache.join(format!("{key}.lock")), format!("{}.{pid}.{uid}", host.trim_end())).unwrap();
-        Foreign { cache: cache.to_owned(), key, staging }
+        std::fs::write(
+            cache.join(format!("{key}.lock")),
+            format!("{}.{pid}.{uid}", host.trim_end()),
+        )
+        .unwrap();
+        Foreign {
+            cache: cache.to_owned(),
+            key,
+            staging,
+        }
     }
 
     fn finish(&self, model: &Tree) {
@@ -225,32 +341,93 @@ fn tensorflow_hubs_lock_is_honoured_while_it_lives() {
     }
     Foreign::begin(cache.path(), "https://tfhub.dev/google/dead/1", gone_pid());
     let holder = Reader::of(Command::new("sleep").arg("60"));
-    let alive = Foreign::begin(cache.path(), "https://tfhub.dev/google/alive/1", holder.pid());
-    let mount = Mounting::of(&origin).timeout("30s").cache(cache.path()).start();
+    let alive = Foreign::begin(
+        cache.path(),
+        "https://tfhub.dev/google/alive/1",
+        holder.pid(),
+    );
+    let mount = Mounting::of(&origin)
+        .timeout("30s")
+        .cache(cache.path())
+        .start();
     let waiting = mount.start("google/alive/1/saved_model.pb", std::fs::read);
     let since = Instant::now();
-    let taken = mount.start("google/dead/1/saved_model.pb", move |path| (std::fs::read(path), since.elapsed()));
-    assert!(waiting.is_waiting_after(Duration::from_secs(1)), "a live holder is waited for");
+    let taken = mount.start("google/dead/1/saved_model.pb", move |path| {
+        (std::fs::read(path), since.elapsed())
+    });
+    assert!(
+        waiting.is_waiting_after(Duration::from_secs(1)),
+        "a live holder is waited for"
+    );
     alive.finish(&model);
-    assert_eq!(waiting.take(Duration::from_secs(8)).unwrap(), model.bytes("saved_model.pb"));
-    assert!(origin.downloads("google/alive/1").is_empty(), "what the holder brought is used");
+    assert_eq!(
+        waiting.take(Duration::from_secs(8)).unwrap(),
+        model.bytes("saved_model.pb")
+    );
+    assert!(
+        origin.downloads("google/alive/1").is_empty(),
+        "what the holder brought is used"
+    );
     let (bytes, after) = taken.take(Duration::from_secs(16));
     assert_eq!(bytes.unwrap(), model.bytes("saved_model.pb"));
-    assert!(after >= Duration::from_secs(9), "taken over after only {after:?}");
-    eventually("nothing of the dead holder is left", SOON, || entries(cache.path()).len() == 3);
+    assert!(
+        after >= Duration::from_secs(9),
+        "taken over after only {after:?}"
+    );
+    eventually("nothing of the dead holder is left", SOON, || {
+        entries(cache.path()).len() == 3
+    });
     signal(holder.pid(), "TERM");
 }
 
-/// A `resolve` without `--cache-dir` answers with the path in a live mount.
+/// A `resolve` without `--cache-dir` answers with the path in a live mount, else from the default cache.
 #[test]
-fn resolve_answers_with_the_path_in_a_live_mount() {
+fn resolve_looks_in_live_mounts_and_then_in_the_default_cache() {
     let origin = Origin::start();
-    origin.publish("google/only-in-this-mount/1", Tar::of(&saved_model(8, 5_000)).gz());
+    let model = saved_model(8, 5_000);
+    origin.publish("google/x/1", Tar::of(&model).gz());
     let mount = Mounting::of(&origin).start();
-    let handle = "https://tfhub.dev/google/only-in-this-mount/1";
-    let resolved = run(["resolve", handle, "--cache-dir=/proc/none"]);
-    assert_ne!(resolved.code, Some(0), "an impossible cache: {resolved:?}");
-    let resolved = run(["resolve", handle]);
-    let path = mount.path("google/only-in-this-mount/1");
-    assert_eq!(resolved.stdout.trim_end(), path.to_str().unwrap(), "{resolved:?}");
+    let handle = "https://tfhub.dev/google/x/1";
+    let resolved = run_alone(Some(&mount.at), "", &[], &["resolve", handle]);
+    assert_eq!(
+        resolved.stdout.trim_end(),
+        mount.path("google/x/1").to_str().unwrap(),
+        "{resolved:?}"
+    );
+    assert_eq!(
+        origin.downloads("google/x/1").len(),
+        0,
+        "a path is not a download"
+    );
+
+    // Root's default is not the shared temp directory.
+    let mirror = format!("--mirror=https://tfhub.dev={}", origin.url(Hop::Hub));
+    let own = "mount -t tmpfs none /var/cache";
+    let resolved = run_alone(None, own, &[], &["resolve", &mirror, handle]);
+    let key = sha1_of(handle);
+    assert_eq!(
+        resolved.stdout.trim_end(),
+        format!("/var/cache/tfhub-fs/{key}"),
+        "{resolved:?}"
+    );
+    let told = tempfile::tempdir().unwrap();
+    let env = [("TFHUB_CACHE_DIR", told.path().to_str().unwrap())];
+    let resolved = run_alone(None, own, &env, &["resolve", &mirror, handle]);
+    assert_eq!(
+        Path::new(resolved.stdout.trim_end()),
+        told.path().join(key),
+        "{resolved:?}"
+    );
+    model.assert_at(&told.path().join(sha1_of(handle)));
+    let missing = run_alone(
+        None,
+        own,
+        &env,
+        &["resolve", &mirror, "https://tfhub.dev/google/nowhere/1"],
+    );
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(
+        missing.stderr.contains("google/nowhere/1") && missing.stdout.is_empty(),
+        "{missing:?}"
+    );
 }

@@ -15,8 +15,12 @@ fn stalling() -> (Origin, Mount, Tree) {
     let at = archive.len() as u64 / 2;
     origin.publish("google/good/1", archive.clone());
     origin.publish("google/cold/1", archive.clone());
-    origin.publish("google/stalled/1", archive.clone()).faults(vec![Fault::Stall { at }]);
-    origin.publish("google/silent/1", archive).faults(vec![Fault::Silence { hop: Hop::Hub }]);
+    origin
+        .publish("google/stalled/1", archive.clone())
+        .faults(vec![Fault::Stall { at }]);
+    origin
+        .publish("google/silent/1", archive)
+        .faults(vec![Fault::Silence { hop: Hop::Hub }]);
     let mount = Mounting::of(&origin).timeout("60s").start();
     (origin, mount, model)
 }
@@ -26,8 +30,14 @@ fn stalling() -> (Origin, Mount, Tree) {
 fn a_signal_ends_every_wait_within_a_second() {
     let (_origin, mount, _) = stalling();
     let paths = [
-        ("a lookup of the model", "google/silent/1/saved_model.pb".to_owned()),
-        ("a lookup of a name that may still come", "google/stalled/1/not_yet_seen".to_owned()),
+        (
+            "a lookup of the model",
+            "google/silent/1/saved_model.pb".to_owned(),
+        ),
+        (
+            "a lookup of a name that may still come",
+            "google/stalled/1/not_yet_seen".to_owned(),
+        ),
         ("a read", format!("google/stalled/1/{DATA}")),
     ];
     for (what, path) in paths {
@@ -39,11 +49,15 @@ fn a_signal_ends_every_wait_within_a_second() {
             reader.signal(name);
             let status = reader.ended(SOON);
             let after = since.elapsed();
-            assert!(after <= Duration::from_secs(1), "{what}: SIG{name} took {after:?}");
+            assert!(
+                after <= Duration::from_secs(1),
+                "{what}: SIG{name} took {after:?}"
+            );
             assert!(!status.success(), "{what}: SIG{name}");
         }
     }
-    let mut listing = Reader::of(std::process::Command::new("ls").arg(mount.path("google/stalled/1")));
+    let mut listing =
+        Reader::of(std::process::Command::new("ls").arg(mount.path("google/stalled/1")));
     listing.wait_until_stuck();
     listing.signal("INT");
     listing.ended(Duration::from_secs(1));
@@ -74,21 +88,46 @@ fn stalled_models_delay_nobody_else() {
         since.elapsed()
     };
     for round in 0..20 {
-        let took = fast("sealed", &format!("google/good/1/{DATA}"), model.bytes(DATA));
+        let took = fast(
+            "sealed",
+            &format!("google/good/1/{DATA}"),
+            model.bytes(DATA),
+        );
         assert!(took < Duration::from_secs(2), "round {round}: {took:?}");
     }
-    fast("a cold one", &format!("google/cold/1/{DATA}"), model.bytes(DATA));
-    fast("what has arrived of the stalled one", "google/stalled/1/saved_model.pb", model.bytes("saved_model.pb"));
-    mount.start("", |root| std::fs::read_dir(root).unwrap().count()).take(limit);
-    let space = std::process::Command::new("stat").args(["-f", "-c", "%T"]).arg(&mount.at).output().unwrap();
+    fast(
+        "a cold one",
+        &format!("google/cold/1/{DATA}"),
+        model.bytes(DATA),
+    );
+    fast(
+        "what has arrived of the stalled one",
+        "google/stalled/1/saved_model.pb",
+        model.bytes("saved_model.pb"),
+    );
+    mount
+        .start("", |root| std::fs::read_dir(root).unwrap().count())
+        .take(limit);
+    let space = std::process::Command::new("stat")
+        .args(["-f", "-c", "%T"])
+        .arg(&mount.at)
+        .output()
+        .unwrap();
     assert!(space.status.success(), "{space:?}");
     for reader in &mut stuck {
-        assert!(reader.is_alive(), "a reader of a stalled model has got an answer");
+        assert!(
+            reader.is_alive(),
+            "a reader of a stalled model has got an answer"
+        );
         reader.signal("KILL");
     }
     let since = Instant::now();
     for reader in &mut stuck {
         reader.ended(SOON);
     }
-    assert!(since.elapsed() < Duration::from_secs(3), "64 killed readers took {:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_secs(3),
+        "64 killed readers took {:?}",
+        since.elapsed()
+    );
 }

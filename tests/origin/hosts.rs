@@ -23,9 +23,11 @@ pub fn answer(state: &State, hop: Hop, request: &Request) -> (Reply, Option<Arc<
         (None, Some(model), Hop::Gcs) => gcs(state, model, request),
         (None, None, Hop::Hub) => hub_unknown(state, request),
         (None, None, Hop::Kaggle) => kaggle_unknown(request),
-        (None, None, Hop::Gcs) => {
-            Reply::xml(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")
-        }
+        (None, None, Hop::Gcs) => Reply::xml(
+            403,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match.",
+        ),
     };
     (reply, model)
 }
@@ -35,11 +37,20 @@ fn find(state: &State, hop: Hop, request: &Request) -> Option<Arc<Model>> {
     let models = state.models.lock().unwrap();
     match hop {
         Hop::Hub => models.get(path).cloned(),
-        Hop::Kaggle => models.values().find(|model| kaggle_name(&model.name) == short(path)).cloned(),
-        Hop::Gcs => match path.strip_prefix("tfhub-modules/").and_then(|rest| rest.strip_suffix(".tar.gz")) {
+        Hop::Kaggle => models
+            .values()
+            .find(|model| kaggle_name(&model.name) == short(path))
+            .cloned(),
+        Hop::Gcs => match path
+            .strip_prefix("tfhub-modules/")
+            .and_then(|rest| rest.strip_suffix(".tar.gz"))
+        {
             Some(name) => models.get(name).cloned(),
             // By path alone, so that a wrong signature is still counted for its model.
-            None => models.values().find(|model| path.starts_with(&format!("kaggle-models-data/{}/", model.id))).cloned(),
+            None => models
+                .values()
+                .find(|model| path.starts_with(&format!("kaggle-models-data/{}/", model.id)))
+                .cloned(),
         },
     }
 }
@@ -58,18 +69,28 @@ pub fn kaggle_name(name: &str) -> String {
 
 /// The short form of a Kaggle path: the long one says `frameworks/`, `variations/` and `versions/` in between.
 fn short(path: &str) -> String {
-    let words = path.split('/').filter(|part| !matches!(*part, "frameworks" | "variations" | "versions"));
+    let words = path
+        .split('/')
+        .filter(|part| !matches!(*part, "frameworks" | "variations" | "versions"));
     words.collect::<Vec<_>>().join("/")
 }
 
 /// Faults that are answers of their own.
 fn scripted(state: &State, model: &Arc<Model>, hop: Hop) -> Option<Reply> {
     let status = model.script.strike(|fault| match fault {
-        Fault::Status { hop: at, code, retry_after, times } if *at == hop => Some((times, (*code, *retry_after))),
+        Fault::Status {
+            hop: at,
+            code,
+            retry_after,
+            times,
+        } if *at == hop => Some((times, (*code, *retry_after))),
         _ => None,
     });
     if let Some((code, retry_after)) = status {
-        let reply = Reply::new(code, format!("{{\"code\":{code},\"message\":\"scripted\"}}"));
+        let reply = Reply::new(
+            code,
+            format!("{{\"code\":{code},\"message\":\"scripted\"}}"),
+        );
         let reply = reply.header("Content-Type", "application/json");
         return Some(match retry_after {
             Some(seconds) => reply.header("Retry-After", seconds),
@@ -77,15 +98,23 @@ fn scripted(state: &State, model: &Arc<Model>, hop: Hop) -> Option<Reply> {
         });
     }
     if model.script.has(|fault| matches!(fault, Fault::Loop)) && hop != Hop::Gcs {
-        let back = format!("{}/{}?tf-hub-format=compressed", state.url(Hop::Hub), model.name);
+        let back = format!(
+            "{}/{}?tf-hub-format=compressed",
+            state.url(Hop::Hub),
+            model.name
+        );
         return Some(Reply::redirect(302, &back));
     }
     let page = model.script.has(|fault| matches!(fault, Fault::Html));
-    (page && hop == Hop::Kaggle || page && model.route == Route::Direct).then(|| Reply::html(200, "sign in"))
+    (page && hop == Hop::Kaggle || page && model.route == Route::Direct)
+        .then(|| Reply::html(200, "sign in"))
 }
 
 fn wants_archive(request: &Request) -> bool {
-    request.query().split('&').any(|pair| pair == "tf-hub-format=compressed")
+    request
+        .query()
+        .split('&')
+        .any(|pair| pair == "tf-hub-format=compressed")
 }
 
 fn hub(state: &State, model: &Arc<Model>, request: &Request) -> Reply {
@@ -93,7 +122,11 @@ fn hub(state: &State, model: &Arc<Model>, request: &Request) -> Reply {
         Route::Direct => object::reply(model, request),
         Route::Kaggle => {
             let page = format!("{}/{}", state.url(Hop::Kaggle), kaggle_name(&model.name));
-            let first = if request.query().is_empty() { String::new() } else { format!("{}&", request.query()) };
+            let first = if request.query().is_empty() {
+                String::new()
+            } else {
+                format!("{}&", request.query())
+            };
             Reply::redirect(302, &format!("{page}?{first}tfhub-redirect=true"))
         }
     }
@@ -102,11 +135,18 @@ fn hub(state: &State, model: &Arc<Model>, request: &Request) -> Reply {
 fn hub_unknown(state: &State, request: &Request) -> Reply {
     let name = request.path().trim_matches('/');
     if let Some(target) = state.newest.lock().unwrap().get(name) {
-        let target = if target.contains("://") { target.clone() } else { format!("/{target}") };
+        let target = if target.contains("://") {
+            target.clone()
+        } else {
+            format!("/{target}")
+        };
         return Reply::redirect(302, &format!("{target}?{}", request.query()));
     }
     match *state.unknown.lock().unwrap() {
-        Unknown::Catalogue => Reply::redirect(302, &format!("{}/models?tfhub-redirect=true", state.url(Hop::Kaggle))),
+        Unknown::Catalogue => Reply::redirect(
+            302,
+            &format!("{}/models?tfhub-redirect=true", state.url(Hop::Kaggle)),
+        ),
         Unknown::NotFound => Reply::html(404, "no such model"),
     }
 }
@@ -125,7 +165,8 @@ fn kaggle(state: &State, model: &Arc<Model>, request: &Request) -> Reply {
 fn kaggle_unknown(request: &Request) -> Reply {
     match request.path() {
         "/models" | "/models/" => Reply::html(200, "all models"),
-        _ => Reply::new(404, "{\"code\":404,\"message\":\"NotFound\"}").header("Content-Type", "application/json"),
+        _ => Reply::new(404, "{\"code\":404,\"message\":\"NotFound\"}")
+            .header("Content-Type", "application/json"),
     }
 }
 
@@ -134,7 +175,11 @@ fn gcs(state: &State, model: &Arc<Model>, request: &Request) -> Reply {
         return object::reply(model, request);
     }
     let unsigned = |name: &str| {
-        name.starts_with("x-goog-") || matches!(name, "authorization" | "cookie" | "content-type" | "content-md5")
+        name.starts_with("x-goog-")
+            || matches!(
+                name,
+                "authorization" | "cookie" | "content-type" | "content-md5"
+            )
     };
     let foreign = request.headers.iter().any(|(name, _)| unsigned(name));
     let mut signed = state.signed.lock().unwrap();
@@ -142,10 +187,13 @@ fn gcs(state: &State, model: &Arc<Model>, request: &Request) -> Reply {
         return Reply::xml(403, "SignatureDoesNotMatch", "Access denied.");
     };
     if request.header("range") != Some("bytes=0-0") && !*expired {
-        *expired = model.script.strike(|fault| match fault {
-            Fault::Expired { times } => Some((times, ())),
-            _ => None,
-        }).is_some();
+        *expired = model
+            .script
+            .strike(|fault| match fault {
+                Fault::Expired { times } => Some((times, ())),
+                _ => None,
+            })
+            .is_some();
     }
     match (*expired, foreign) {
         (true, _) => Reply::xml(400, "ExpiredToken", "The provided token has expired."),

@@ -12,6 +12,7 @@ mod send;
 mod signed;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,8 +24,9 @@ use std::thread;
 
 use bytes::Bytes;
 
-pub use script::{ALWAYS, Fault, Gate, Hop};
 use script::Script;
+pub use script::{ALWAYS, Fault, Gate, Hop};
+pub use tls::Tls;
 use wire::Request;
 
 /// One request that was seen, and what became of it.
@@ -48,7 +50,10 @@ impl Seen {
 
     /// The first value of a header; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// True for the one-byte range with which headers are asked for.
@@ -117,7 +122,9 @@ pub struct Origin(Arc<State>);
 
 impl Origin {
     pub fn start() -> Origin {
-        let listeners: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let listeners: Vec<TcpListener> = (0..3)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
         let port = |at: usize| listeners[at].local_addr().unwrap();
         let state = Arc::new(State {
             ports: [port(0), port(1), port(2)],
@@ -160,15 +167,29 @@ impl Origin {
 
     fn add(&self, name: &str, body: Bytes, route: Route) -> Arc<Model> {
         let id = self.0.serial.fetch_add(1, Ordering::SeqCst);
-        let model = Model { name: name.to_owned(), id, route, body, script: Script::default() };
+        let model = Model {
+            name: name.to_owned(),
+            id,
+            route,
+            body,
+            script: Script::default(),
+        };
         let model = Arc::new(model);
-        self.0.models.lock().unwrap().insert(name.to_owned(), Arc::clone(&model));
+        self.0
+            .models
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), Arc::clone(&model));
         model
     }
 
     /// Sends `name`, which has no version, to a path of the hub (`google/x/3`) or to a whole URL.
     pub fn newest(&self, name: &str, target: &str) {
-        self.0.newest.lock().unwrap().insert(name.to_owned(), target.to_owned());
+        self.0
+            .newest
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), target.to_owned());
     }
 
     /// What is said of unknown models from now on.
@@ -183,13 +204,17 @@ impl Origin {
 
     /// The requests about one model.
     pub fn about(&self, model: &str) -> Vec<Arc<Seen>> {
-        self.seen().into_iter().filter(|seen| seen.model.as_deref() == Some(model)).collect()
+        self.seen()
+            .into_iter()
+            .filter(|seen| seen.model.as_deref() == Some(model))
+            .collect()
     }
 
     /// How many requests about one model the hub, Kaggle and the bucket have seen.
     pub fn hops(&self, model: &str) -> [usize; 3] {
         let about = self.about(model);
-        [Hop::Hub, Hop::Kaggle, Hop::Gcs].map(|hop| about.iter().filter(|seen| seen.hop == hop).count())
+        [Hop::Hub, Hop::Kaggle, Hop::Gcs]
+            .map(|hop| about.iter().filter(|seen| seen.hop == hop).count())
     }
 
     /// The requests that were answered with more of the archive than its first byte.
@@ -264,7 +289,13 @@ fn converse(stream: TcpStream, hop: Hop, state: &Arc<State>) -> std::io::Result<
         });
         state.seen.lock().unwrap().push(Arc::clone(&seen));
         let script = model.as_ref().map(|model| &model.script);
-        let outgoing = send::Outgoing { request: &request, reply, seen: &seen, hop, dead: &state.dead };
+        let outgoing = send::Outgoing {
+            request: &request,
+            reply,
+            seen: &seen,
+            hop,
+            dead: &state.dead,
+        };
         if !outgoing.send(&stream, script)? {
             return stream.shutdown(Shutdown::Both);
         }

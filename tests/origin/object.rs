@@ -21,29 +21,44 @@ pub fn reply(model: &Model, request: &Request) -> Reply {
         Some((first, _)) if ranges && fresh && first >= total => {
             return Reply::new(416, "").header("Content-Range", format!("bytes */{total}"));
         }
-        Some((first, last)) if ranges && fresh => Some((first, last.map_or(total, |last| total.min(last + 1)))),
+        Some((first, last)) if ranges && fresh => {
+            Some((first, last.map_or(total, |last| total.min(last + 1))))
+        }
         _ => None,
     };
     let mut reply = match part {
         Some((first, end)) => {
             let mut reply = Reply::new(206, stored.slice(first as usize..end as usize));
             reply.first = first;
-            reply.header("Content-Range", format!("bytes {first}-{}/{total}", end - 1))
+            reply.header(
+                "Content-Range",
+                format!("bytes {first}-{}/{total}", end - 1),
+            )
         }
         None => Reply::new(200, stored),
     };
     if ranges {
         reply = reply.header("Accept-Ranges", "bytes");
     }
-    reply = reply.header("ETag", &etag).header("Content-Type", "application/x-gzip");
-    reply = reply.header("Last-Modified", "Sat, 18 Oct 2025 13:30:13 GMT").header("x-goog-generation", 1_760_794_213);
+    reply = reply
+        .header("ETag", &etag)
+        .header("Content-Type", "application/x-gzip");
+    reply = reply
+        .header("Last-Modified", "Sat, 18 Oct 2025 13:30:13 GMT")
+        .header("x-goog-generation", 1_760_794_213);
     hashes(model, &published, reply)
 }
 
 fn etag(model: &Model, published: &Bytes) -> String {
     let digest = hex(&Md5::digest(published));
-    let nonce = model.script.has(|fault| matches!(fault, Fault::FreshEtags)).then(std::time::Instant::now);
-    nonce.map_or_else(|| format!("\"{digest}\""), |now| format!("\"{}\"", hex(&Md5::digest(format!("{digest}{now:?}")))))
+    let nonce = model
+        .script
+        .has(|fault| matches!(fault, Fault::FreshEtags))
+        .then(std::time::Instant::now);
+    nonce.map_or_else(
+        || format!("\"{digest}\""),
+        |now| format!("\"{}\"", hex(&Md5::digest(format!("{digest}{now:?}")))),
+    )
 }
 
 /// The stored bytes, which a fault may have spoiled after they were hashed.
@@ -52,7 +67,9 @@ fn flipped(model: &Model, published: &Bytes) -> Bytes {
         Fault::Flip { bit } => Some(*bit),
         _ => None,
     });
-    let Some(bit) = bit else { return published.clone() };
+    let Some(bit) = bit else {
+        return published.clone();
+    };
     let mut bytes = published.to_vec();
     bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
     bytes.into()
@@ -67,7 +84,9 @@ fn hashes(model: &Model, published: &Bytes, reply: Reply) -> Reply {
     let of: &[u8] = if wrong { b"other bytes" } else { published };
     let crc = STANDARD.encode(crc32c::crc32c(of).to_be_bytes());
     let md5 = STANDARD.encode(Md5::digest(of));
-    reply.header("x-goog-hash", format!("crc32c={crc}")).header("x-goog-hash", format!("md5={md5}"))
+    reply
+        .header("x-goog-hash", format!("crc32c={crc}"))
+        .header("x-goog-hash", format!("md5={md5}"))
 }
 
 fn hex(bytes: &[u8]) -> String {

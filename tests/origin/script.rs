@@ -18,7 +18,12 @@ pub const ALWAYS: u32 = u32::MAX;
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// A host answers with a status of its own.
-    Status { hop: Hop, code: u16, retry_after: Option<u32>, times: u32 },
+    Status {
+        hop: Hop,
+        code: u16,
+        retry_after: Option<u32>,
+        times: u32,
+    },
     /// A host takes the request and never answers.
     Silence { hop: Hop },
     /// The hub and Kaggle redirect to each other for ever.
@@ -67,7 +72,12 @@ impl Gate {
     /// Waits at most so long; true once the gate is open.
     pub fn wait(&self, limit: Duration) -> bool {
         let guard = self.0.0.lock().unwrap();
-        *self.0.1.wait_timeout_while(guard, limit, |open| !*open).unwrap().0
+        *self
+            .0
+            .1
+            .wait_timeout_while(guard, limit, |open| !*open)
+            .unwrap()
+            .0
     }
 }
 
@@ -91,7 +101,10 @@ impl Script {
     }
 
     /// Takes one strike from the first fault that `pick` answers with its counter.
-    pub fn strike<T>(&self, mut pick: impl FnMut(&mut Fault) -> Option<(&mut u32, T)>) -> Option<T> {
+    pub fn strike<T>(
+        &self,
+        mut pick: impl FnMut(&mut Fault) -> Option<(&mut u32, T)>,
+    ) -> Option<T> {
         for fault in self.0.lock().unwrap().iter_mut() {
             if let Some((left, found)) = pick(fault)
                 && *left > 0

@@ -31,7 +31,9 @@ enum Stop {
 impl Outgoing<'_> {
     /// Sends it all, or as much as the script allows; false if the connection must end.
     pub fn send(&self, mut to: &TcpStream, script: Option<&Script>) -> io::Result<bool> {
-        if script.is_some_and(|script| script.has(|fault| matches!(fault, Fault::Silence { hop } if *hop == self.hop))) {
+        if script.is_some_and(|script| {
+            script.has(|fault| matches!(fault, Fault::Silence { hop } if *hop == self.hop))
+        }) {
             self.hold(to, None);
             return Ok(false);
         }
@@ -89,8 +91,11 @@ impl Outgoing<'_> {
             if at == body.len() {
                 return Ok(true);
             }
-            let limit = stops.last().map_or(body.len(), |(stop_at, _)| body.len().min(*stop_at));
-            let piece = &body[at..limit.min(at + PIECE.min(rate.map_or(PIECE, |rate| (rate as usize / 20).max(1))))];
+            let limit = stops
+                .last()
+                .map_or(body.len(), |(stop_at, _)| body.len().min(*stop_at));
+            let piece = &body[at..limit
+                .min(at + PIECE.min(rate.map_or(PIECE, |rate| (rate as usize / 20).max(1))))];
             to.write_all(piece)?;
             at += piece.len();
             self.count(piece.len());
@@ -103,7 +108,10 @@ impl Outgoing<'_> {
 
     /// The stops within this body, the next one last.
     fn stops(&self, script: &Script) -> Vec<(usize, Stop)> {
-        let (first, end) = (self.reply.first, self.reply.first + self.reply.body.len() as u64);
+        let (first, end) = (
+            self.reply.first,
+            self.reply.first + self.reply.body.len() as u64,
+        );
         let inside = |at: u64| (first..end).contains(&at);
         let here = |at: u64| (at - first) as usize;
         let mut stops = Vec::new();
@@ -115,7 +123,9 @@ impl Outgoing<'_> {
         script.find(|fault| {
             match fault {
                 Fault::Stall { at } if inside(*at) => stops.push((here(*at), Stop::Stall)),
-                Fault::Gated { at, gate } if inside(*at) => stops.push((here(*at), Stop::Gate(gate.clone()))),
+                Fault::Gated { at, gate } if inside(*at) => {
+                    stops.push((here(*at), Stop::Gate(gate.clone())))
+                }
                 _ => {}
             }
             None::<()>

@@ -30,16 +30,24 @@ fn timestamp(now: SystemTime) -> String {
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 #[test]
 fn a_signed_url_carries_todays_date() {
-    assert_eq!(timestamp(UNIX_EPOCH + std::time::Duration::from_secs(1_760_794_213)), "20251018T133013Z");
+    assert_eq!(
+        timestamp(UNIX_EPOCH + std::time::Duration::from_secs(1_760_794_213)),
+        "20251018T133013Z"
+    );
     assert_eq!(civil(11_016), (2000, 2, 29));
 }

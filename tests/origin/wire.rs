@@ -19,19 +19,30 @@ impl Request {
     pub fn read(from: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
         let first = line(from)?;
         let mut words = first.split(' ');
-        let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(None) };
+        let (Some(method), Some(target)) = (words.next(), words.next()) else {
+            return Ok(None);
+        };
         let mut headers = Vec::new();
         loop {
             let text = line(from)?;
-            let Some((name, value)) = text.split_once(':') else { break };
+            let Some((name, value)) = text.split_once(':') else {
+                break;
+            };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        Ok(Some(Request { method: method.to_owned(), target: target.to_owned(), headers }))
+        Ok(Some(Request {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers,
+        }))
     }
 
     /// The first value of a header; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The path, also when a proxy is asked with a whole URL.
@@ -54,7 +65,10 @@ impl Request {
 
     /// `Range: bytes=first-last`, last included.
     pub fn range(&self) -> Option<(u64, Option<u64>)> {
-        let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        let (first, last) = self
+            .header("range")?
+            .strip_prefix("bytes=")?
+            .split_once('-')?;
         Some((first.parse().ok()?, last.parse().ok()))
     }
 }
@@ -77,7 +91,12 @@ pub struct Reply {
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Bytes>) -> Reply {
-        Reply { status, headers: Vec::new(), body: body.into(), first: 0 }
+        Reply {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+            first: 0,
+        }
     }
 
     pub fn header(mut self, name: &str, value: impl ToString) -> Reply {
@@ -87,24 +106,33 @@ impl Reply {
 
     /// A redirect; the body is what people would see.
     pub fn redirect(status: u16, location: &str) -> Reply {
-        Reply::new(status, "<html>moved</html>").header("Content-Type", "text/html").header("Location", location)
+        Reply::new(status, "<html>moved</html>")
+            .header("Content-Type", "text/html")
+            .header("Location", location)
     }
 
     /// A page for people.
     pub fn html(status: u16, text: &str) -> Reply {
-        let page = format!("<!DOCTYPE html><html><head><title>Kaggle</title></head><body>{text}</body></html>");
+        let page = format!(
+            "<!DOCTYPE html><html><head><title>Kaggle</title></head><body>{text}</body></html>"
+        );
         Reply::new(status, page).header("Content-Type", "text/html; charset=utf-8")
     }
 
     /// An error as Google Cloud Storage words it.
     pub fn xml(status: u16, code: &str, message: &str) -> Reply {
-        let text = format!("<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        let text = format!(
+            "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        );
         Reply::new(status, text).header("Content-Type", "application/xml; charset=UTF-8")
     }
 
     /// Everything before the body. `length` is what is announced, which a fault may have falsified.
     pub fn write_head(&self, to: &mut TcpStream, length: u64) -> io::Result<()> {
-        let mut head = format!("HTTP/1.1 {} Scripted\r\nContent-Length: {length}\r\n", self.status);
+        let mut head = format!(
+            "HTTP/1.1 {} Scripted\r\nContent-Length: {length}\r\n",
+            self.status
+        );
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
