@@ -6,15 +6,14 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use crate::common::{
-    Mounting, SOON, Tar, Tree, assert_errno, entries, eventually, gzip_members, noise, saved_model,
-    sha1_of,
+    Mounting, SOON, Tar, assert_errno, entries, eventually, gzip_members, saved_model, sha1_of,
 };
 use crate::origin::{ALWAYS, Fault, Gate, Origin};
 
 const DATA: &str = "variables/variables.data-00000-of-00001";
 
 /// Where, within an archive of noise, byte `at` of the tar stream lies; gzip neither shrinks nor grows noise by much.
-fn gate_after(archive: &[u8], share: f64) -> u64 {
+pub fn gate_after(archive: &[u8], share: f64) -> u64 {
     (archive.len() as f64 * share) as u64
 }
 
@@ -111,7 +110,7 @@ fn what_has_arrived_is_read_while_the_rest_is_held_back() {
     assert_eq!(origin.downloads("google/big/1").len(), 1);
 }
 
-fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+pub fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     file.read_exact_at(&mut bytes, offset).map(|()| bytes)
 }
@@ -216,110 +215,4 @@ fn bytes_that_prove_wrong_are_never_kept() {
         let wanted = model.clone();
         mount.on(&dir, move |root| wanted.assert_at(&root));
     }
-}
-
-/// "An archive that holds a file twice counts with its last copy"; who has read the earlier one is told.
-#[test]
-fn the_last_of_two_copies_counts() {
-    let origin = Origin::start();
-    let (first, second, big) = (noise(3, 50_000), noise(4, 70_000), noise(5, 1_000_000));
-    let tar = Tar::new()
-        .file("saved_model.pb", &first)
-        .file("variables/big", &big)
-        .file("saved_model.pb", &second);
-    let archive = tar.gz();
-    let gate = Gate::new();
-    let at = gate_after(&archive, 0.5);
-    origin
-        .publish("google/twice/1", archive)
-        .faults(vec![Fault::Gated {
-            at,
-            gate: gate.clone(),
-        }]);
-    let mount = Mounting::of(&origin).timeout("20s").start();
-    let path = "google/twice/1/saved_model.pb";
-    let file = mount.on(path, File::open).unwrap();
-    let (file, bytes) = mount
-        .on("", move |_| {
-            read_at(&file, 0, 1_000).map(|bytes| (file, bytes))
-        })
-        .unwrap();
-    assert!(bytes == first[..1_000]);
-    gate.open();
-    mount.list("google/twice/1").unwrap();
-    let later = mount
-        .start("", move |_| read_at(&file, 1_000, 1_000))
-        .take(SOON);
-    assert_errno(later.map(|bytes| bytes.len()), libc::EIO);
-    assert!(mount.read(path).unwrap() == second, "the last copy counts");
-}
-
-/// Everything an honest archiver may write.
-#[test]
-fn unusual_but_honest_archives() {
-    let origin = Origin::start();
-    let base = saved_model(6, 10_000);
-    let (long_gnu, long_pax) = (
-        format!("assets/{}", "g".repeat(200)),
-        format!("assets/{}", "ü".repeat(120)),
-    );
-    let (a, b) = (noise(7, 3_000), noise(8, 5_000));
-    let mut sparse = vec![0; 3_000_000];
-    sparse[512_000..515_000].copy_from_slice(&a);
-    sparse[2_000_000..2_005_000].copy_from_slice(&b);
-    let parts = [(512_000, a.as_slice()), (2_000_000, b.as_slice())];
-    let tar = Tar::of(&base)
-        .file("assets/empty", b"")
-        .file("no/parents/here.txt", b"deep")
-        .file(&long_gnu, b"gnu")
-        .pax(&[("path", &long_pax)])
-        .file("assets/placeholder", b"pax")
-        .pax_sparse("assets/sparse-pax", 3_000_000, &parts)
-        .gnu_sparse("assets/sparse-gnu", 3_000_000, &parts)
-        .file("/absolute.txt", b"made relative")
-        .file("a/../normal.txt", b"normalised")
-        .dir("an_empty_dir/");
-    let wanted: Tree = base
-        .with("assets/empty", "")
-        .with("no/parents/here.txt", "deep")
-        .with(&long_gnu, "gnu")
-        .with(&long_pax, "pax")
-        .with("assets/sparse-pax", sparse.clone())
-        .with("assets/sparse-gnu", sparse)
-        .with("absolute.txt", "made relative")
-        .with("normal.txt", "normalised");
-    let plain = tar.plain();
-    let mut xz = Vec::new();
-    let mut bz = bzip2::write::BzEncoder::new(&mut xz, bzip2::Compression::fast());
-    io::Write::write_all(&mut bz, &plain).unwrap();
-    bz.finish().unwrap();
-    origin.publish("google/members/1", gzip_members(&plain, 7_000).0);
-    origin.publish("google/bzip2/1", xz);
-    origin.publish("google/plain/1", plain);
-    let mount = Mounting::of(&origin).start();
-    for name in ["members", "bzip2", "plain"] {
-        let (dir, wanted) = (format!("google/{name}/1"), wanted.clone());
-        let stat = mount.stat(&format!("{dir}/an_empty_dir"));
-        assert!(
-            stat.unwrap_or_else(|error| panic!("{name}: {error}\n{}", mount.log()))
-                .is_dir()
-        );
-        mount.on(&dir, move |root| wanted.assert_at(&root));
-        let sealed = mount
-            .cache
-            .join(sha1_of(&format!("https://tfhub.dev/{dir}")));
-        eventually("sealed", SOON, || sealed.is_dir());
-        wanted_on_disk(&sealed);
-    }
-}
-
-/// Holes stay holes on disk.
-fn wanted_on_disk(sealed: &std::path::Path) {
-    use std::os::unix::fs::MetadataExt;
-    let sparse = std::fs::metadata(sealed.join("assets/sparse-pax")).unwrap();
-    assert!(
-        sparse.blocks() * 512 < 500_000,
-        "{} blocks of a file with 8 kB of data",
-        sparse.blocks()
-    );
 }

@@ -9,6 +9,10 @@ mod common;
 #[path = "../origin/mod.rs"]
 mod origin;
 
+mod archives;
+mod attributes;
+mod broken;
+mod cached;
 mod filling;
 mod hostile;
 mod life;
@@ -17,4 +21,5 @@ mod protocol;
 mod serve;
 mod sharing;
 mod tls;
+mod usage;
 mod waiting;
