@@ -13,8 +13,11 @@ use super::stream::BLOCK;
 /// What a member is, by its typeflag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// `0`, `7` and, unless its name ends in a slash, NUL.
+    /// `0` and `7`.
     File,
+    /// NUL: a file, or a directory if its name ends in a slash. The whole name: one that an extension header makes
+    /// longer is cut in the header, perhaps behind a slash.
+    OldFile,
     Directory,
     /// Old GNU sparse, `S`.
     Sparse,
@@ -27,7 +30,18 @@ pub(super) enum Kind {
     /// pax records of all members that follow, `g`.
     PaxGlobal,
     /// Links, devices and what nobody knows: refused under its name.
-    Other(u8),
+    Other,
+}
+
+impl Kind {
+    /// What it is under its full name.
+    pub(super) fn of(self, name: &[u8]) -> Kind {
+        match self {
+            Kind::OldFile if name.ends_with(b"/") => Kind::Directory,
+            Kind::OldFile => Kind::File,
+            other => other,
+        }
+    }
 }
 
 /// A header whose checksum and numbers are good.
@@ -53,16 +67,15 @@ impl Raw {
         let mtime = number(&old.mtime).ok_or(bad("its mtime is not a number"))?;
         let name = name(&block);
         let kind = match old.linkflag[0] {
-            // A directory in the oldest format: a file whose name ends in a slash.
-            0 if name.ends_with(b"/") => Kind::Directory,
-            b'0' | 0 | b'7' => Kind::File,
+            0 => Kind::OldFile,
+            b'0' | b'7' => Kind::File,
             b'5' => Kind::Directory,
             b'S' => Kind::Sparse,
             b'L' => Kind::LongName,
             b'K' => Kind::LongLink,
             b'x' | b'X' => Kind::Pax,
             b'g' => Kind::PaxGlobal,
-            other => Kind::Other(other),
+            _ => Kind::Other,
         };
         let link = until_nul(&old.linkname).to_vec();
         Ok(Raw {
@@ -73,6 +86,10 @@ impl Raw {
             mtime: clock(mtime, 0),
             block,
         })
+    }
+
+    pub(super) fn typeflag(&self) -> u8 {
+        self.block[156]
     }
 
     /// The refusal of a member that is neither file nor directory.

@@ -134,67 +134,54 @@ impl Extensions {
         self.name.is_none() && self.link.is_none() && self.pax.is_none()
     }
 
+    /// The member that `raw` heads, with what its extensions say.
     fn apply<R: BufRead>(
-        self,
+        mut self,
         raw: Raw,
         global: Option<SystemTime>,
         at: u64,
         stream: &mut Stream<R>,
     ) -> Result<Member> {
-        let pax = self.pax.unwrap_or_default();
-        if self.name.is_some() && pax.path.is_some() {
-            return Err(Refusal::BadHeader {
-                at,
-                why: "it has a GNU long name and a pax name",
-            }
-            .into());
-        }
-        // The name that pax 1.0 puts in the header of a sparse member stands for programs that do not know the form.
-        let name = pax
-            .sparse
-            .name
-            .clone()
-            .or(pax.path)
-            .or(self.name)
-            .unwrap_or_else(|| raw.name.clone());
+        let mut pax = self.pax.take().unwrap_or_default();
+        let name = self.name(&mut pax, &raw, at)?;
         stream.set_member(Some(&name));
         let mtime = pax.mtime.or(global).unwrap_or(raw.mtime);
         let mut stored = pax.size.unwrap_or(raw.size);
-        let sparse = match raw.kind {
+        let sparse = match raw.kind.of(&name) {
             Kind::File => sparse::pax(&pax.sparse, &name, &mut stored, stream)?,
             Kind::Sparse => Some(sparse::old_gnu(&raw, &name, stored, stream)?),
             // POSIX lets a directory have a size; no data follows.
             Kind::Directory => {
-                return Ok(Member {
-                    name,
-                    mtime,
-                    what: What::Directory,
-                });
+                let what = What::Directory;
+                return Ok(Member { name, mtime, what });
             }
-            Kind::Other(typeflag) => {
-                return Err(Raw::refuse(typeflag, &name, &self.link.unwrap_or(raw.link)).into());
-            }
-            Kind::LongName | Kind::LongLink | Kind::Pax | Kind::PaxGlobal => {
-                return Err(Refusal::BadHeader {
-                    at,
-                    why: "an extension header is no member",
-                }
-                .into());
+            _ => {
+                let link = self.link.as_deref().unwrap_or(&raw.link);
+                return Err(Raw::refuse(raw.typeflag(), &name, link).into());
             }
         };
-        let what = match sparse {
-            None => What::File {
-                size: stored,
-                stored,
-                segments: None,
-            },
-            Some(sparse) => What::File {
-                size: sparse.size,
-                stored,
-                segments: Some(sparse.segments),
-            },
+        let (size, segments) = match sparse {
+            None => (stored, None),
+            Some(sparse) => (sparse.size, Some(sparse.segments)),
+        };
+        let what = What::File {
+            size,
+            stored,
+            segments,
         };
         Ok(Member { name, mtime, what })
+    }
+
+    fn name(&mut self, pax: &mut Pax, raw: &Raw, at: u64) -> Result<Vec<u8>, Refusal> {
+        if self.name.is_some() && pax.path.is_some() {
+            let why = "it has a GNU long name and a pax name";
+            return Err(Refusal::BadHeader { at, why });
+        }
+        // The other names of a pax sparse member stand for programs that do not know the form.
+        let given = pax.sparse.name.clone().or(pax.path.take());
+        Ok(given
+            .or(self.name.take())
+            .unwrap_or_else(|| raw.name.clone()))
     }
 }
 

@@ -36,6 +36,9 @@ mod sparse;
 mod stream;
 mod unpack;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{Error, Place, Refusal};
 pub use limits::Limits;
 pub use name::{BadName, Name};

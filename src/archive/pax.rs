@@ -146,7 +146,7 @@ mod tests {
     fn malformed_records_are_refused() {
         for bad in [
             &b"path=a\n"[..],
-            b"9 path=a\n",
+            b"8 path=a\n",
             b"99 path=a\n",
             b"0 path=a\n",
             b"2 path=a\n",
