@@ -1,5 +1,6 @@
 //! Bar 3: a cold model is there sooner than tensorflow_hub has it, and nearly as soon as its archive inflates.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Stdio};
@@ -30,7 +31,7 @@ struct Times {
 }
 
 pub(crate) fn run(room: &Room) -> Result<Vec<Row>> {
-    let mut tensorflow = TensorflowHub::start()?;
+    let mut tensorflow = TensorflowHub::start(room)?;
     eprintln!("bars: packing float32 weights at gzip level 6");
     // A tenth more than the size that the archive shall have: that is what deflate saves.
     let floats = material::pack(&room.hub(), "floats", Weights::Floats, room.scaled(281))?;
@@ -148,10 +149,12 @@ struct TensorflowHub {
     _process: Process,
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
+    log: PathBuf,
 }
 
 impl TensorflowHub {
-    fn start() -> Result<TensorflowHub> {
+    fn start(room: &Room) -> Result<TensorflowHub> {
+        let log = room.path().join("hub_resolve.log");
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = std::env::var_os("TFHUB_FS_BENCH_PYTHON")
             .map_or_else(|| repository.join(".venv/bin/python"), PathBuf::from);
@@ -160,7 +163,7 @@ impl TensorflowHub {
         python
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            .stderr(File::create(&log)?);
         let mut process = Process::spawn(&mut python).map_err(|error| {
             format!("{error}; scripts/bench makes the virtual environment first")
         })?;
@@ -168,6 +171,7 @@ impl TensorflowHub {
             ask: process.input()?,
             answers: process.lines()?,
             _process: process,
+            log,
         })
     }
 
@@ -195,7 +199,14 @@ impl TensorflowHub {
             place.path().display()
         )?;
         let answer = self.answer()?;
-        let (seconds, size) = answer.split_once(' ').ok_or("hub.resolve failed")?;
+        let Some((seconds, size)) = answer.split_once(' ') else {
+            let said = fs::read_to_string(&self.log)?;
+            return Err(format!(
+                "hub.resolve failed: {}",
+                said.lines().last().unwrap_or_default()
+            )
+            .into());
+        };
         if size.parse() == Ok(model.data) {
             Ok(seconds.parse()?)
         } else {

@@ -17,6 +17,7 @@ use crate::read;
 pub(crate) const DATA: &str = "variables/variables.data-00000-of-00001";
 /// The file that every loader opens first.
 pub(crate) const GRAPH: &str = "saved_model.pb";
+const INDEX: &str = "variables/variables.index";
 
 const DEMO: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -67,6 +68,10 @@ pub(crate) fn pack(hub: &Path, model: &str, weights: Weights, mib: u64) -> Resul
     let file = BufWriter::with_capacity(1 << 20, File::create(&archive)?);
     let mut tar = tar::Builder::new(GzEncoder::new(file, level));
     for (path, bytes) in small_files()? {
+        if path == INDEX {
+            // tensorflow_hub makes no directory that has no entry.
+            append_dir(&mut tar, "variables/")?;
+        }
         append(&mut tar, &path, bytes.len() as u64, bytes.as_slice())?;
     }
     let data = mib * MIB;
@@ -149,7 +154,7 @@ fn small_files() -> Result<Vec<(String, Vec<u8>)>> {
             .to_string_lossy()
             .trim_start_matches("./")
             .to_owned();
-        if path == GRAPH || path == "variables/variables.index" {
+        if path == GRAPH || path == INDEX {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes)?;
             files.push((path, bytes));
@@ -158,7 +163,7 @@ fn small_files() -> Result<Vec<(String, Vec<u8>)>> {
     if files.len() == 2 {
         Ok(files)
     } else {
-        Err(format!("{DEMO} has no {GRAPH} or no variables/variables.index").into())
+        Err(format!("{DEMO} has no {GRAPH} or no {INDEX}").into())
     }
 }
 
@@ -168,12 +173,25 @@ fn append(
     size: u64,
     bytes: impl Read,
 ) -> Result<()> {
-    let mut header = tar::Header::new_gnu();
+    let mut header = header(0o644);
     header.set_size(size);
-    header.set_mode(0o644);
-    header.set_mtime(1_700_000_000);
     tar.append_data(&mut header, path, bytes)?;
     Ok(())
+}
+
+fn append_dir(tar: &mut tar::Builder<impl Write>, path: &str) -> Result<()> {
+    let mut header = header(0o755);
+    header.set_entry_type(tar::EntryType::Directory);
+    tar.append_data(&mut header, path, io::empty())?;
+    Ok(())
+}
+
+fn header(mode: u32) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(0);
+    header.set_mode(mode);
+    header.set_mtime(1_700_000_000);
+    header
 }
 
 /// Bytes from a seed, always the same.
