@@ -16,30 +16,36 @@ const ROUNDS: usize = 7;
 
 pub(crate) fn run(room: &Room) -> Result<Vec<Row>> {
     let small = material::pack(&room.hub(), "small", Weights::Random, room.scaled(64))?;
-    let big = room.big()?;
-    let hub = Hub::serve(
-        &room.hub(),
-        Some(&format!("latency={}ms", LATENCY.as_millis())),
-    )?;
-    let front = net::front(&hub.url, LATENCY)?;
     let mut rows = Vec::new();
-    for (way, url) in [("direct", &hub.url), ("after two redirects", &front)] {
-        for model in [&small, big] {
-            rows.push(row(room, way, url, model)?);
+    for redirected in [false, true] {
+        for model in [&small, room.big()?] {
+            rows.push(row(room, redirected, model)?);
         }
     }
     Ok(rows)
 }
 
-fn row(room: &Room, way: &str, url: &str, model: &Model) -> Result<Row> {
+/// Nothing knows the model before: each sample has a hub, a front, a mount and a cache of its own.
+fn row(room: &Room, redirected: bool, model: &Model) -> Result<Row> {
     let mut samples = Vec::new();
     for _ in 0..room.rounds(ROUNDS) {
         let place = room.fresh()?;
-        let mount = Mount::of(url, place.path(), &place.path().join("cache"), &[])?;
+        let latency = format!("latency={}ms", LATENCY.as_millis());
+        let hub = Hub::serve(&room.hub(), Some(&latency))?;
+        let url = match redirected {
+            true => net::front(&hub.url, LATENCY)?,
+            false => hub.url.clone(),
+        };
+        let mount = Mount::of(&url, place.path(), &place.path().join("cache"), &[])?;
         let graph = model.file(&mount.path, GRAPH);
         let (seconds, ()) = timed(|| Ok(read::first_byte(&graph)?))?;
         samples.push(seconds);
     }
+    let way = if redirected {
+        "after two redirects"
+    } else {
+        "direct"
+    };
     let what = format!(
         "first byte of {GRAPH}, archive of {} MiB, {way}",
         model.packed >> 20
