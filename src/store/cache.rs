@@ -109,16 +109,7 @@ impl Cache {
             Ok(held) => held,
             Err(holder) => return Ok(Begin::Busy(holder)),
         };
-        // Between the first look and the lock somebody may have finished it.
-        match entry::look(&self.layout, &key)? {
-            Look::Whole(sealed) => return Ok(Begin::Sealed(sealed)),
-            Look::Half(flaw) => {
-                tracing::warn!(model = url, entry = %key, %flaw, "the cached copy is not whole, fetching it again");
-                entry::clear(&self.layout, &key)?;
-            }
-            Look::Missing => {}
-        }
-        Lead::new(held, url, &self.host).map(Begin::Lead)
+        self.begin_locked(held, url)
     }
 
     /// The handles of the models in the cache, sorted: those whose descriptor is there, whoever wrote it. Whether each is
@@ -143,6 +134,20 @@ impl Cache {
             .collect();
         handles.sort_unstable();
         handles
+    }
+
+    /// The part of `begin` that nobody else is in: between its first look and the lock somebody may have finished the model.
+    fn begin_locked(&self, held: Held, url: &str) -> Result<Begin, Error> {
+        let key = held.key();
+        match entry::look(&self.layout, key)? {
+            Look::Whole(sealed) => return Ok(Begin::Sealed(sealed)),
+            Look::Half(flaw) => {
+                tracing::warn!(model = url, entry = %key, %flaw, "the cached copy is not whole, fetching it again");
+                entry::clear(&self.layout, key)?;
+            }
+            Look::Missing => {}
+        }
+        Lead::new(held, url, &self.host).map(Begin::Lead)
     }
 
     fn lock(&self, claim: Claim, key: &Key) -> Result<Result<Held, Holder>, Error> {
@@ -206,5 +211,26 @@ impl Cache {
             }
         }
         trash::purge(&self.layout);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_was_finished_before_the_lock_was_ours_is_not_filled_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let (url, key) = ("https://h/a/1", Key::of("https://h/a/1"));
+        let claim = Claim::take(&cache.layout, &key).unwrap().unwrap();
+        let held = claim.lock(&cache.host).unwrap().unwrap();
+        std::fs::create_dir(cache.layout.model(&key)).unwrap();
+        std::fs::write(cache.layout.model(&key).join("saved_model.pb"), "x").unwrap();
+        assert!(matches!(
+            cache.begin_locked(held, url).unwrap(),
+            Begin::Sealed(_)
+        ));
+        assert!(!cache.layout.lock(&key).exists());
     }
 }

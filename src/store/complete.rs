@@ -7,6 +7,7 @@
 use super::bundle;
 use super::layout::{Key, Layout};
 use super::record::Record;
+use super::savedmodel;
 use super::sealed::Sealed;
 
 /// `variables.index` holds some 50 bytes a tensor: a million tensors fit. A larger one is judged by names only.
@@ -53,12 +54,21 @@ fn no_model(entry: &Sealed) -> Option<Flaw> {
 fn no_variables(entry: &Sealed) -> Option<Flaw> {
     entry.find("variables")?;
     let Some(size) = entry.size("variables/variables.index") else {
-        return Some(Flaw::NoVariablesIndex);
+        let none_wanted = entry
+            .children("variables")
+            .is_some_and(|children| children.is_empty())
+            && announces_variables(entry) == Some(false);
+        return (!none_wanted).then_some(Flaw::NoVariablesIndex);
     };
     match read_index(entry, size).and_then(|bytes| bundle::parse(&bytes)) {
         Some(shards) => lacking_shard(entry, &shards),
         None => lacking_name(entry),
     }
+}
+
+fn announces_variables(entry: &Sealed) -> Option<bool> {
+    let name = "saved_model.pb";
+    savedmodel::has_variables(entry.open(name).ok()?, entry.size(name)?)
 }
 
 fn read_index(entry: &Sealed, size: u64) -> Option<Vec<u8>> {
@@ -187,6 +197,21 @@ mod tests {
             got: 43,
         };
         assert_eq!(judge(&[PB, (INDEX, REAL), (SHARD, &[0; 43])]), Some(short));
+    }
+
+    #[test]
+    fn a_graph_without_variables_has_an_empty_directory_for_them() {
+        use super::savedmodel::tests::{WITH, WITHOUT};
+        let name = "saved_model.pb";
+        assert_eq!(judge(&[(name, WITHOUT), ("variables/", b"")]), None);
+        assert_eq!(
+            judge(&[(name, WITH), ("variables/", b"")]),
+            Some(Flaw::NoVariablesIndex)
+        );
+        assert_eq!(
+            judge(&[(name, WITHOUT), (SHARD, b"x")]),
+            Some(Flaw::NoVariablesIndex)
+        );
     }
 
     #[test]

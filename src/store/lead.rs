@@ -91,6 +91,10 @@ impl Lead {
         let (layout, key) = (self.held.layout(), self.held.key());
         let contents = self.filling.0.contents()?;
         make_durable(self.filling.0.base(), &contents)?;
+        // Looked at before the descriptor too, or theirs would be described as ours.
+        if let Look::Whole(theirs) = entry::look(layout, key)? {
+            return Ok(self.lost(theirs));
+        }
         let descriptor = Descriptor::new(&self.url, self.host.clone()).to_string();
         replace(
             &layout.temp(key, "descriptor"),
@@ -99,8 +103,7 @@ impl Lead {
         )?;
         let model = layout.model(key);
         if let Some(theirs) = self.rename()? {
-            tracing::info!(model = self.url, "somebody else completed this model first");
-            return Ok(theirs);
+            return Ok(self.lost(theirs));
         }
         os::fs::sync_dir(layout.root()).context("sync", layout.root())?;
         let files = contents.files.into_iter().collect();
@@ -116,6 +119,11 @@ impl Lead {
         let sealed = Sealed::load(model.clone()).context("list", &model)?;
         self.held.staging_is_gone();
         Ok(sealed)
+    }
+
+    fn lost(&self, theirs: Sealed) -> Sealed {
+        tracing::info!(model = self.url, "somebody else completed this model first");
+        theirs
     }
 
     /// Gives the staging directory the model's name. `Some` is what somebody else put there first.

@@ -31,6 +31,7 @@ mod lead;
 mod lock;
 mod presence;
 mod record;
+mod savedmodel;
 mod sealed;
 mod trash;
 mod waiting;

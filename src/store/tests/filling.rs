@@ -291,6 +291,38 @@ fn growth_is_seen_by_those_who_judge_by_it() {
     assert_eq!(busy(&cache).grown, 1000);
 }
 
+#[test]
+fn no_reader_of_a_replaced_file_gets_its_successors_bytes() {
+    let (_dir, cache) = cache();
+    let lead = lead(&cache);
+    let filling = lead.filling();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    // Each version is as long as its bytes are large.
+                    let Found::File(version) = filling.find("a") else {
+                        continue;
+                    };
+                    match read(&version, 0, 256) {
+                        Ok(bytes) => {
+                            assert_eq!(bytes, vec![version.size() as u8; version.size() as usize])
+                        }
+                        Err(ReadAt::Replaced | ReadAt::NotYet) => {}
+                        Err(other) => panic!("{other:?}"),
+                    }
+                }
+            });
+        }
+        for round in 0..4000usize {
+            let size = if round % 2 == 0 { 200 } else { 100 };
+            put(&filling, "a", &vec![size as u8; size]);
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_readers_follow_one_writer() {
     let (_dir, cache) = cache();

@@ -17,6 +17,12 @@ pub(super) fn long_ago() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000)
 }
 
+/// A lead goes to the thread that unpacks, everything else to whoever reads.
+const _: fn() = || {
+    fn crosses_threads<T: Send + Sync>() {}
+    crosses_threads::<(Cache, Lead, Filling, FillFile, Writer, Sealed, Wait, Error)>();
+};
+
 pub(super) fn cache() -> (tempfile::TempDir, Cache) {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::open(dir.path()).unwrap();
