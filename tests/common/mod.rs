@@ -13,7 +13,7 @@ pub use mount::{Mount, Mounting};
 pub use program::{Outcome, as_other, gone_pid, other_user, program, run, run_alone, run_with};
 pub use reader::{Reader, signal};
 pub use tarball::{Tar, gzip, gzip_members};
-pub use tree::{Tree, noise, saved_model};
+pub use tree::{Tree, files_below, noise, saved_model};
 
 use std::fmt::Debug;
 use std::io;

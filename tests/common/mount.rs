@@ -17,7 +17,7 @@ pub struct Mounting {
     args: Vec<OsString>,
     env: Vec<(String, String)>,
     cache: Option<PathBuf>,
-    as_other: bool,
+    by_other: bool,
 }
 
 impl Mounting {
@@ -37,7 +37,7 @@ impl Mounting {
             args: Vec::new(),
             env: Vec::new(),
             cache: None,
-            as_other: false,
+            by_other: false,
         }
     }
 
@@ -65,8 +65,8 @@ impl Mounting {
     }
 
     /// Runs as an ordinary user.
-    pub fn as_other(mut self) -> Mounting {
-        self.as_other = true;
+    pub fn by_other(mut self) -> Mounting {
+        self.by_other = true;
         self
     }
 
@@ -80,7 +80,7 @@ impl Mounting {
             .unwrap();
         let (at, own) = (dir.path().join("mnt"), dir.path().join("cache"));
         std::fs::create_dir(&at).unwrap();
-        if self.as_other {
+        if self.by_other {
             let (uid, gid) = other_user();
             for path in [dir.path(), &at] {
                 std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
@@ -98,7 +98,7 @@ impl Mounting {
         command
             .stderr(File::create(&log).unwrap())
             .stdout(File::create(dir.path().join("stdout")).unwrap());
-        if self.as_other {
+        if self.by_other {
             as_other(&mut command);
         }
         let child = command.spawn().unwrap();

@@ -86,6 +86,15 @@ impl Tree {
     }
 }
 
+/// The paths of all files below a directory, sorted.
+pub fn files_below(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(root, "", &mut found);
+    let mut paths: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
+    paths.sort();
+    paths
+}
+
 fn walk(root: &Path, below: &str, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(root.join(below)).unwrap() {
         let entry = entry.unwrap();

@@ -212,7 +212,7 @@ fn an_ordinary_user_mounts_too() {
     let origin = Origin::start();
     let model = saved_model(5, 200_000);
     origin.publish("google/x/1", Tar::of(&model).gz());
-    let mut mount = Mounting::of(&origin).as_other().start();
+    let mut mount = Mounting::of(&origin).by_other().start();
     let mut sum = Command::new("sh");
     sum.args(["-c", "cat \"$1\"/google/x/1/saved_model.pb | md5sum; stat -c %u \"$1\"/google/x/1/saved_model.pb", "sh"]);
     sum.arg(&mount.at);

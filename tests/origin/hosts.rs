@@ -106,7 +106,7 @@ fn scripted(state: &State, model: &Arc<Model>, hop: Hop) -> Option<Reply> {
         return Some(Reply::redirect(302, &back));
     }
     let page = model.script.has(|fault| matches!(fault, Fault::Html));
-    (page && hop == Hop::Kaggle || page && model.route == Route::Direct)
+    (page && (hop == Hop::Kaggle || model.route == Route::Direct))
         .then(|| Reply::html(200, "sign in"))
 }
 

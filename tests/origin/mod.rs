@@ -20,7 +20,7 @@ use std::io::BufReader;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 
@@ -118,7 +118,7 @@ struct State {
 }
 
 /// The three hosts; they die when this is dropped.
-pub struct Origin(Arc<State>);
+pub struct Origin(Arc<State>, Mutex<Vec<JoinHandle<()>>>);
 
 impl Origin {
     pub fn start() -> Origin {
@@ -138,11 +138,13 @@ impl Origin {
             dead: AtomicBool::new(false),
             open: Mutex::default(),
         });
-        for (listener, hop) in listeners.into_iter().zip([Hop::Hub, Hop::Kaggle, Hop::Gcs]) {
+        let hosts = listeners.into_iter().zip([Hop::Hub, Hop::Kaggle, Hop::Gcs]);
+        let listening = hosts.map(|(listener, hop)| {
             let state = Arc::clone(&state);
-            thread::spawn(move || accept(&listener, hop, &state));
-        }
-        Origin(state)
+            thread::spawn(move || accept(&listener, hop, &state))
+        });
+        let listening = listening.collect();
+        Origin(state, Mutex::new(listening))
     }
 
     /// `http://127.0.0.1:port` of one of the hosts.
@@ -238,6 +240,9 @@ impl Origin {
         self.0.dead.store(true, Ordering::SeqCst);
         for port in self.0.ports {
             let _ = TcpStream::connect(port);
+        }
+        for host in self.1.lock().unwrap().drain(..) {
+            let _ = host.join();
         }
         for stream in self.0.open.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
