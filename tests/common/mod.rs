@@ -10,7 +10,9 @@ mod tree;
 
 pub use background::{Background, daemons, is_mounted, mount_entry};
 pub use mount::{Mount, Mounting};
-pub use program::{Outcome, as_other, gone_pid, other_user, program, run, run_alone, run_with};
+pub use program::{
+    Outcome, as_other, gone_pid, needs_fuse, other_user, program, run, run_alone, run_with,
+};
 pub use reader::{Reader, signal};
 pub use tarball::{Tar, gzip, gzip_members};
 pub use tree::{Tree, files_below, noise, saved_model};

@@ -219,3 +219,20 @@ fn a_stalled_origin_is_given_up_after_the_timeout() {
         "the next open tries again"
     );
 }
+
+/// "A download may take days, but nothing may be silent for longer than `--timeout`."
+#[test]
+fn a_slow_origin_is_not_given_up() {
+    let origin = Origin::start();
+    let model = saved_model(5, 600_000);
+    let slow = Fault::Rate {
+        bytes_per_second: 150_000,
+    };
+    origin
+        .publish("google/slow/1", Tar::of(&model).gz())
+        .faults(vec![slow]);
+    let mount = Mounting::of(&origin).timeout("2s").start();
+    let since = Instant::now();
+    mount.on("google/slow/1", move |root| model.assert_at(&root));
+    assert!(since.elapsed() > Duration::from_secs(3), "it was slow");
+}

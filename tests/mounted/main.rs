@@ -13,6 +13,7 @@ mod archives;
 mod attributes;
 mod broken;
 mod cached;
+mod disk;
 mod filling;
 mod hostile;
 mod life;
