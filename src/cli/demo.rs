@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::args::Demo;
 use super::{Failure, setup};
 use crate::os::mountinfo::{FSTYPE, Table};
@@ -17,9 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts a hub with a small real model, mounts it, shows what happens, and cleans up.
 pub(super) fn run(command: &Demo) -> Result<(), Failure> {
+    let runtime = setup::runtime()?;
+    // Listened for from the start: a Ctrl-C at any moment must find somebody who cleans up.
+    let mut interrupted = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt()).map_err(Failure::failed)?
+    };
     let place = Place::make()?;
     let models = server::demo::write_models(&place.dir("models")).map_err(Failure::failed)?;
-    let runtime = setup::runtime()?;
     let options = Options::new(place.dir("models"));
     let server = runtime
         .block_on(Server::bind(options))
@@ -37,8 +44,7 @@ pub(super) fn run(command: &Demo) -> Result<(), Failure> {
     suggest(&mount.at, &models, &url);
     if !command.once {
         say("Ctrl-C ends the demo and removes everything it made.");
-        let waited = runtime.block_on(tokio::signal::ctrl_c());
-        waited.map_err(Failure::failed)?;
+        runtime.block_on(interrupted.recv());
     }
     drop(mount);
     serving.abort();

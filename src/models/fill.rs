@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
+use super::model::Model;
 use super::{Error, Shared};
 use crate::archive::{self, Name};
 use crate::fetch::{self, Download};
@@ -25,15 +26,15 @@ use crate::store::{self, Filling, Lead, Sealed, Writer};
 const IN_FLIGHT: usize = 16;
 
 /// Fetches, unpacks, verifies and seals one model; on failure every reader of the filling is told.
-pub(super) async fn run(
-    shared: &Arc<Shared>,
-    handle: &Handle,
-    archive: Archive,
-    lead: Lead,
-) -> Result<Arc<Sealed>, Error> {
+pub(super) async fn run(shared: &Arc<Shared>, model: &Model, archive: Archive, lead: Lead) {
     let started = std::time::Instant::now();
-    let filling = lead.filling();
-    let result = fill(shared, handle, archive, lead).await;
+    let (handle, filling) = (model.handle(), lead.filling());
+    let (result, lead) = match fill(shared, handle, archive, &lead).await {
+        Ok(()) => (seal(handle, lead).await, None),
+        Err(error) => (Err(error), Some(lead)),
+    };
+    // First: whoever is woken by the failure and opens again must not find this filling.
+    model.filled(result.clone());
     match &result {
         Ok(sealed) => tracing::info!(
             model = %handle,
@@ -46,15 +47,16 @@ pub(super) async fn run(
             filling.fail(Arc::new(error.clone()));
         }
     }
-    result
+    // Only now: a lead that goes fails its filling without a reason, and removes what may be many files.
+    let _ = tokio::task::spawn_blocking(move || drop(lead)).await;
 }
 
 async fn fill(
     shared: &Arc<Shared>,
     handle: &Handle,
     archive: Archive,
-    lead: Lead,
-) -> Result<Arc<Sealed>, Error> {
+    lead: &Lead,
+) -> Result<(), Error> {
     let (chunks, inbox) = mpsc::channel(IN_FLIGHT);
     let limits = shared.options.limits.clone();
     let sink = FillingSink {
@@ -65,7 +67,9 @@ async fn fill(
     let unpacking = tokio::task::spawn_blocking(move || {
         let mut sink = sink;
         let unpacked = archive::unpack(Inbox::new(inbox), &limits, &mut sink);
-        filling.names_known();
+        if unpacked.is_ok() {
+            filling.names_known();
+        }
         unpacked
     });
     let download = shared.client.download(archive.resource);
@@ -76,6 +80,10 @@ async fn fill(
         return Err(Error::Source(source::Error::explain(handle, &cause)));
     }
     unpacked.map_err(|error| refused(handle, error))?;
+    Ok(())
+}
+
+async fn seal(handle: &Handle, lead: Lead) -> Result<Arc<Sealed>, Error> {
     let sealed = tokio::task::spawn_blocking(move || lead.seal())
         .await
         .map_err(|_| lost(handle))?

@@ -230,8 +230,7 @@ impl Model {
                 let model = self.clone();
                 let shared = self.shared.clone();
                 self.shared.runtime.spawn(async move {
-                    let result = fill::run(&shared, model.handle(), archive, lead).await;
-                    model.filled(result);
+                    fill::run(&shared, &model, archive, lead).await;
                 });
                 Ok(Content::Filling(filling))
             }

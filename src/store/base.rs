@@ -1,10 +1,12 @@
 //! The directory under which a filling's files lie, wherever that directory has been renamed to.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::layout::DIR_MODE;
 use crate::os;
 
 /// A directory held open. Sealing renames it; names below it are reached through its descriptor, so that they open before,
@@ -31,6 +33,14 @@ impl Base {
     /// A path for people: where the file was when the filling began.
     pub(super) fn shown(&self, name: &str) -> PathBuf {
         self.named.join(name)
+    }
+
+    /// Makes a directory and its missing parents; no error if it is there.
+    pub(super) fn make_dir(&self, name: &str) -> io::Result<()> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DIR_MODE)
+            .create(self.path(name))
     }
 
     pub(super) fn named(&self) -> &Path {

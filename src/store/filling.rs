@@ -1,9 +1,8 @@
 //! A model whose files are arriving: one writer, many readers, and no reader ever waits here.
 
 use std::collections::HashMap;
-use std::fs::DirBuilder;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +13,7 @@ use super::base::Base;
 use super::error::{Context, Error, Failure, if_there};
 use super::fillfile::{FillFile, Shared};
 use super::index::{Attr, Child, Conflict, Entry, Index, is_plain};
-use super::layout::{DIR_MODE, create_new};
+use super::layout::create_new;
 use super::waiting::{Need, Progress, Wait, Waiters, Woken};
 use super::writer::Writer;
 
@@ -77,13 +76,13 @@ impl Filling {
     ///
     /// # Errors
     ///
-    /// The name is a file's or no plain relative path; the disk is full or failed; the filling has failed.
+    /// The name is a file's or no plain relative path; the filling has failed.
     pub fn dir(&self, path: &str, mtime: SystemTime) -> Result<(), Error> {
         if !path.is_empty() {
             vet(path)?;
         }
         let missing = self.state.lock().index.missing(path, true);
-        self.make_dirs(path, missing)?;
+        self.add_dirs(path, missing)?;
         self.change(|state| state.index.add_dir(path, mtime))
     }
 
@@ -91,7 +90,7 @@ impl Filling {
     ///
     /// # Errors
     ///
-    /// As [`Filling::dir`].
+    /// As [`Filling::dir`]; the disk is full or failed.
     pub fn file(&self, path: &str, size: u64, mtime: SystemTime) -> Result<Writer, Error> {
         vet(path)?;
         let (missing, earlier) = {
@@ -112,8 +111,8 @@ impl Filling {
             earlier.replace();
             if_there(std::fs::remove_file(&real)).context("replace", &shown)?;
         }
-        self.make_dirs(path, missing)?;
-        let disk = Arc::new(create_new(&real).context("create", &shown)?);
+        self.add_dirs(path, missing)?;
+        let disk = Arc::new(self.create(path).context("create", &shown)?);
         let file = Arc::new(FillFile::new(path, size, mtime, self.shared.clone(), &disk));
         self.change(|state| state.index.add_file(path, file.clone()))?;
         Ok(Writer::new(file, disk))
@@ -257,23 +256,31 @@ impl Filling {
         woken.wake();
     }
 
-    fn make_dirs(&self, path: &str, missing: Result<Vec<String>, Conflict>) -> Result<(), Error> {
+    /// Adds directories to the names. On the disk they are made when a file needs them, and the rest at sealing: an
+    /// archive that is nothing but directories costs the disk nothing before it is refused.
+    fn add_dirs(&self, path: &str, missing: Result<Vec<String>, Conflict>) -> Result<(), Error> {
         let missing = missing.map_err(|Conflict(what)| Error::DirAndFile {
             name: path.to_owned(),
             what,
         })?;
         for dir in missing {
-            match DirBuilder::new()
-                .mode(DIR_MODE)
-                .create(self.shared.base.path(&dir))
-            {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(Error::io("create", self.shared.base.shown(&dir), error));
-                }
-                _ => self.change(|state| state.index.add_dir(&dir, SystemTime::now()))?,
-            }
+            self.change(|state| state.index.add_dir(&dir, SystemTime::now()))?;
         }
         Ok(())
+    }
+
+    /// Creates a file, and the directories above it that are not on the disk yet.
+    fn create(&self, path: &str) -> io::Result<File> {
+        let real = self.shared.base.path(path);
+        match create_new(&real) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some((parent, _)) = path.rsplit_once('/') {
+                    self.shared.base.make_dir(parent)?;
+                }
+                create_new(&real)
+            }
+            created => created,
+        }
     }
 
     /// Changes the names, unless the filling has failed, and wakes those who waited for one of them.

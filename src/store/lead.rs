@@ -153,6 +153,9 @@ impl Lead {
 
 /// Gives directories their times and gets everything onto the disk. (Files got theirs when they ended.)
 fn make_durable(base: &Base, contents: &Contents) -> Result<(), Error> {
+    for (name, _) in &contents.dirs {
+        base.make_dir(name).context("create", base.shown(name))?;
+    }
     for (name, mtime) in &contents.dirs {
         let set = File::open(base.path(name)).and_then(|dir| dir.set_modified(*mtime));
         if let Err(error) = set {
