@@ -27,7 +27,7 @@ fn every_compression_is_told_by_content() {
         assert_eq!(summary.format, format);
         assert_eq!(
             (summary.files, summary.directories, summary.size),
-            (3, 2, 31 + 20_000)
+            (3, 2, 31 + 6_000)
         );
         assert_eq!(
             (summary.compressed, summary.decompressed),

@@ -81,7 +81,7 @@ impl Pack {
 
 /// A small good archive.
 pub(super) fn sample() -> Vec<u8> {
-    let weights: Vec<u8> = (0..5000u32)
+    let weights: Vec<u8> = (0..1500u32)
         .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
         .collect();
     Pack::new()

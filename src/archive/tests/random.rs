@@ -89,6 +89,10 @@ proptest! {
         archive.extend([0; 1024]);
         let _ = unpacked_within(&archive, &small());
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn damage_is_noticed_or_harmless(
