@@ -1,5 +1,7 @@
 //! Keeps the drawing in `docs/architecture.md` true: which room may use which.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
