@@ -14,6 +14,21 @@ impl Key {
     pub fn of(url: &str) -> Self {
         Self(Sha1::digest(url.as_bytes()).into())
     }
+
+    /// The key that a directory is named after: 40 lower-case hex digits, nothing else.
+    pub fn parse(name: &str) -> Option<Self> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let digits: &[u8; 40] = name.as_bytes().try_into().ok()?;
+        let mut key = [0; 20];
+        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Self(key))
+    }
 }
 
 impl fmt::Display for Key {
@@ -24,7 +39,22 @@ impl fmt::Display for Key {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::handle::Handle;
+
+    #[test]
+    fn a_directory_name_turns_back_into_its_key() {
+        let key = Key::of("https://tfhub.dev/google/yamnet/1");
+        assert_eq!(Key::parse(&key.to_string()), Some(key));
+        for name in [
+            "",
+            "9616fd",
+            "9616FD04ec2360621642ef9455b84f4b668e219e",
+            "x616fd04ec2360621642ef9455b84f4b668e219e",
+        ] {
+            assert_eq!(Key::parse(name), None, "{name}");
+        }
+    }
 
     /// Directory names seen in the logs of real tensorflow_hub users.
     #[test]

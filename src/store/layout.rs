@@ -23,9 +23,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use sha1::{Digest, Sha1};
-
 use super::error::{Context, Error, if_there};
+pub(super) use crate::handle::Key;
 
 /// The version of everything below `.tfhub-fs/v1`. A change of form means a new number, and so a new directory.
 pub(super) const VERSION: u32 = 1;
@@ -37,28 +36,6 @@ pub(super) const DIR_MODE: u32 = 0o755;
 /// The tag of <https://bford.info/cachedir/>, which tar, borg, restic and others look for.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds the state of tfhub-fs. Its models can be downloaded again.\n";
-
-/// The name of a model's directory: the sha1 of its handle in 40 hex digits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key(String);
-
-impl Key {
-    /// The directory name of this handle, taken as it is: tensorflow_hub does not normalise either.
-    pub(super) fn of(url: &str) -> Key {
-        Key(hex(&Sha1::digest(url.as_bytes())))
-    }
-
-    /// A name that some directory listing gave.
-    pub(super) fn parse(name: &str) -> Option<Key> {
-        (name.len() == 40 && is_hex(name)).then(|| Key(name.to_owned()))
-    }
-}
-
-impl std::fmt::Display for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Lower-case hex digits only.
 pub(super) fn is_hex(text: &str) -> bool {
@@ -97,7 +74,7 @@ impl Layout {
     }
 
     pub(super) fn model(&self, key: &Key) -> PathBuf {
-        self.root.join(&key.0)
+        self.root.join(key.to_string())
     }
 
     pub(super) fn descriptor(&self, key: &Key) -> PathBuf {
@@ -117,11 +94,11 @@ impl Layout {
     }
 
     pub(super) fn kernel_lock(&self, key: &Key) -> PathBuf {
-        self.locks().join(&key.0)
+        self.locks().join(key.to_string())
     }
 
     pub(super) fn record(&self, key: &Key) -> PathBuf {
-        self.version_dir().join("sealed").join(&key.0)
+        self.version_dir().join("sealed").join(key.to_string())
     }
 
     /// `what` is one of `lock`, `descriptor`, `record`.
