@@ -181,7 +181,7 @@ impl Cache {
         let verdict = {
             let mut watches = self.watches.lock();
             watches
-                .entry(key.clone())
+                .entry(*key)
                 .or_insert_with(|| Watch::new(&sight, now))
                 .look(&sight, now)
         };

@@ -72,7 +72,7 @@ impl Claim {
         };
         let claim = Claim {
             layout: layout.clone(),
-            key: key.clone(),
+            key: *key,
             kernel,
         };
         claim.bury_dead(&path)?;
