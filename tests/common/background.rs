@@ -1,5 +1,6 @@
 //! Mounts that put themselves in the background, the kernel's table of mounts, and what processes are left.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +23,7 @@ pub fn is_mounted(at: &Path) -> bool {
     mount_entry(at).is_some()
 }
 
-/// The processes of the program under test that have this path among their arguments.
+/// The processes of the program under test that have this path, or one below it, among their arguments.
 pub fn daemons(at: &Path) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -36,11 +37,10 @@ pub fn daemons(at: &Path) -> Vec<u32> {
         let ours =
             std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == Path::new(PROGRAM));
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if ours
-            && line
-                .split(|byte| *byte == 0)
-                .any(|arg| arg == at.as_os_str().as_bytes())
-        {
+        let mut args = line
+            .split(|byte| *byte == 0)
+            .map(|arg| Path::new(OsStr::from_bytes(arg)));
+        if ours && args.any(|arg| arg.starts_with(at)) {
             found.push(pid);
         }
     }
@@ -88,20 +88,27 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        for pid in daemons(&self.at) {
-            signal(pid, "KILL");
-        }
-        let mut left = 4;
-        while is_mounted(&self.at) && left > 0 {
-            let _ = Command::new("umount").arg("-l").arg(&self.at).output();
-            left -= 1;
-        }
+        clear(&self.at);
         if std::thread::panicking() {
-            eprintln!(
-                "--- log of {} ---\n{}",
-                self.at.display(),
-                std::fs::read_to_string(&self.log).unwrap_or_default()
-            );
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            eprintln!("--- log of {} ---\n{log}", self.at.display());
+        }
+    }
+}
+
+/// Ends every daemon of the program that has to do with this path, and takes away what is mounted on it or below.
+pub fn clear(at: &Path) {
+    for pid in daemons(at) {
+        signal(pid, "KILL");
+    }
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    for mounted in table
+        .lines()
+        .rev()
+        .filter_map(|line| line.split(' ').nth(4))
+    {
+        if Path::new(mounted).starts_with(at) {
+            let _ = Command::new("umount").arg("-l").arg(mounted).output();
         }
     }
 }

@@ -8,7 +8,7 @@ mod reader;
 mod tarball;
 mod tree;
 
-pub use background::{Background, daemons, is_mounted, mount_entry};
+pub use background::{Background, clear, daemons, is_mounted, mount_entry};
 pub use mount::{Mount, Mounting};
 pub use program::{
     Outcome, as_other, gone_pid, needs_fuse, other_user, program, run, run_alone, run_with,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use super::background::is_mounted;
@@ -257,11 +257,7 @@ impl Drop for Mount {
         // The daemon first: its end answers whoever still waits on the mount.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let mut left = 4;
-        while is_mounted(&self.at) && left > 0 {
-            let _ = Command::new("umount").arg("-l").arg(&self.at).output();
-            left -= 1;
-        }
+        super::clear(&self.at);
         if std::thread::panicking() {
             eprintln!("--- log of the mount ---\n{}", self.log());
         }

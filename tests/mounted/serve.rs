@@ -2,11 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{Mounting, SOON, Tar, Tree, program, run_with, saved_model, signal, within};
+use crate::common::{
+    Mounting, SOON, Tar, Tree, clear, program, run_with, saved_model, signal, within,
+};
 
 /// A `serve` on a free port; it ends when dropped.
 struct Serve {
@@ -159,6 +161,7 @@ fn a_simulated_link_is_slow() {
 #[test]
 fn the_demo_shows_itself_and_cleans_up() {
     let temp = tempfile::tempdir().unwrap();
+    let _cleared = Cleared(temp.path().to_owned());
     let mut command = program(["demo", "--once"]);
     command.env("TMPDIR", temp.path());
     let once = run_with(command);
@@ -187,6 +190,15 @@ fn the_demo_shows_itself_and_cleans_up() {
     let status = within(SOON, move || demo.wait().unwrap());
     assert!(status.success(), "{status:?}");
     assert_clean(temp.path());
+}
+
+/// Takes away what a demo that failed has left.
+struct Cleared(PathBuf);
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        clear(&self.0);
+    }
 }
 
 #[track_caller]
