@@ -86,13 +86,25 @@ impl Tree {
     }
 }
 
-/// The paths of all files below a directory, sorted.
+/// The paths of all files below a directory in which others may be removing files.
 pub fn files_below(root: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    walk(root, "", &mut found);
-    let mut paths: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
-    paths.sort();
-    paths
+    let (mut found, mut dirs) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => dirs.push(entry.path()),
+                _ => found.extend(
+                    entry
+                        .path()
+                        .strip_prefix(root)
+                        .ok()
+                        .and_then(Path::to_str)
+                        .map(str::to_owned),
+                ),
+            }
+        }
+    }
+    found
 }
 
 fn walk(root: &Path, below: &str, found: &mut Vec<(String, Vec<u8>)>) {

@@ -146,10 +146,13 @@ fn bad_archives_are_refused_by_name_and_leave_nothing() {
             case.name
         );
     }
-    let left = files_below(&mount.cache);
-    assert!(
-        left.iter().all(|path| path == ".tfhub-fs/CACHEDIR.TAG"),
-        "left in the cache: {left:?}"
+    eventually(
+        "nothing is left in the cache",
+        Duration::from_secs(5),
+        || {
+            let left = files_below(&mount.cache);
+            left.iter().all(|path| path == ".tfhub-fs/CACHEDIR.TAG")
+        },
     );
     let outside = mount.cache.parent().unwrap();
     assert!(!outside.join("escaped").exists() && !Path::new("/tmp/escaped").exists());
