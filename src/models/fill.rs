@@ -14,7 +14,6 @@ use std::time::SystemTime;
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
-use super::model::Model;
 use super::{Error, Shared};
 use crate::archive::{self, Name};
 use crate::fetch::{self, Download};
@@ -25,16 +24,28 @@ use crate::store::{self, Filling, Lead, Sealed, Writer};
 /// Chunks in flight between the network and the unpacking thread (each up to a few hundred KiB).
 const IN_FLIGHT: usize = 16;
 
-/// Fetches, unpacks, verifies and seals one model; on failure every reader of the filling is told.
-pub(super) async fn run(shared: &Arc<Shared>, model: &Model, archive: Archive, lead: Lead) {
+/// A fill that has failed: why, and the lead unless sealing has used it up. Whoever gets it tells the readers of the
+/// filling and drops the lead, in this order: a dropped lead has no better reason to give them than that it is gone.
+pub(super) struct Unfilled {
+    pub error: Error,
+    pub lead: Option<Lead>,
+}
+
+/// Fetches, unpacks, verifies and seals one model.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    handle: Handle,
+    archive: Archive,
+    lead: Lead,
+) -> Result<Arc<Sealed>, Unfilled> {
     let started = std::time::Instant::now();
-    let (handle, filling) = (model.handle(), lead.filling());
-    let (result, lead) = match fill(shared, handle, archive, &lead).await {
-        Ok(()) => (seal(handle, lead).await, None),
-        Err(error) => (Err(error), Some(lead)),
+    let result = match fill(&shared, &handle, archive, lead.filling()).await {
+        Ok(()) => seal(&handle, lead).await,
+        Err(error) => Err(Unfilled {
+            error,
+            lead: Some(lead),
+        }),
     };
-    // First: whoever is woken by the failure and opens again must not find this filling.
-    model.filled(result.clone());
     match &result {
         Ok(sealed) => tracing::info!(
             model = %handle,
@@ -42,69 +53,66 @@ pub(super) async fn run(shared: &Arc<Shared>, model: &Model, archive: Archive, l
             seconds = started.elapsed().as_secs_f32(),
             "the model is complete and verified"
         ),
-        Err(error) => {
+        Err(Unfilled { error, .. }) => {
             tracing::error!(model = %handle, %error, "the model could not be fetched; the next open tries again");
-            filling.fail(Arc::new(error.clone()));
         }
     }
-    // Only now: a lead that goes fails its filling without a reason, and removes what may be many files.
-    let _ = tokio::task::spawn_blocking(move || drop(lead)).await;
+    result
 }
 
+/// Everything up to the last verified byte.
 async fn fill(
     shared: &Arc<Shared>,
     handle: &Handle,
     archive: Archive,
-    lead: &Lead,
+    filling: Arc<Filling>,
 ) -> Result<(), Error> {
     let (chunks, inbox) = mpsc::channel(IN_FLIGHT);
     let limits = shared.options.limits.clone();
-    let sink = FillingSink {
-        filling: lead.filling(),
-        writer: None,
-    };
-    let filling = lead.filling();
     let unpacking = tokio::task::spawn_blocking(move || {
-        let mut sink = sink;
-        let unpacked = archive::unpack(Inbox::new(inbox), &limits, &mut sink);
-        if unpacked.is_ok() {
-            filling.names_known();
-        }
-        unpacked
+        let mut sink = FillingSink {
+            filling,
+            writer: None,
+        };
+        archive::unpack(Inbox::new(inbox), &limits, &mut sink)?;
+        // Only now: after an archive that broke off, a name that is missing is not a name that does not exist.
+        sink.filling.names_known();
+        Ok(())
     });
     let download = shared.client.download(archive.resource);
     let fetched = pump(download, chunks).await;
     let unpacked = unpacking.await.map_err(|_| lost(handle))?;
     // A broken transfer also breaks the archive: the transfer is the cause to tell.
-    if let Err(cause) = fetched {
-        return Err(Error::Source(source::Error::explain(handle, &cause)));
-    }
+    let verified =
+        fetched.map_err(|cause| Error::Source(source::Error::explain(handle, &cause)))?;
     unpacked.map_err(|error| refused(handle, error))?;
-    Ok(())
+    // Unpacking reads to the end of its input, so this holds; nothing is sealed if ever it should not.
+    if verified { Ok(()) } else { Err(lost(handle)) }
 }
 
-async fn seal(handle: &Handle, lead: Lead) -> Result<Arc<Sealed>, Error> {
-    let sealed = tokio::task::spawn_blocking(move || lead.seal())
-        .await
-        .map_err(|_| lost(handle))?
-        .map_err(|cause| stored(handle, cause))?;
-    Ok(Arc::new(sealed))
+async fn seal(handle: &Handle, lead: Lead) -> Result<Arc<Sealed>, Unfilled> {
+    let error = match tokio::task::spawn_blocking(move || lead.seal()).await {
+        Ok(Ok(sealed)) => return Ok(Arc::new(sealed)),
+        Ok(Err(cause)) => stored(handle, cause),
+        Err(_) => lost(handle),
+    };
+    Err(Unfilled { error, lead: None })
 }
 
-/// Moves the body to the unpacking thread; `Ok` also when that thread has stopped listening.
-async fn pump(mut download: Download, chunks: mpsc::Sender<Chunk>) -> Result<(), fetch::Error> {
+/// Moves the body to the unpacking thread: `true` once all of it was moved and verified, `false` when that thread has
+/// stopped listening, which ends the transfer at once.
+async fn pump(mut download: Download, chunks: mpsc::Sender<Chunk>) -> Result<bool, fetch::Error> {
     loop {
-        match download.chunk().await {
-            Ok(Some(bytes)) => {
-                if chunks.send(Chunk::Bytes(bytes)).await.is_err() {
-                    return Ok(());
-                }
-            }
-            Ok(None) => {
-                let _ = chunks.send(Chunk::End).await;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+        let chunk = tokio::select! {
+            chunk = download.chunk() => chunk?,
+            () = chunks.closed() => return Ok(false),
+        };
+        let Some(bytes) = chunk else {
+            let _ = chunks.send(Chunk::End).await;
+            return Ok(true);
+        };
+        if chunks.send(Chunk::Bytes(bytes)).await.is_err() {
+            return Ok(false);
         }
     }
 }

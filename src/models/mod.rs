@@ -22,8 +22,9 @@ pub use model::{Content, Model};
 pub use newest::Latest;
 pub use patience::Patience;
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use lru::LruCache;
@@ -35,7 +36,7 @@ use crate::handle::{Handle, Key};
 use crate::source::Source;
 use crate::store::Cache;
 
-/// How many models are remembered; a sealed one that falls out is read from the disk again when asked for.
+/// How many models are remembered that nobody uses; a sealed one that falls out is read from the disk again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
 
 /// How long "no such model" and "not allowed" are remembered.
@@ -63,8 +64,44 @@ pub(crate) struct Shared {
     pub source: Source,
     pub options: Options,
     pub runtime: tokio::runtime::Handle,
-    table: Mutex<LruCache<Key, Arc<Model>>>,
+    table: Mutex<Table>,
     newest: newest::Table,
+}
+
+/// Every model that somebody holds (a node of the kernel's, a reader, a step on its way) exactly once, so that all of them
+/// see one state; and the latest ones, held or not.
+struct Table {
+    alive: HashMap<Key, Weak<Model>>,
+    recent: LruCache<Key, Arc<Model>>,
+    /// At how many rows the dead ones are swept.
+    sweep: usize,
+}
+
+impl Table {
+    fn new() -> Table {
+        Table {
+            alive: HashMap::new(),
+            recent: LruCache::new(REMEMBERED),
+            sweep: 2 * REMEMBERED.get(),
+        }
+    }
+
+    fn find(&mut self, key: &Key) -> Option<Arc<Model>> {
+        if let Some(model) = self.recent.get(key) {
+            return Some(model.clone());
+        }
+        self.alive.get(key)?.upgrade()
+    }
+
+    /// The model that falls out of the latest ones; to be dropped without the lock.
+    fn add(&mut self, key: Key, model: Arc<Model>) -> Option<(Key, Arc<Model>)> {
+        if self.alive.len() >= self.sweep {
+            self.alive.retain(|_, model| model.strong_count() > 0);
+            self.sweep = 2 * self.alive.len().max(REMEMBERED.get());
+        }
+        self.alive.insert(key, Arc::downgrade(&model));
+        self.recent.push(key, model)
+    }
 }
 
 impl Models {
@@ -82,7 +119,7 @@ impl Models {
                 client,
                 options,
                 runtime,
-                table: Mutex::new(LruCache::new(REMEMBERED)),
+                table: Mutex::new(Table::new()),
                 newest: newest::Table::default(),
             }),
         }
@@ -90,19 +127,14 @@ impl Models {
 
     /// The model of a handle; asking for it does nothing yet.
     pub fn model(&self, handle: &Handle) -> Arc<Model> {
+        let key = handle.key();
         let mut table = self.shared.table.lock();
-        if let Some(model) = table.get(&handle.key()) {
-            return model.clone();
-        }
-        let model = Arc::new(Model::new(handle.clone(), self.shared.clone()));
-        let mut pushed = table.push(handle.key(), model.clone());
-        // A filling model never falls out: it takes the place of the next oldest instead.
-        while let Some((key, old)) = pushed.take() {
-            if !old.is_busy() {
-                break;
-            }
-            pushed = table.push(key, old);
-        }
+        let model = table
+            .find(&key)
+            .unwrap_or_else(|| Arc::new(Model::new(handle.clone(), self.shared.clone())));
+        let out = table.add(key, model.clone());
+        drop(table);
+        drop(out);
         model
     }
 

@@ -6,10 +6,11 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
-use super::step::{Step, step};
-use super::{Error, Patience, Shared, VERDICT, fill};
+use super::fill::{self, Unfilled};
+use super::step::{Step, join, step};
+use super::{Error, Shared, VERDICT};
 use crate::handle::Handle;
-use crate::source::Plan;
+use crate::source::{Archive, Plan};
 use crate::store::{Begin, Filling, Lead, Sealed};
 
 /// How often a follower looks whether another process has finished the model.
@@ -41,6 +42,8 @@ struct State {
     source: Option<String>,
     asking: Option<Step<Result<(), Error>>>,
     starting: Option<Step<Result<Content, Error>>>,
+    /// How the latest filling ends, or ended.
+    ending: Option<Step<Result<Arc<Sealed>, Error>>>,
     refused: Option<(Error, Instant)>,
 }
 
@@ -79,16 +82,11 @@ impl Model {
         self.state.lock().source.clone()
     }
 
-    /// Whether the model is known to exist or known not to, without any request.
+    /// Whether the model is known to exist or known not to, without any request. What memory knows is not asked of the
+    /// disk: programs look for absent names all day.
     pub fn verdict(&self) -> Option<Result<(), Error>> {
-        if self.here().is_some() {
-            return Some(Ok(()));
-        }
-        let state = self.state.lock();
-        if state.fresh_plan().is_some() {
-            return Some(Ok(()));
-        }
-        state.fresh_refusal().map(Err)
+        let known = self.state.lock().verdict();
+        known.or_else(|| self.here().map(|_| Ok(())))
     }
 
     /// Asks the source whether the model exists: headers only, one lookup however many ask.
@@ -96,21 +94,17 @@ impl Model {
         if let Some(verdict) = self.verdict() {
             return verdict;
         }
-        let step = {
+        let asking = {
             let mut state = self.state.lock();
-            if state.asking.is_none() {
-                state.asking = Some(step(
-                    &self.shared.runtime,
-                    Err(self.lost()),
-                    self.clone().ask(),
-                ));
+            if let Some(verdict) = state.verdict() {
+                return verdict;
             }
-            state.asking.clone()
+            join(&mut state.asking, || {
+                let work = self.clone().ask();
+                step(&self.shared.runtime, Err(self.lost()), work)
+            })
         };
-        match step {
-            Some(step) => step.await,
-            None => Err(self.lost()),
-        }
+        asking.await
     }
 
     /// The model's files; starts the download when they are not here.
@@ -118,67 +112,40 @@ impl Model {
         if let Some(content) = self.here() {
             return Ok(content);
         }
-        let step = {
+        let starting = {
             let mut state = self.state.lock();
             if let Some(content) = &state.content {
                 return Ok(content.clone());
             }
-            if state.starting.is_none() {
-                state.starting = Some(step(
-                    &self.shared.runtime,
-                    Err(self.lost()),
-                    self.clone().start(),
-                ));
-            }
-            state.starting.clone()
+            join(&mut state.starting, || {
+                let work = self.clone().start();
+                step(&self.shared.runtime, Err(self.lost()), work)
+            })
         };
-        match step {
-            Some(step) => step.await,
-            None => Err(self.lost()),
-        }
+        starting.await
     }
 
     /// Waits until the model is complete and verified.
     pub async fn sealed(self: &Arc<Model>) -> Result<Arc<Sealed>, Error> {
         loop {
-            match self.content().await? {
-                Content::Sealed(sealed) => return Ok(sealed),
-                Content::Filling(filling) => {
-                    let patience = Patience::new(&self.handle, self.shared.options.timeout);
-                    patience.sealed(&filling).await?;
-                }
+            if let Content::Sealed(sealed) = self.content().await? {
+                return Ok(sealed);
+            }
+            let ending = self.state.lock().ending.clone();
+            if let Some(ending) = ending {
+                return ending.await;
             }
         }
     }
 
-    /// A sealed file was missing or changed on the disk: forget the copy, so that the next open heals it.
-    pub fn damaged(&self, what: &str) {
+    /// A file of `copy` was missing or changed on the disk: forget the copy, so that the next open heals it.
+    pub fn damaged(&self, copy: &Arc<Sealed>, what: &str) {
         let mut state = self.state.lock();
-        if let Some(Content::Sealed(_)) = state.content {
+        // Another reader may have said so before, and the present copy be a new one.
+        if matches!(&state.content, Some(Content::Sealed(present)) if Arc::ptr_eq(present, copy)) {
             tracing::warn!(model = %self.handle, what, "the cached copy was damaged; fetching it again");
             state.content = None;
         }
-    }
-
-    /// Whether a fetch is going on.
-    pub(super) fn is_busy(&self) -> bool {
-        let state = self.state.lock();
-        state.asking.is_some()
-            || state.starting.is_some()
-            || matches!(state.content, Some(Content::Filling(_)))
-    }
-
-    /// The end of a fill, told by its task.
-    pub(super) fn filled(&self, result: Result<Arc<Sealed>, Error>) {
-        let mut state = self.state.lock();
-        state.plan = None;
-        state.content = match result {
-            Ok(sealed) => Some(Content::Sealed(sealed)),
-            Err(error) => {
-                state.refuse(&error);
-                None
-            }
-        };
     }
 
     async fn ask(self: Arc<Model>) -> Result<(), Error> {
@@ -215,24 +182,61 @@ impl Model {
 
     async fn try_start(self: &Arc<Model>) -> Result<Content, Error> {
         self.exists().await?;
-        if let Some(content) = self.here() {
-            return Ok(content);
-        }
-        match self.lead().await? {
-            Leading::Sealed(sealed) => Ok(Content::Sealed(Arc::new(sealed))),
-            Leading::Lead(lead) => {
-                let plan = self.state.lock().plan.take();
-                let Some((Plan::Archive(archive), _)) = plan else {
-                    return Err(self.lost());
-                };
-                let filling = lead.filling();
-                self.state.lock().content = Some(Content::Filling(filling.clone()));
-                let model = self.clone();
-                let shared = self.shared.clone();
-                self.shared.runtime.spawn(async move {
-                    fill::run(&shared, &model, archive, lead).await;
-                });
-                Ok(Content::Filling(filling))
+        let lead = match self.lead().await? {
+            Leading::Sealed(sealed) => return Ok(Content::Sealed(Arc::new(sealed))),
+            Leading::Lead(lead) => lead,
+        };
+        let archive = self.archive().await?;
+        let content = Content::Filling(lead.filling());
+        let mut state = self.state.lock();
+        state.content = Some(content.clone());
+        let work = self.clone().fill(archive, lead);
+        state.ending = Some(step(&self.shared.runtime, Err(self.lost()), work));
+        Ok(content)
+    }
+
+    /// What the answer of `exists` said of the archive. Asked again if it is not there: the model was in the cache when
+    /// `exists` looked, and has gone since.
+    async fn archive(&self) -> Result<Archive, Error> {
+        let told = self.state.lock().plan.take();
+        let plan = match told {
+            Some((plan, _)) => plan,
+            None => {
+                let asked = self.shared.source.plan(&self.handle).await;
+                asked.map_err(Error::Source)?
+            }
+        };
+        let Plan::Archive(archive) = plan;
+        Ok(archive)
+    }
+
+    /// Fills the model to its end, good or bad.
+    async fn fill(self: Arc<Model>, archive: Archive, lead: Lead) -> Result<Arc<Sealed>, Error> {
+        let filling = lead.filling();
+        let work = fill::run(self.shared.clone(), self.handle.clone(), archive, lead);
+        // A task of its own: a panic in it must not leave the model filling for ever.
+        let result = match self.shared.runtime.spawn(work).await {
+            Ok(result) => result,
+            Err(_) => Err(Unfilled {
+                error: self.lost(),
+                lead: None,
+            }),
+        };
+        let mut state = self.state.lock();
+        match result {
+            Ok(sealed) => {
+                state.content = Some(Content::Sealed(sealed.clone()));
+                Ok(sealed)
+            }
+            Err(Unfilled { error, lead }) => {
+                // First this, then the readers: whoever of them opens again at once starts anew.
+                state.content = None;
+                state.refuse(&error);
+                drop(state);
+                filling.fail(Arc::new(error.clone()));
+                // Deletes what was staged, which may be much.
+                self.shared.runtime.spawn_blocking(move || drop(lead));
+                Err(error)
             }
         }
     }
@@ -295,13 +299,13 @@ impl State {
         self.refused = error.is_verdict().then(|| (error.clone(), Instant::now()));
     }
 
-    fn fresh_plan(&self) -> Option<&Plan> {
-        let (plan, at) = self.plan.as_ref()?;
-        (at.elapsed() < PLAN).then_some(plan)
-    }
-
-    fn fresh_refusal(&self) -> Option<Error> {
+    /// What is known of the model's existence.
+    fn verdict(&self) -> Option<Result<(), Error>> {
+        let planned = self.plan.as_ref();
+        if self.content.is_some() || planned.is_some_and(|(_, at)| at.elapsed() < PLAN) {
+            return Some(Ok(()));
+        }
         let (error, at) = self.refused.as_ref()?;
-        (at.elapsed() < VERDICT).then(|| error.clone())
+        (at.elapsed() < VERDICT).then(|| Err(error.clone()))
     }
 }

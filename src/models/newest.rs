@@ -1,4 +1,5 @@
-//! Which version is the newest: asked of the origin at most once a minute, and never forgotten because of an error.
+//! Which version is the newest: asked of the origin at most once a minute (after an error sooner, if nothing is known),
+//! and never forgotten because of an error.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -6,14 +7,19 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
-use super::step::{Step, step};
-use super::{Error, Shared};
+use super::step::{Step, join, step};
+use super::{Error, Shared, VERDICT};
 use crate::handle::Handle;
 use crate::source::Newest;
 
 /// How long an answer is good. TensorFlow Serving asks every second.
 const FRESH: Duration = Duration::from_secs(60);
+
+/// How long an origin may think before an answer that is no longer fresh is given again: TensorFlow Serving's poll, which
+/// is to see the same versions as before, must not hang when the origin does.
+const SOON: Duration = Duration::from_secs(2);
 
 /// How many unversioned handles are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
@@ -48,25 +54,36 @@ struct Known {
     asking: Option<Step<Result<Latest, Error>>>,
 }
 
+impl Known {
+    /// The answer, while it is good: an error not for long.
+    fn fresh(&self) -> Option<Result<Latest, Error>> {
+        let (answer, at) = self.answer.as_ref()?;
+        let good = if answer.is_ok() { FRESH } else { VERDICT };
+        (at.elapsed() < good).then(|| answer.clone())
+    }
+}
+
 /// The newest version, from memory when the answer is fresh.
 pub(super) async fn ask(shared: Arc<Shared>, unversioned: &Handle) -> Result<Latest, Error> {
     let url = unversioned.url();
-    let asking = {
+    let (old, asking) = {
         let mut table = shared.newest.known.lock();
         let known = table.get_or_insert_mut(url.clone(), Known::default);
-        match &known.answer {
-            Some((answer, at)) if at.elapsed() < FRESH => return answer.clone(),
-            _ => known
-                .asking
-                .get_or_insert_with(|| {
-                    let lost = Err(Error::Lost { handle: url });
-                    let work = ask_origin(shared.clone(), unversioned.clone());
-                    step(&shared.runtime, lost, work)
-                })
-                .clone(),
+        if let Some(answer) = known.fresh() {
+            return answer;
         }
+        let asking = join(&mut known.asking, || {
+            let lost = Err(Error::Lost { handle: url });
+            let work = ask_origin(shared.clone(), unversioned.clone());
+            step(&shared.runtime, lost, work)
+        });
+        let old = known.answer.as_ref();
+        (old.and_then(|(answer, _)| answer.clone().ok()), asking)
     };
-    asking.await
+    match old {
+        Some(old) => timeout(SOON, asking).await.unwrap_or(Ok(old)),
+        None => asking.await,
+    }
 }
 
 async fn ask_origin(shared: Arc<Shared>, unversioned: Handle) -> Result<Latest, Error> {

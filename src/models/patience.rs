@@ -44,13 +44,4 @@ impl Patience {
             }
         }
     }
-
-    /// Waits until the filling is sealed, or says why it never will be.
-    pub async fn sealed(&self, filling: &Filling) -> Result<(), Error> {
-        filling.changed(Need::Sealed).await;
-        match filling.failure() {
-            Some(why) => Err(Error::of_failure(&why, &self.handle)),
-            None => Ok(()),
-        }
-    }
 }

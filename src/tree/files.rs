@@ -158,7 +158,7 @@ impl Tree {
                 Some(Attr::File { size, .. }) => match open_whole(sealed, inside, size) {
                     Ok(file) => Some(Ok(self.opened_sealed(file, inside))),
                     Err(error) if is_damage(&error) => {
-                        model.damaged(inside);
+                        model.damaged(sealed, inside);
                         None
                     }
                     Err(error) => Some(Err(disk(inside, error))),
