@@ -61,4 +61,12 @@ impl Error {
     pub(super) fn absent() -> Error {
         Error::NoEntry { forever: false }
     }
+
+    /// The cache's disk failed under the file at `path` of a model.
+    pub(super) fn disk(path: &str, cause: io::Error) -> Error {
+        Error::Disk {
+            path: path.to_owned(),
+            cause: Arc::new(cause),
+        }
+    }
 }

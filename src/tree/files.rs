@@ -7,12 +7,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
+use super::filling::{FillingFile, Try};
 use super::nodes::Spot;
 use super::{Answer, Error, Tree};
-use crate::models::{Content, Model, Patience};
-use crate::store::{Attr, FillFile, Filling, Found, Need, ReadAt, Sealed};
+use crate::models::{Content, Model};
+use crate::store::{Attr, FillFile, Filling, Found, Need, Sealed};
 
 /// How often a sealed copy that turns out damaged is fetched again within one open.
 const HEAL: usize = 2;
@@ -26,45 +27,18 @@ pub struct Opened {
 }
 
 /// An open file.
-pub enum OpenFile {
+pub(super) enum OpenFile {
     /// Of a sealed model.
     Sealed {
         /// The file on the local disk.
         file: Arc<File>,
+        /// Its size when it was sealed.
+        size: u64,
         /// Its path in the model, for messages.
         path: String,
     },
     /// Of a model that was filling when it was opened.
     Filling(FillingFile),
-}
-
-/// A file of a filling model, as one reader sees it.
-pub struct FillingFile {
-    filling: Arc<Filling>,
-    path: String,
-    handle: String,
-    patience: Patience,
-    copy: Mutex<Copy>,
-}
-
-/// The copy of a file that a reader is at; an archive may replace it by a later one.
-#[derive(Clone)]
-struct Copy {
-    file: Arc<FillFile>,
-    /// Kept open while the reader has it open, so that reads need not open it anew.
-    _held: Option<Arc<File>>,
-    /// Whether bytes of it have been given out.
-    touched: bool,
-}
-
-impl Copy {
-    fn of(file: Arc<FillFile>) -> Copy {
-        Copy {
-            _held: file.open().ok(),
-            file,
-            touched: false,
-        }
-    }
 }
 
 /// The table of open files.
@@ -110,12 +84,17 @@ impl Tree {
             return Answer::Now(Err(Error::Stale));
         };
         match &*file {
-            OpenFile::Sealed { file, path } => {
-                Answer::Now(read_sealed(file, offset, size).map_err(|cause| disk(path, cause)))
+            OpenFile::Sealed {
+                file,
+                size: whole,
+                path,
+            } => {
+                let read = read_whole(file, offset, wanted(*whole, offset, size));
+                Answer::Now(read.map_err(|cause| Error::disk(path, cause)))
             }
             OpenFile::Filling(filling) => match filling.read_now(offset, size) {
-                Some(result) => Answer::Now(result),
-                None => Answer::later(async move {
+                Try::Done(result) => Answer::Now(result),
+                Try::Wait(_) => Answer::later(async move {
                     match &*file {
                         OpenFile::Filling(filling) => filling.read(offset, size).await,
                         OpenFile::Sealed { .. } => Err(Error::Stale),
@@ -127,7 +106,9 @@ impl Tree {
 
     /// Closes an open file.
     pub fn close(&self, handle: u64) {
-        self.shared.files.table.write().remove(&handle);
+        let closed = self.shared.files.table.write().remove(&handle);
+        // close(2) without the lock.
+        drop(closed);
     }
 
     async fn wait_open(self, model: Arc<Model>, inside: String) -> Result<Opened, Error> {
@@ -141,7 +122,7 @@ impl Tree {
                 return opened;
             }
         }
-        Err(Error::absent())
+        Err(Error::disk(&inside, io::ErrorKind::NotFound.into()))
     }
 
     /// Opens from what is here; `None` when it has to be waited for, or was found damaged.
@@ -156,12 +137,12 @@ impl Tree {
                 None => Some(Err(Error::absent())),
                 Some(Attr::Dir { .. }) => Some(Err(Error::IsDirectory)),
                 Some(Attr::File { size, .. }) => match open_whole(sealed, inside, size) {
-                    Ok(file) => Some(Ok(self.opened_sealed(file, inside))),
+                    Ok(file) => Some(Ok(self.opened_sealed(file, size, inside))),
                     Err(error) if is_damage(&error) => {
                         model.damaged(sealed, inside);
                         None
                     }
-                    Err(error) => Some(Err(disk(inside, error))),
+                    Err(error) => Some(Err(Error::disk(inside, error))),
                 },
             },
             Content::Filling(filling) => match filling.find(inside) {
@@ -177,10 +158,11 @@ impl Tree {
         }
     }
 
-    fn opened_sealed(&self, file: File, inside: &str) -> Opened {
+    fn opened_sealed(&self, file: File, size: u64, inside: &str) -> Opened {
         let file = Arc::new(file);
         let handle = self.shared.files.insert(OpenFile::Sealed {
             file: file.clone(),
+            size,
             path: inside.to_owned(),
         });
         Opened {
@@ -196,60 +178,16 @@ impl Tree {
         file: Arc<FillFile>,
         inside: &str,
     ) -> Opened {
-        let handle = self.shared.files.insert(OpenFile::Filling(FillingFile {
-            filling: filling.clone(),
-            path: inside.to_owned(),
-            handle: model.handle().url(),
-            patience: self.patience(model.handle()),
-            copy: Mutex::new(Copy::of(file)),
-        }));
+        let handle = self.shared.files.insert(OpenFile::Filling(FillingFile::new(
+            filling.clone(),
+            inside,
+            model.handle().url(),
+            self.patience(model.handle()),
+            file,
+        )));
         Opened {
             handle,
             sealed: None,
-        }
-    }
-}
-
-impl FillingFile {
-    /// The bytes, if they are on the disk.
-    fn read_now(&self, offset: u64, size: usize) -> Option<Result<Vec<u8>, Error>> {
-        let Copy { file, touched, .. } = self.copy.lock().clone();
-        let mut buffer = vec![0; wanted(file.size(), offset, size)];
-        match file.read_at(offset, &mut buffer) {
-            ReadAt::Ready(count) => {
-                buffer.truncate(count);
-                if count > 0 && !touched {
-                    self.copy.lock().touched = true;
-                }
-                Some(Ok(buffer))
-            }
-            ReadAt::NotYet => None,
-            ReadAt::Replaced if touched => Some(Err(Error::Replaced {
-                path: self.path.clone(),
-            })),
-            ReadAt::Replaced => match self.filling.find(&self.path) {
-                Found::File(newer) => {
-                    *self.copy.lock() = Copy::of(newer);
-                    self.read_now(offset, size)
-                }
-                _ => Some(Err(Error::Stale)),
-            },
-            ReadAt::Failed(why) => Some(Err(
-                crate::models::Error::of_failure(&why, &self.handle).into()
-            )),
-            ReadAt::Io(cause) => Some(Err(disk(&self.path, cause))),
-        }
-    }
-
-    async fn read(&self, offset: u64, size: usize) -> Result<Vec<u8>, Error> {
-        loop {
-            if let Some(result) = self.read_now(offset, size) {
-                return result;
-            }
-            let file = self.copy.lock().file.clone();
-            let range = offset..offset.saturating_add(size as u64);
-            let need = Need::Bytes { file, range };
-            self.patience.until(&self.filling, need).await?;
         }
     }
 }
@@ -264,20 +202,14 @@ fn open_whole(sealed: &Sealed, inside: &str, size: u64) -> io::Result<File> {
 }
 
 /// How much of a request lies within the file.
-fn wanted(file: u64, offset: u64, size: usize) -> usize {
+pub(super) fn wanted(file: u64, offset: u64, size: usize) -> usize {
     usize::try_from(file.saturating_sub(offset)).map_or(size, |left| left.min(size))
 }
 
-fn read_sealed(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+/// Exactly `size` bytes, which lie within the file as it was sealed: fewer are an error, never a short answer.
+fn read_whole(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; size];
-    let mut filled = 0;
-    while filled < size {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    buffer.truncate(filled);
+    file.read_exact_at(&mut buffer, offset)?;
     Ok(buffer)
 }
 
@@ -287,11 +219,4 @@ fn is_damage(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::NotADirectory
     )
-}
-
-fn disk(path: &str, cause: io::Error) -> Error {
-    Error::Disk {
-        path: path.to_owned(),
-        cause: Arc::new(cause),
-    }
 }

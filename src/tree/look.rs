@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use futures_util::FutureExt;
 
+use crate::handle::Handle;
 use crate::models::{Content, Error};
 use crate::store::{Attr, Filling, Found, Need};
 
@@ -23,7 +24,7 @@ pub(super) enum Look {
 }
 
 /// Looks at `inside` (empty: the model's root).
-pub(super) fn look(content: &Content, inside: &str, handle: &str) -> Look {
+pub(super) fn look(content: &Content, inside: &str, handle: &Handle) -> Look {
     match content {
         Content::Sealed(sealed) => match sealed.find(inside) {
             Some(Attr::Dir { mtime }) => Look::Directory { mtime },
@@ -38,7 +39,7 @@ pub(super) fn look(content: &Content, inside: &str, handle: &str) -> Look {
             Found::Dir { mtime } => Look::Directory { mtime },
             Found::Absent => Look::Absent,
             Found::NotYet => Look::NotYet(filling.clone()),
-            Found::Failed(why) => Look::Failed(Error::of_failure(&why, handle)),
+            Found::Failed(why) => Look::Failed(Error::of_failure(&why, &handle.url())),
         },
     }
 }

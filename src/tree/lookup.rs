@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use super::attr::{Attr, Entry, Kind, Ttl};
-use super::look::{Look, is_harmless, look, other_spelling};
+use super::attr::{Attr, Entry, Ttl};
+use super::look::{Look, look};
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Shared, Tree};
-use crate::handle::{Handle, Place};
+use crate::handle::{self, Handle, Place};
 use crate::models::{Content, Latest, Model};
-use crate::store::Need;
 
 /// The longest name that Linux file systems take.
 const NAME_MAX: usize = 255;
+
+/// The longest path that Linux takes in one call. Directories above models exist without end; this ends them.
+const PATH_MAX: usize = 4096;
 
 impl Tree {
     /// Finds `name` in the directory `parent`.
@@ -22,7 +24,13 @@ impl Tree {
         let Some(node) = self.shared.nodes.get(parent) else {
             return Answer::Now(Err(Error::Stale));
         };
+        if node.path.len() + name.len() >= PATH_MAX {
+            return Answer::Now(Err(Error::NameTooLong));
+        }
         match node.spot {
+            Spot::Model { inside, .. } if inside.is_empty() && name.starts_with('?') => {
+                self.lookup_query(join(&node.path, name), node.refused)
+            }
             Spot::Model { model, inside } => {
                 self.lookup_inside(node.path, node.refused, model, join(&inside, name), name)
             }
@@ -43,7 +51,7 @@ impl Tree {
             return Ok(entry(node.attr, Ttl::Short));
         };
         let ttl = ttl_of(&content);
-        match look(&content, inside, &model.handle().url()) {
+        match look(&content, inside, model.handle()) {
             Look::File { size, mtime } => Ok(entry(
                 Attr {
                     size,
@@ -91,11 +99,22 @@ impl Tree {
                 handle,
                 inside,
                 certain,
-            } => {
-                debug_assert!(inside.is_empty(), "the parent would be inside the model");
-                self.lookup_root(path, refused, handle, certain)
-            }
+            } if inside.is_empty() => self.lookup_root(path, refused, handle, certain),
+            // The parent would be a model, and is not any more.
+            Place::Model { .. } => Answer::Now(Err(Error::Stale)),
         }
+    }
+
+    /// `x/1/?tfhub-redirect=true`: the query of a URL with a trailing slash, pasted whole.
+    fn lookup_query(&self, path: String, refused: usize) -> Answer<Entry> {
+        let components: Vec<&str> = path.split('/').collect();
+        Answer::Now(match self.shared.names.place_beyond(&components, refused) {
+            Ok(Place::Link(target)) => {
+                self.shared.known.insert_pasted(&path);
+                Ok(self.shared.hold_link(path, target, Ttl::Forever))
+            }
+            _ => Err(Error::absent()),
+        })
     }
 
     fn lookup_root(
@@ -106,16 +125,36 @@ impl Tree {
         certain: bool,
     ) -> Answer<Entry> {
         let model = self.shared.models.model(&handle);
-        match model.verdict() {
-            Some(verdict) => Answer::Now(self.root_entry(path, refused, model, certain, verdict)),
-            None => {
-                let tree = self.clone();
-                Answer::later(async move {
-                    let verdict = model.exists().await;
-                    tree.root_entry(path, refused, model, certain, verdict)
-                })
-            }
+        if !certain
+            && model.here().is_none()
+            && let Some(directory) = self.way_through(&path, refused, certain)
+        {
+            return Answer::Now(Ok(directory));
         }
+        if let Some(verdict) = model.verdict() {
+            return Answer::Now(self.root_entry(path, refused, model, verdict));
+        }
+        let tree = self.clone();
+        Answer::later(async move {
+            let verdict = model.exists().await;
+            // The cache's models may have become known meanwhile.
+            if verdict.is_err()
+                && let Some(directory) = tree.way_through(&path, refused, certain)
+            {
+                return Ok(directory);
+            }
+            tree.root_entry(path, refused, model, verdict)
+        })
+    }
+
+    /// A number in the middle of a TF.js or TF Lite name: a directory if a known model lies below it. That needs no
+    /// request, or a cached model could not be reached without a network.
+    fn way_through(&self, path: &str, refused: usize, certain: bool) -> Option<Entry> {
+        if certain || !self.shared.known.has_below(path) {
+            return None;
+        }
+        let path = path.to_owned();
+        Some(self.shared.hold_directory(path, refused + 1, Spot::Above))
     }
 
     fn root_entry(
@@ -123,25 +162,25 @@ impl Tree {
         path: String,
         refused: usize,
         model: Arc<Model>,
-        certain: bool,
         verdict: Result<(), crate::models::Error>,
     ) -> Result<Entry, Error> {
-        match verdict {
-            Ok(()) => {
-                self.shared.known.insert(&path);
-                let inside = String::new();
-                let attr = Attr::directory(number(&path));
-                let spot = Spot::Model { model, inside };
-                Ok(self.shared.hold(path, refused, spot, attr, Ttl::Short))
-            }
-            // A number in the middle of a TF.js or TF Lite name: a directory if something is known below it.
-            Err(error)
-                if error.is_not_found() && !certain && self.shared.known.has_below(&path) =>
+        verdict?;
+        self.shared.known.insert(&path);
+        let mut attr = Attr::directory(number(&path));
+        let mut ttl = Ttl::Short;
+        if let Some(content) = model.here()
+            && let Look::Directory { mtime } = look(&content, "", model.handle())
+        {
+            attr.mtime = mtime;
+            // What `latest` is may change.
+            if model.handle().version().is_some() || model.handle().kind() == handle::Kind::Archive
             {
-                Ok(self.shared.hold_directory(path, refused + 1, Spot::Above))
+                ttl = ttl_of(&content);
             }
-            Err(error) => Err(error.into()),
         }
+        let inside = String::new();
+        let spot = Spot::Model { model, inside };
+        Ok(self.shared.hold(path, refused, spot, attr, ttl))
     }
 
     async fn lookup_latest(
@@ -155,7 +194,7 @@ impl Tree {
             Target::Model => {
                 let model = self.shared.models.model(&handle);
                 let verdict = model.exists().await;
-                self.root_entry(path, refused, model, true, verdict)
+                self.root_entry(path, refused, model, verdict)
             }
         }
     }
@@ -163,8 +202,10 @@ impl Tree {
     /// What `latest` in the versions directory at `directory` is.
     pub(super) async fn newest(&self, directory: &str, handle: &Handle) -> Result<Target, Error> {
         let known = self.shared.known.children(directory);
-        let known = known.iter().filter_map(|name| name.parse::<u64>().ok());
-        let known = known.max().map(|version| Target::Link(version.to_string()));
+        let known = known.into_iter().filter(|name| name.parse::<u64>().is_ok());
+        let known = known
+            .max_by_key(|name| name.parse::<u64>().ok())
+            .map(Target::Link);
         match self.shared.models.newest(handle).await {
             Ok(Latest::Version(version)) => {
                 let name = version.to_string();
@@ -181,64 +222,6 @@ impl Tree {
             Err(error) => known.ok_or(Error::Model(error)),
         }
     }
-
-    fn lookup_inside(
-        &self,
-        parent: String,
-        refused: usize,
-        model: Arc<Model>,
-        inside: String,
-        name: &str,
-    ) -> Answer<Entry> {
-        let path = join(&parent, name);
-        if let Some(content) = model.here() {
-            match look(&content, &inside, &model.handle().url()) {
-                Look::NotYet(filling) if is_harmless(&filling, &inside) => {
-                    return Answer::Now(Err(Error::absent()));
-                }
-                Look::NotYet(_) | Look::Failed(_) => {}
-                seen => {
-                    return Answer::Now(
-                        self.shared
-                            .inside_entry(path, refused, model, inside, &content, seen),
-                    );
-                }
-            }
-        }
-        let tree = self.clone();
-        Answer::later(async move { tree.wait_inside(path, refused, model, inside).await })
-    }
-
-    async fn wait_inside(
-        self,
-        path: String,
-        refused: usize,
-        model: Arc<Model>,
-        inside: String,
-    ) -> Result<Entry, Error> {
-        let content = model.content().await?;
-        let patience = self.patience(model.handle());
-        loop {
-            match look(&content, &inside, &model.handle().url()) {
-                Look::NotYet(filling) if is_harmless(&filling, &inside) => {
-                    return Err(Error::absent());
-                }
-                Look::NotYet(filling) => {
-                    let seen = patience.until(&filling, Need::Name(inside.clone()));
-                    tokio::select! {
-                        met = seen => met?,
-                        () = other_spelling(&filling, &inside) => {}
-                    }
-                }
-                Look::Failed(error) => return Err(error.into()),
-                seen => {
-                    return self
-                        .shared
-                        .inside_entry(path, refused, model, inside, &content, seen);
-                }
-            }
-        }
-    }
 }
 
 /// What `latest` is.
@@ -250,38 +233,6 @@ pub(super) enum Target {
 }
 
 impl Shared {
-    fn inside_entry(
-        &self,
-        path: String,
-        refused: usize,
-        model: Arc<Model>,
-        inside: String,
-        content: &Content,
-        seen: Look,
-    ) -> Result<Entry, Error> {
-        let node = number(&path);
-        let attr = match seen {
-            Look::File { size, mtime } => Attr {
-                node,
-                kind: Kind::File,
-                size,
-                mtime,
-            },
-            Look::Directory { mtime } => Attr {
-                mtime,
-                ..Attr::directory(node)
-            },
-            Look::Absent => {
-                let forever = matches!(content, Content::Sealed(_));
-                return Err(Error::NoEntry { forever });
-            }
-            Look::NotYet(_) => return Err(Error::absent()),
-            Look::Failed(error) => return Err(error.into()),
-        };
-        let spot = Spot::Model { model, inside };
-        Ok(self.hold(path, refused, spot, attr, ttl_of(content)))
-    }
-
     fn hold_directory(&self, path: String, refused: usize, spot: Spot) -> Entry {
         let attr = Attr::directory(number(&path));
         self.hold(path, refused, spot, attr, Ttl::Forever)
@@ -292,7 +243,14 @@ impl Shared {
         self.hold(path, 0, Spot::Link(target), attr, ttl)
     }
 
-    fn hold(&self, path: String, refused: usize, spot: Spot, attr: Attr, ttl: Ttl) -> Entry {
+    pub(super) fn hold(
+        &self,
+        path: String,
+        refused: usize,
+        spot: Spot,
+        attr: Attr,
+        ttl: Ttl,
+    ) -> Entry {
         self.nodes.hold(Node {
             path,
             refused,
@@ -307,7 +265,8 @@ fn entry(attr: Attr, ttl: Ttl) -> Entry {
     Entry { attr, ttl }
 }
 
-fn ttl_of(content: &Content) -> Ttl {
+/// How long the kernel may keep what it was told of a model.
+pub(super) fn ttl_of(content: &Content) -> Ttl {
     match content {
         Content::Sealed(_) => Ttl::Forever,
         Content::Filling(_) => Ttl::Short,

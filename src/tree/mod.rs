@@ -11,6 +11,8 @@ mod answer;
 mod attr;
 mod error;
 mod files;
+mod filling;
+mod inside;
 mod known;
 mod listing;
 mod look;
@@ -18,10 +20,13 @@ mod lookup;
 mod nodes;
 mod xattr;
 
+#[cfg(test)]
+mod tests;
+
 pub use answer::Answer;
 pub use attr::{Attr, Entry, Kind, Ttl};
 pub use error::Error;
-pub use files::{OpenFile, Opened};
+pub use files::Opened;
 pub use listing::DirEntry;
 pub use nodes::ROOT;
 

@@ -13,8 +13,9 @@ impl Tree {
     /// `user.tfhub.error` exists wherever something went wrong at the path or below it, and
     /// `user.tfhub.pid` at the mount's root.
     pub fn xattr(&self, number: u64, name: &str) -> Result<String, Error> {
-        let node = self.shared.nodes.get(number).ok_or(Error::Stale)?;
+        // First: `ls -l` asks every file for attributes that are never here.
         let name = name.strip_prefix("user.tfhub.").ok_or(Error::NoAttribute)?;
+        let node = self.shared.nodes.get(number).ok_or(Error::Stale)?;
         if name == "error" {
             let errors = &self.shared.status.errors;
             return errors.at_or_below(&node.path).ok_or(Error::NoAttribute);

@@ -1,0 +1,229 @@
+//! A file of a filling model, as one reader sees it.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::error::Error;
+use super::files::wanted;
+use crate::models::{self, Patience};
+use crate::store::{Failure, FillFile, Filling, Found, Need, ReadAt};
+
+/// The open file, from its open to its close.
+pub struct FillingFile {
+    filling: Arc<Filling>,
+    path: String,
+    handle: String,
+    patience: Patience,
+    copy: Mutex<Copy>,
+}
+
+/// The copy of a file that a reader is at; an archive may replace it by a later one.
+#[derive(Clone)]
+struct Copy {
+    file: Arc<FillFile>,
+    /// Kept open while the reader has it open, so that reads need not open it anew.
+    _held: Option<Arc<File>>,
+    /// Whether bytes of it have been given out.
+    touched: bool,
+}
+
+/// What became of one try to read.
+pub enum Try {
+    /// The bytes, or why not.
+    Done(Result<Vec<u8>, Error>),
+    /// Not yet.
+    Wait(Need),
+}
+
+impl Copy {
+    fn of(file: Arc<FillFile>) -> Copy {
+        Copy {
+            _held: file.open().ok(),
+            file,
+            touched: false,
+        }
+    }
+}
+
+impl FillingFile {
+    /// `file` is what `path` is in `filling` now; `handle` is the model's, for messages.
+    pub fn new(
+        filling: Arc<Filling>,
+        path: &str,
+        handle: String,
+        patience: Patience,
+        file: Arc<FillFile>,
+    ) -> FillingFile {
+        FillingFile {
+            filling,
+            path: path.to_owned(),
+            handle,
+            patience,
+            copy: Mutex::new(Copy::of(file)),
+        }
+    }
+
+    /// The bytes, if they are on the disk.
+    ///
+    /// The copy is marked as touched before its bytes are given out, and changed only while it is not: both under the
+    /// lock, so that no reader ever gets bytes of two copies.
+    pub fn read_now(&self, offset: u64, size: usize) -> Try {
+        loop {
+            let file = self.copy.lock().file.clone();
+            let wanted = wanted(file.size(), offset, size);
+            let mut buffer = vec![0; wanted];
+            match file.read_at(offset, &mut buffer) {
+                ReadAt::Ready(count) => {
+                    let mut copy = self.copy.lock();
+                    if !Arc::ptr_eq(&copy.file, &file) {
+                        continue;
+                    }
+                    copy.touched |= count > 0;
+                    buffer.truncate(count);
+                    return Try::Done(Ok(buffer));
+                }
+                ReadAt::NotYet => return Try::Wait(bytes(file, offset, size)),
+                ReadAt::Replaced => {
+                    if let Some(end) = self.next_copy(&file) {
+                        return end;
+                    }
+                }
+                ReadAt::Failed(why) => return Try::Done(Err(self.failed(&why))),
+                ReadAt::Io(cause) => return Try::Done(Err(Error::disk(&self.path, cause))),
+            }
+        }
+    }
+
+    /// Goes on to the copy that replaced `earlier`; `None` if it is there to be read.
+    fn next_copy(&self, earlier: &Arc<FillFile>) -> Option<Try> {
+        let mut copy = self.copy.lock();
+        if !Arc::ptr_eq(&copy.file, earlier) {
+            return None;
+        }
+        let path = self.path.clone();
+        if copy.touched {
+            return Some(Try::Done(Err(Error::Replaced { path })));
+        }
+        match self.filling.find(&self.path) {
+            Found::File(newer) => {
+                *copy = Copy::of(newer);
+                None
+            }
+            // The earlier copy has gone and the later one is being made.
+            Found::NotYet => Some(Try::Wait(Need::Name(path))),
+            Found::Failed(why) => Some(Try::Done(Err(self.failed(&why)))),
+            Found::Absent | Found::Dir { .. } => Some(Try::Done(Err(Error::Replaced { path }))),
+        }
+    }
+
+    /// Waits for the bytes.
+    pub async fn read(&self, offset: u64, size: usize) -> Result<Vec<u8>, Error> {
+        loop {
+            match self.read_now(offset, size) {
+                Try::Done(result) => return result,
+                Try::Wait(need) => self.patience.until(&self.filling, need).await?,
+            }
+        }
+    }
+
+    fn failed(&self, why: &Failure) -> Error {
+        models::Error::of_failure(why, &self.handle).into()
+    }
+}
+
+fn bytes(file: Arc<FillFile>, offset: u64, size: usize) -> Need {
+    let range = offset..offset.saturating_add(size as u64);
+    Need::Bytes { file, range }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::handle::Handle;
+    use crate::store::{Begin, Cache, Lead};
+
+    const PATH: &str = "assets/vocab.txt";
+
+    fn lead(dir: &std::path::Path) -> Lead {
+        match Cache::open(dir)
+            .unwrap()
+            .begin("https://tfhub.dev/google/x/1")
+        {
+            Ok(Begin::Lead(lead)) => lead,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn opened(filling: &Arc<Filling>) -> FillingFile {
+        let Found::File(file) = filling.find(PATH) else {
+            panic!("it is there");
+        };
+        let handle = Handle::parse("https://tfhub.dev/google/x/1").unwrap();
+        let patience = Patience::new(&handle, Duration::from_secs(20));
+        FillingFile::new(filling.clone(), PATH, handle.url(), patience, file)
+    }
+
+    fn put(filling: &Filling, bytes: &[u8]) {
+        let size = bytes.len() as u64;
+        let mut writer = filling.file(PATH, size, SystemTime::UNIX_EPOCH).unwrap();
+        writer.write(bytes).unwrap();
+        writer.end().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_later_copy_is_read_by_who_has_read_nothing_of_the_earlier() {
+        let dir = tempfile::tempdir().unwrap();
+        let lead = lead(dir.path());
+        let filling = lead.filling();
+        put(&filling, b"earlier");
+        let (touched, untouched) = (opened(&filling), opened(&filling));
+        assert_eq!(touched.read(0, 3).await.unwrap(), b"ear");
+        assert_eq!(
+            untouched.read(7, 3).await.unwrap(),
+            b"",
+            "the end is no bytes"
+        );
+        put(&filling, b"the later copy");
+        assert_eq!(untouched.read(4, 5).await.unwrap(), b"later");
+        let error = touched.read(3, 3).await.unwrap_err();
+        assert!(matches!(error, Error::Replaced { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_reader_waits_for_the_copy_that_replaces_the_one_it_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let lead = lead(dir.path());
+        let filling = lead.filling();
+        let unfinished = filling.file(PATH, 5, SystemTime::UNIX_EPOCH).unwrap();
+        let reader = opened(&filling);
+        assert!(matches!(
+            reader.read_now(0, 5),
+            Try::Wait(Need::Bytes { .. })
+        ));
+        let read = tokio::spawn(async move { reader.read(0, 5).await });
+        tokio::task::yield_now().await;
+        drop(unfinished);
+        put(&filling, b"later");
+        assert_eq!(read.await.unwrap().unwrap(), b"later");
+    }
+
+    #[tokio::test]
+    async fn a_failed_filling_tells_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let lead = lead(dir.path());
+        let filling = lead.filling();
+        put(&filling, b"bytes");
+        let reader = opened(&filling);
+        let handle = "https://tfhub.dev/google/x/1".to_owned();
+        filling.fail(Arc::new(models::Error::Lost { handle }));
+        let error = reader.read(0, 5).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Model(models::Error::Lost { .. })),
+            "{error:?}"
+        );
+    }
+}

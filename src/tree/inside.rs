@@ -1,0 +1,106 @@
+//! Names inside a model: answered at once if they are known, else as soon as they can be.
+
+use std::sync::Arc;
+
+use super::attr::{Attr, Entry, Kind};
+use super::look::{Look, is_harmless, look, other_spelling};
+use super::lookup::ttl_of;
+use super::nodes::{Spot, join, number};
+use super::{Answer, Error, Shared, Tree};
+use crate::models::{Content, Model};
+use crate::store::Need;
+
+impl Tree {
+    /// Finds `name`, which is `inside` in the model, below the path `parent`.
+    pub(super) fn lookup_inside(
+        &self,
+        parent: String,
+        refused: usize,
+        model: Arc<Model>,
+        inside: String,
+        name: &str,
+    ) -> Answer<Entry> {
+        let path = join(&parent, name);
+        if let Some(content) = model.here() {
+            match look(&content, &inside, model.handle()) {
+                Look::NotYet(filling) if is_harmless(&filling, &inside) => {
+                    return Answer::Now(Err(Error::absent()));
+                }
+                Look::NotYet(_) | Look::Failed(_) => {}
+                seen => {
+                    return Answer::Now(
+                        self.shared
+                            .inside_entry(path, refused, model, inside, &content, seen),
+                    );
+                }
+            }
+        }
+        let tree = self.clone();
+        Answer::later(async move { tree.wait_inside(path, refused, model, inside).await })
+    }
+
+    async fn wait_inside(
+        self,
+        path: String,
+        refused: usize,
+        model: Arc<Model>,
+        inside: String,
+    ) -> Result<Entry, Error> {
+        let content = model.content().await?;
+        let patience = self.patience(model.handle());
+        loop {
+            match look(&content, &inside, model.handle()) {
+                Look::NotYet(filling) if is_harmless(&filling, &inside) => {
+                    return Err(Error::absent());
+                }
+                Look::NotYet(filling) => {
+                    let seen = patience.until(&filling, Need::Name(inside.clone()));
+                    tokio::select! {
+                        met = seen => met?,
+                        () = other_spelling(&filling, &inside) => {}
+                    }
+                }
+                Look::Failed(error) => return Err(error.into()),
+                seen => {
+                    return self
+                        .shared
+                        .inside_entry(path, refused, model, inside, &content, seen);
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn inside_entry(
+        &self,
+        path: String,
+        refused: usize,
+        model: Arc<Model>,
+        inside: String,
+        content: &Content,
+        seen: Look,
+    ) -> Result<Entry, Error> {
+        let node = number(&path);
+        let attr = match seen {
+            Look::File { size, mtime } => Attr {
+                node,
+                kind: Kind::File,
+                size,
+                mtime,
+            },
+            Look::Directory { mtime } => Attr {
+                mtime,
+                ..Attr::directory(node)
+            },
+            Look::Absent => {
+                let forever = matches!(content, Content::Sealed(_));
+                return Err(Error::NoEntry { forever });
+            }
+            Look::NotYet(_) => return Err(Error::absent()),
+            Look::Failed(error) => return Err(error.into()),
+        };
+        let spot = Spot::Model { model, inside };
+        Ok(self.hold(path, refused, spot, attr, ttl_of(content)))
+    }
+}
