@@ -3,8 +3,11 @@
 //! The kernel wants one mode per inode: a cached open forbids passthrough, a passthrough open forbids anything else
 //! and must carry the same backing id each time, a direct open stands beside either unless it is mapped, which we
 //! cannot see. So the mode of an inode is kept here from its first open to its last release.
+//!
+//! A direct open that is mapped leaves pages in the page cache, of bytes that nobody had verified. The first open in
+//! another mode therefore lets the kernel drop them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +21,14 @@ use crate::tree::Opened;
 pub(super) struct Modes {
     /// False once the kernel has refused passthrough for a reason that will not change.
     passthrough: AtomicBool,
-    open: Mutex<HashMap<u64, Inode>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    open: HashMap<u64, Inode>,
+    /// Inodes whose pages may hold unverified bytes.
+    doubtful: HashSet<u64>,
 }
 
 struct Inode {
@@ -26,14 +36,22 @@ struct Inode {
     mode: Mode,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Mode {
     /// Every read comes to us: a filling file, or one that was filling when another handle was opened.
     Direct,
-    /// Reads go through the page cache.
+    /// Reads go through the page cache, which keeps what it has.
     Cached,
     /// The kernel reads the sealed file itself.
     Passthrough(Arc<BackingId>),
+}
+
+/// How one open is answered.
+#[derive(Debug)]
+struct Entered {
+    mode: Mode,
+    /// Whether the pages that the kernel has of this inode are good.
+    keep: bool,
 }
 
 impl Modes {
@@ -41,60 +59,76 @@ impl Modes {
     pub fn new(passthrough: bool) -> Modes {
         Modes {
             passthrough: AtomicBool::new(passthrough),
-            open: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
     /// Answers an open in the inode's mode.
     pub fn open(&self, inode: u64, opened: Opened, reply: ReplyOpen) {
         let handle = fuser::FileHandle(opened.handle);
-        let mode = self.enter(inode, opened.sealed.as_deref(), &reply);
+        let Entered { mode, keep } = self.enter(inode, opened.sealed.is_some(), || {
+            opened
+                .sealed
+                .as_deref()
+                .and_then(|file| self.register(file, &reply))
+        });
         match mode {
             Mode::Direct => reply.opened(handle, FopenFlags::FOPEN_DIRECT_IO | noflush()),
-            Mode::Cached => reply.opened(handle, FopenFlags::FOPEN_KEEP_CACHE | noflush()),
+            Mode::Cached if keep => reply.opened(handle, FopenFlags::FOPEN_KEEP_CACHE | noflush()),
+            Mode::Cached => reply.opened(handle, noflush()),
             Mode::Passthrough(id) => reply.opened_passthrough(handle, noflush(), &id),
         }
     }
 
     /// Counts a release; the last one ends the inode's mode.
     pub fn release(&self, inode: u64) {
-        let mut open = self.open.lock();
-        if let Some(entry) = open.get_mut(&inode) {
+        let mut table = self.table.lock();
+        if let Some(entry) = table.open.get_mut(&inode) {
             entry.handles -= 1;
             if entry.handles == 0 {
-                open.remove(&inode);
+                table.open.remove(&inode);
             }
         }
     }
 
-    fn enter(&self, inode: u64, sealed: Option<&File>, reply: &ReplyOpen) -> Mode {
+    /// Counts an open and says how to answer it. `register` makes the backing id of a first sealed open, if it can.
+    fn enter(
+        &self,
+        inode: u64,
+        sealed: bool,
+        register: impl FnOnce() -> Option<Arc<BackingId>>,
+    ) -> Entered {
         // The lock is held over the registration, which is a short ioctl: two first opens must share one id.
-        let mut open = self.open.lock();
-        if let Some(entry) = open.get_mut(&inode) {
-            entry.handles += 1;
-            return entry.mode.clone();
-        }
-        let mode = match sealed {
-            None => Mode::Direct,
-            Some(file) => self.first_mode(file, reply),
-        };
-        let handles = 1;
-        open.insert(
-            inode,
-            Inode {
-                handles,
-                mode: mode.clone(),
+        let mut table = self.table.lock();
+        let Table { open, doubtful } = &mut *table;
+        let entry = open.entry(inode).or_insert_with(|| Inode {
+            handles: 0,
+            mode: if sealed {
+                register().map_or(Mode::Cached, Mode::Passthrough)
+            } else {
+                Mode::Direct
             },
-        );
-        mode
+        });
+        entry.handles += 1;
+        let mode = match &entry.mode {
+            // A damaged model is being fetched again: unverified bytes stay out of the page cache.
+            Mode::Cached if !sealed => Mode::Direct,
+            mode => mode.clone(),
+        };
+        if matches!(mode, Mode::Direct) {
+            doubtful.insert(inode);
+            return Entered { mode, keep: false };
+        }
+        let keep = !doubtful.remove(&inode);
+        Entered { mode, keep }
     }
 
-    fn first_mode(&self, file: &File, reply: &ReplyOpen) -> Mode {
+    fn register(&self, file: &File, reply: &ReplyOpen) -> Option<Arc<BackingId>> {
         if !self.passthrough.load(Ordering::Relaxed) {
-            return Mode::Cached;
+            return None;
         }
         match reply.open_backing(file) {
-            Ok(id) => Mode::Passthrough(Arc::new(id)),
+            Ok(id) => Some(Arc::new(id)),
             Err(error) => {
                 // EPERM: no CAP_SYS_ADMIN. ENOTTY, EOPNOTSUPP: a kernel without it. Neither will change.
                 let lasting = [libc::EPERM, libc::ENOTTY, libc::EOPNOTSUPP];
@@ -105,7 +139,7 @@ impl Modes {
                 {
                     tracing::info!(%error, "no passthrough here; sealed files are read through the page cache");
                 }
-                Mode::Cached
+                None
             }
         }
     }
@@ -114,4 +148,51 @@ impl Modes {
 /// Nothing is written, so the kernel need not send FLUSH at close.
 fn noflush() -> FopenFlags {
     FopenFlags::FOPEN_NOFLUSH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INODE: u64 = 7;
+
+    fn open(modes: &Modes, sealed: bool) -> (&'static str, bool) {
+        let Entered { mode, keep } = modes.enter(INODE, sealed, || None);
+        match mode {
+            Mode::Direct => ("direct", keep),
+            Mode::Cached => ("cached", keep),
+            Mode::Passthrough(_) => ("passthrough", keep),
+        }
+    }
+
+    #[test]
+    fn an_inode_stays_direct_until_its_last_release() {
+        let modes = Modes::new(false);
+        assert_eq!(open(&modes, false), ("direct", false));
+        assert_eq!(open(&modes, true), ("direct", false), "it may be mapped");
+        modes.release(INODE);
+        assert_eq!(open(&modes, true), ("direct", false));
+        modes.release(INODE);
+        modes.release(INODE);
+        assert_eq!(
+            open(&modes, true),
+            ("cached", false),
+            "unverified pages are dropped"
+        );
+        assert_eq!(open(&modes, true), ("cached", true), "once");
+        assert_eq!(modes.table.lock().open[&INODE].handles, 2);
+    }
+
+    #[test]
+    fn a_file_that_is_fetched_again_is_not_cached() {
+        let modes = Modes::new(false);
+        assert_eq!(open(&modes, true), ("cached", true));
+        assert_eq!(open(&modes, false), ("direct", false));
+        assert_eq!(open(&modes, true), ("cached", false));
+        for _ in 0..3 {
+            modes.release(INODE);
+        }
+        assert!(modes.table.lock().open.is_empty());
+        modes.release(INODE);
+    }
 }
