@@ -10,16 +10,23 @@ use crate::tree::{Error, Tree};
 /// Logs an error that somebody can mend, remembers it for `user.tfhub.error`, and gives its errno.
 pub(super) fn report(tree: &Tree, operation: &str, path: &str, error: &Error) -> Errno {
     match error {
-        // Ordinary answers: programs look for names that are not there all day.
-        Error::NoEntry { .. } | Error::NoAttribute | Error::Interrupted => {}
         Error::Model(cause) if cause.is_not_found() => {
             tracing::info!(operation, path, "{cause}");
             tree.record(path, error);
         }
-        _ => {
+        Error::Model(_) | Error::Disk { .. } | Error::Replaced { .. } => {
             tracing::warn!(operation, path, "{error}");
             tree.record(path, error);
         }
+        // Ordinary answers: programs look for names that are not there all day.
+        Error::NoEntry { .. }
+        | Error::NoAttribute
+        | Error::Interrupted
+        | Error::NameTooLong
+        | Error::IsDirectory
+        | Error::NotDirectory
+        | Error::ReadOnly
+        | Error::Stale => tracing::debug!(operation, path, "{error}"),
     }
     errno(error)
 }

@@ -45,3 +45,128 @@ fn of_disk(cause: &io::Error) -> Errno {
         _ => Errno::EIO,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{archive, source, store};
+
+    fn told(kind: fn(String, String, String) -> source::Error) -> models::Error {
+        models::Error::Source(kind("model".into(), "why".into(), "advice".into()))
+    }
+
+    fn stored(cause: store::Error) -> models::Error {
+        models::Error::Store {
+            handle: "model".into(),
+            cause: Arc::new(cause),
+        }
+    }
+
+    #[test]
+    fn every_reason_a_model_cannot_be_had_for() {
+        let (path, what) = ("/cache/x".into(), "write");
+        let source = || io::Error::from_raw_os_error(libc::ENOSPC);
+        let (handle, after) = ("model".to_owned(), Duration::from_secs(60));
+        for (error, errno) in [
+            (
+                told(|model, why, advice| source::Error::Unknown { model, why, advice }),
+                libc::ENOENT,
+            ),
+            (
+                told(|model, why, advice| source::Error::Denied { model, why, advice }),
+                libc::EACCES,
+            ),
+            (
+                told(|model, why, advice| source::Error::Late { model, why, advice }),
+                libc::ETIMEDOUT,
+            ),
+            (
+                told(|model, why, advice| source::Error::Failed { model, why, advice }),
+                libc::EIO,
+            ),
+            (
+                models::Error::Archive {
+                    handle: handle.clone(),
+                    cause: Arc::new(archive::Refusal::Empty),
+                },
+                libc::EIO,
+            ),
+            (
+                stored(store::Error::NoSpace {
+                    what,
+                    path,
+                    source: source(),
+                }),
+                libc::ENOSPC,
+            ),
+            (stored(store::Error::Abandoned), libc::EIO),
+            (
+                models::Error::Stalled {
+                    handle: handle.clone(),
+                    after,
+                },
+                libc::ETIMEDOUT,
+            ),
+            (
+                models::Error::Held {
+                    handle: handle.clone(),
+                    who: "host.1.uid".into(),
+                    after,
+                },
+                libc::ETIMEDOUT,
+            ),
+            (models::Error::Lost { handle }, libc::EIO),
+        ] {
+            let text = error.to_string();
+            assert_eq!(
+                super::errno(&tree::Error::Model(error)).code(),
+                errno,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_disk_says_of_a_complete_file() {
+        let disk = |code| tree::Error::Disk {
+            path: "saved_model.pb".into(),
+            cause: Arc::new(io::Error::from_raw_os_error(code)),
+        };
+        for (code, errno) in [
+            (libc::EMFILE, libc::EMFILE),
+            (libc::ENFILE, libc::ENFILE),
+            (libc::EACCES, libc::EACCES),
+            (libc::ENOENT, libc::EIO),
+            (libc::EIO, libc::EIO),
+            (libc::EINTR, libc::EIO),
+        ] {
+            assert_eq!(super::errno(&disk(code)).code(), errno);
+        }
+        let short = tree::Error::Disk {
+            path: "saved_model.pb".into(),
+            cause: Arc::new(io::ErrorKind::UnexpectedEof.into()),
+        };
+        assert_eq!(super::errno(&short).code(), libc::EIO);
+    }
+
+    #[test]
+    fn the_rest() {
+        let path = String::from("a");
+        for (error, errno) in [
+            (tree::Error::NoEntry { forever: true }, libc::ENOENT),
+            (tree::Error::NameTooLong, libc::ENAMETOOLONG),
+            (tree::Error::IsDirectory, libc::EISDIR),
+            (tree::Error::NotDirectory, libc::ENOTDIR),
+            (tree::Error::ReadOnly, libc::EROFS),
+            (tree::Error::Stale, libc::ESTALE),
+            (tree::Error::NoAttribute, libc::ENODATA),
+            (tree::Error::Replaced { path }, libc::EIO),
+            (tree::Error::Interrupted, libc::EINTR),
+        ] {
+            assert_eq!(super::errno(&error).code(), errno, "{error}");
+        }
+    }
+}

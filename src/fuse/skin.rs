@@ -125,15 +125,29 @@ impl Inner {
         (ttl.span(), self.attr(&nothing))
     }
 
-    fn reply_entry(&self, path: &str, result: Result<Entry, Error>, reply: ReplyEntry) {
+    fn reply_entry(
+        &self,
+        parent: INodeNo,
+        name: &str,
+        result: Result<Entry, Error>,
+        reply: ReplyEntry,
+    ) {
         match result {
             Ok(entry) => reply.entry(&entry.ttl.span(), &self.attr(&entry.attr), GENERATION),
             Err(Error::NoEntry { forever: true }) => {
                 let (ttl, attr) = self.no_entry(Ttl::Forever);
                 reply.entry(&ttl, &attr, GENERATION);
             }
-            Err(error) => reply.error(report(&self.tree, "lookup", path, &error)),
+            Err(error) => {
+                let path = format!("{}/{name}", self.tree.path(parent.0));
+                let path = path.trim_start_matches('/');
+                reply.error(report(&self.tree, "lookup", path, &error));
+            }
         }
+    }
+
+    fn report(&self, operation: &str, ino: INodeNo, error: &Error) -> Errno {
+        report(&self.tree, operation, &self.tree.path(ino.0), error)
     }
 
     fn reply_listing(&self, entries: &[DirEntry], offset: u64, mut reply: ReplyDirectory) {
@@ -177,10 +191,10 @@ impl Filesystem for Skin {
             let Some(name) = name.to_str() else {
                 return reply.error(Errno::ENOENT);
             };
-            let path = format!("{}/{name}", self.inner.tree.path(parent.0));
             let answer = self.inner.tree.lookup(parent.0, name);
+            let name = name.to_owned();
             self.answer(request, answer, move |inner, result| {
-                inner.reply_entry(path.trim_start_matches('/'), result, reply);
+                inner.reply_entry(parent, &name, result, reply);
             });
         });
     }
@@ -192,21 +206,21 @@ impl Filesystem for Skin {
     fn getattr(&self, _request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
         guarded("getattr", || match self.inner.tree.getattr(ino.0) {
             Ok(entry) => reply.attr(&entry.ttl.span(), &self.inner.attr(&entry.attr)),
-            Err(error) => reply.error(self.report("getattr", ino, &error)),
+            Err(error) => reply.error(self.inner.report("getattr", ino, &error)),
         });
     }
 
     fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
         guarded("readlink", || match self.inner.tree.readlink(ino.0) {
             Ok(target) => reply.data(target.as_bytes()),
-            Err(error) => reply.error(self.report("readlink", ino, &error)),
+            Err(error) => reply.error(self.inner.report("readlink", ino, &error)),
         });
     }
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         guarded("open", || {
             if flags.acc_mode() != OpenAccMode::O_RDONLY {
-                return reply.error(self.report("open", ino, &Error::ReadOnly));
+                return reply.error(self.inner.report("open", ino, &Error::ReadOnly));
             }
             let answer = self.inner.tree.open(ino.0);
             self.answer(
@@ -214,10 +228,7 @@ impl Filesystem for Skin {
                 answer,
                 move |inner, result: Result<Opened, Error>| match result {
                     Ok(opened) => inner.modes.open(ino.0, opened, reply),
-                    Err(error) => {
-                        let path = inner.tree.path(ino.0);
-                        reply.error(report(&inner.tree, "open", &path, &error));
-                    }
+                    Err(error) => reply.error(inner.report("open", ino, &error)),
                 },
             );
         });
@@ -238,10 +249,7 @@ impl Filesystem for Skin {
             let answer = self.inner.tree.read(fh.0, offset, size as usize);
             self.answer(request, answer, move |inner, result| match result {
                 Ok(bytes) => reply.data(&bytes),
-                Err(error) => {
-                    let path = inner.tree.path(ino.0);
-                    reply.error(report(&inner.tree, "read", &path, &error));
-                }
+                Err(error) => reply.error(inner.report("read", ino, &error)),
             });
         });
     }
@@ -290,10 +298,7 @@ impl Filesystem for Skin {
                     let entries = inner.listings.keep(fh.0, with_dots(ino.0, entries));
                     inner.reply_listing(&entries, offset, reply);
                 }
-                Err(error) => {
-                    let path = inner.tree.path(ino.0);
-                    reply.error(report(&inner.tree, "readdir", &path, &error));
-                }
+                Err(error) => reply.error(inner.report("readdir", ino, &error)),
             });
         });
     }
@@ -340,7 +345,7 @@ impl Filesystem for Skin {
             let name = name.to_str().unwrap_or_default();
             match self.inner.tree.xattr(ino.0, name) {
                 Ok(value) => reply_xattr(value.as_bytes(), size, reply),
-                Err(error) => reply.error(self.report("getxattr", ino, &error)),
+                Err(error) => reply.error(self.inner.report("getxattr", ino, &error)),
             }
         });
     }
@@ -352,13 +357,6 @@ impl Filesystem for Skin {
     fn access(&self, _request: &Request, _ino: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {
         // The kernel has checked the modes itself (default_permissions).
         guarded("access", || reply.ok());
-    }
-}
-
-impl Skin {
-    fn report(&self, operation: &str, ino: INodeNo, error: &Error) -> Errno {
-        let path = self.inner.tree.path(ino.0);
-        report(&self.inner.tree, operation, &path, error)
     }
 }
 

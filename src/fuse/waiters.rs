@@ -70,12 +70,14 @@ impl Waiters {
         });
         let waiters = self.clone();
         self.runtime.spawn(async move {
+            // Dropped however the wait ends, in a panic too.
+            let seat = Seat { waiters, seat };
             let result = tokio::select! {
                 biased;
                 result = work => result,
                 _ = cancelled => Err(Error::Interrupted),
             };
-            waiters.table.lock().waiting.remove(&seat);
+            drop(seat);
             answer(result);
         });
     }
@@ -86,6 +88,18 @@ impl Waiters {
         let seat = table.next;
         table.waiting.insert(seat, waiter);
         seat
+    }
+}
+
+/// A row of the table; it goes when this is dropped.
+struct Seat {
+    waiters: Waiters,
+    seat: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.waiters.table.lock().waiting.remove(&self.seat);
     }
 }
 
@@ -105,5 +119,71 @@ fn cancel_interrupted(table: &Mutex<Table>) {
         {
             let _ = cancel.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+    use std::time::Instant;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// A wait for ever on behalf of `pid`, and how it ends.
+    fn stuck(waiters: &Waiters, pid: u32) -> oneshot::Receiver<Result<(), Error>> {
+        let (told, end) = oneshot::channel();
+        waiters.wait(pid, std::future::pending().boxed(), |result| {
+            let _ = told.send(result);
+        });
+        end
+    }
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("60").spawn().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_result_is_answered_and_its_seat_left() {
+        let waiters = Waiters::new(tokio::runtime::Handle::current());
+        let (told, end) = oneshot::channel();
+        let work = async { Ok(7) }.boxed();
+        waiters.wait(0, work, |result: Result<i32, Error>| {
+            let _ = told.send(result);
+        });
+        assert_eq!(end.await.unwrap().unwrap(), 7);
+        assert!(waiters.table.lock().waiting.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_is_killed_is_let_go_within_a_second_and_nobody_else() {
+        let waiters = Waiters::new(tokio::runtime::Handle::current());
+        let (mut killed, other) = (sleeper(), sleeper());
+        let end = stuck(&waiters, killed.id());
+        let mut goes_on = stuck(&waiters, other.id());
+        killed.kill().unwrap();
+        let begun = Instant::now();
+        assert!(matches!(end.await.unwrap(), Err(Error::Interrupted)));
+        assert!(begun.elapsed() < Duration::from_secs(1));
+        assert!(goes_on.try_recv().is_err());
+        assert_eq!(waiters.table.lock().waiting.len(), 1);
+        for mut child in [killed, other] {
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_leaves_no_seat_behind() {
+        let waiters = Waiters::new(tokio::runtime::Handle::current());
+        let (told, end) = oneshot::channel::<()>();
+        let work = async { panic!("a bug") }.boxed();
+        waiters.wait(0, work, move |_: Result<(), Error>| drop(told));
+        assert!(
+            end.await.is_err(),
+            "the reply is dropped, which answers EIO"
+        );
+        assert!(waiters.table.lock().waiting.is_empty());
     }
 }
