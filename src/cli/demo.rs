@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::args::Demo;
 use super::{Failure, setup};
 use crate::os::mountinfo::{FSTYPE, Table};
@@ -20,10 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Starts a hub with a small real model, mounts it, shows what happens, and cleans up.
 pub(super) fn run(command: &Demo) -> Result<(), Failure> {
     let runtime = setup::runtime()?;
-    // Listened for from the start: a Ctrl-C at any moment must find somebody who cleans up.
-    let mut interrupted = {
+    // From here on Ctrl-C ends the demo after its clean-up, and not the process at once.
+    let stop = {
         let _entered = runtime.enter();
-        signal(SignalKind::interrupt()).map_err(Failure::failed)?
+        setup::Stop::new().map_err(Failure::failed)?
     };
     let place = Place::make()?;
     let models = server::demo::write_models(&place.dir("models")).map_err(Failure::failed)?;
@@ -44,7 +42,7 @@ pub(super) fn run(command: &Demo) -> Result<(), Failure> {
     suggest(&mount.at, &models, &url);
     if !command.once {
         say("Ctrl-C ends the demo and removes everything it made.");
-        runtime.block_on(interrupted.recv());
+        runtime.block_on(stop.told());
     }
     drop(mount);
     serving.abort();

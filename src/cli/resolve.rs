@@ -1,6 +1,7 @@
 //! `tfhub-fs resolve`: what `hub.resolve` does, for a shell.
 
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -25,7 +26,9 @@ pub(super) fn run(command: &Resolve) -> Result<(), Failure> {
                 }
             }
         };
-        let written = writeln!(std::io::stdout(), "{}", path.display());
+        // The bytes of the path as they are: a script opens it.
+        let line = [path.as_os_str().as_bytes(), b"\n"].concat();
+        let written = std::io::stdout().write_all(&line);
         written.map_err(Failure::failed)?;
     }
     Ok(())

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
+use super::Failure;
 use super::args::Serve;
-use super::{Failure, setup};
+use super::setup::{self, Stop};
 use crate::server::{Options, Server, Simulation};
 
 /// Serves a directory of models until Ctrl-C or SIGTERM; prints the hub's URL when it answers.
@@ -22,22 +23,11 @@ pub(super) fn run(command: &Serve) -> Result<(), Failure> {
     })?;
     let runtime = setup::runtime()?;
     runtime.block_on(async {
+        let stop = Stop::new().map_err(Failure::failed)?;
         let server = Server::bind(options).await.map_err(Failure::failed)?;
         // Scripts read this line to learn the port.
         let _ = writeln!(std::io::stdout(), "{}", server.url());
         tracing::info!(dir = %command.dir.display(), url = server.url(), "serving; Ctrl-C ends it");
-        server.run(told_to_stop()).await.map_err(Failure::failed)
+        server.run(stop.told()).await.map_err(Failure::failed)
     })
-}
-
-/// Ends at Ctrl-C or SIGTERM.
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }
