@@ -73,6 +73,12 @@ pub enum Error {
         /// The mount around it.
         outer: PathBuf,
     },
+    /// Something is in it, which the mount would hide.
+    #[error("cannot mount on {}: it is not empty, and a mount would hide what is in it; choose an empty or a new directory", mountpoint.display())]
+    NotEmpty {
+        /// Resolved.
+        mountpoint: PathBuf,
+    },
     /// It is a file.
     #[error("cannot mount on {}: it is not a directory", mountpoint.display())]
     NotADirectory {
@@ -104,8 +110,8 @@ pub struct Mountpoint {
 }
 
 impl Mountpoint {
-    /// Makes `asked` fit to be mounted on, for a mount whose cache is `cache`. A directory that is not empty is taken,
-    /// with a warning.
+    /// Makes `asked` fit to be mounted on, for a mount whose cache is `cache`. A directory that is not empty is refused:
+    /// a slip of the hand must not hide `/etc` from the whole host.
     ///
     /// # Errors
     ///
@@ -148,10 +154,9 @@ impl Mountpoint {
             });
         }
         if std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
-            tracing::warn!(
-                "{} is not empty: what is in it is hidden while the mount lasts",
-                path.display()
-            );
+            return Err(Error::NotEmpty {
+                mountpoint: path.clone(),
+            });
         }
         Ok(out)
     }
