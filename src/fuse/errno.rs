@@ -49,83 +49,15 @@ fn of_disk(cause: &io::Error) -> Errno {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
-    use crate::{archive, source, store};
-
-    fn told(kind: fn(String, String, String) -> source::Error) -> models::Error {
-        models::Error::Source(kind("model".into(), "why".into(), "advice".into()))
-    }
-
-    fn stored(cause: store::Error) -> models::Error {
-        models::Error::Store {
-            handle: "model".into(),
-            cause: Arc::new(cause),
-        }
-    }
 
     #[test]
     fn every_reason_a_model_cannot_be_had_for() {
-        let (path, what) = ("/cache/x".into(), "write");
-        let source = || io::Error::from_raw_os_error(libc::ENOSPC);
-        let (handle, after) = ("model".to_owned(), Duration::from_secs(60));
-        for (error, errno) in [
-            (
-                told(|model, why, advice| source::Error::Unknown { model, why, advice }),
-                libc::ENOENT,
-            ),
-            (
-                told(|model, why, advice| source::Error::Denied { model, why, advice }),
-                libc::EACCES,
-            ),
-            (
-                told(|model, why, advice| source::Error::Late { model, why, advice }),
-                libc::ETIMEDOUT,
-            ),
-            (
-                told(|model, why, advice| source::Error::Failed { model, why, advice }),
-                libc::EIO,
-            ),
-            (
-                models::Error::Archive {
-                    handle: handle.clone(),
-                    cause: Arc::new(archive::Refusal::Empty),
-                },
-                libc::EIO,
-            ),
-            (
-                stored(store::Error::NoSpace {
-                    what,
-                    path,
-                    source: source(),
-                }),
-                libc::ENOSPC,
-            ),
-            (stored(store::Error::Abandoned), libc::EIO),
-            (
-                models::Error::Stalled {
-                    handle: handle.clone(),
-                    after,
-                },
-                libc::ETIMEDOUT,
-            ),
-            (
-                models::Error::Held {
-                    handle: handle.clone(),
-                    who: "host.1.uid".into(),
-                    after,
-                },
-                libc::ETIMEDOUT,
-            ),
-            (models::Error::Lost { handle }, libc::EIO),
-        ] {
+        for (error, errno) in models::testing::errors() {
             let text = error.to_string();
-            assert_eq!(
-                super::errno(&tree::Error::Model(error)).code(),
-                errno,
-                "{text}"
-            );
+            let error = tree::Error::Model(error);
+            assert_eq!(super::errno(&error).code(), errno, "{text}");
         }
     }
 

@@ -16,6 +16,8 @@ mod model;
 mod newest;
 mod patience;
 mod step;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use error::Error;
 pub use model::{Content, Model};

@@ -7,13 +7,9 @@ use std::time::Duration;
 
 use super::super::{Entry, Error, ROOT, Tree};
 use super::{GRAPH, MODEL};
-use crate::archive::Limits;
-use crate::fetch::Client;
-use crate::fetch::tests::options;
-use crate::fetch::tests::origin::{Answer as Said, Origin, full, probed};
 use crate::handle::Names;
-use crate::models::{self, Models};
-use crate::store::Cache;
+use crate::models::testing::models;
+use crate::models::testing::origin::{Answer as Said, Origin, full, probed};
 
 pub struct Hub {
     pub tree: Tree,
@@ -81,15 +77,8 @@ impl Hub {
 }
 
 fn tree(hub: &str, cache: &Path, timeout: Duration) -> Tree {
-    let options = models::Options {
-        timeout,
-        limits: Limits::default(),
-    };
-    let runtime = tokio::runtime::Handle::current();
-    let cache = Cache::open(cache).unwrap();
-    let client = Client::new(self::options(timeout)).unwrap();
-    let models = Models::new(cache, client, options, runtime);
-    Tree::new(Names::new(hub, Vec::new()).unwrap(), models, Arc::default())
+    let names = Names::new(hub, Vec::new()).unwrap();
+    Tree::new(names, models(cache, timeout), Arc::default())
 }
 
 /// Files one after another, as tar.gz.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use self::hub::{Hub, archive, given, model, noise};
 use super::*;
-use crate::fetch::tests::origin::{answer, full, probed, redirect};
 use crate::models;
+use crate::models::testing::origin::{answer, full, probed, redirect};
 
 const GRAPH: &[u8] = b"a graph";
 const MODEL: &str = "google/x/1";

@@ -1,0 +1,94 @@
+//! What the rooms above need to be tried with models of their own.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Error, Models, Options};
+use crate::archive::{Limits, Refusal};
+use crate::fetch::Client;
+use crate::fetch::tests::options;
+use crate::source;
+use crate::store::{self, Cache};
+
+pub(crate) use crate::fetch::tests::origin;
+
+/// Models from anywhere into the cache directory `cache`.
+pub(crate) fn models(cache: &Path, timeout: Duration) -> Models {
+    let limits = Limits::default();
+    let client = Client::new(options(timeout)).unwrap();
+    Models::new(
+        Cache::open(cache).unwrap(),
+        client,
+        Options { timeout, limits },
+        tokio::runtime::Handle::current(),
+    )
+}
+
+/// One error of each kind, by the errno that a reader is to see.
+pub(crate) fn errors() -> Vec<(Error, i32)> {
+    let (model, why, advice) = ("model".to_owned(), "why".to_owned(), "do".to_owned());
+    let (handle, after) = (model.clone(), Duration::from_secs(60));
+    let told = [
+        (
+            source::Error::Unknown {
+                model: model.clone(),
+                why: why.clone(),
+                advice: advice.clone(),
+            },
+            libc::ENOENT,
+        ),
+        (
+            source::Error::Denied {
+                model: model.clone(),
+                why: why.clone(),
+                advice: advice.clone(),
+            },
+            libc::EACCES,
+        ),
+        (
+            source::Error::Late {
+                model: model.clone(),
+                why: why.clone(),
+                advice: advice.clone(),
+            },
+            libc::ETIMEDOUT,
+        ),
+        (source::Error::Failed { model, why, advice }, libc::EIO),
+    ];
+    let full = store::Error::NoSpace {
+        what: "write",
+        path: "/cache/x".into(),
+        source: std::io::Error::from_raw_os_error(libc::ENOSPC),
+    };
+    let stored = |cause| Error::Store {
+        handle: handle.clone(),
+        cause: Arc::new(cause),
+    };
+    let refused = Error::Archive {
+        handle: handle.clone(),
+        cause: Arc::new(Refusal::Empty),
+    };
+    let held = Error::Held {
+        handle: handle.clone(),
+        who: "host.1.uid".to_owned(),
+        after,
+    };
+    let told = told.map(|(error, errno)| (Error::Source(error), errno));
+    let mut all = Vec::from(told);
+    all.extend([
+        (refused, libc::EIO),
+        (stored(full), libc::ENOSPC),
+        (stored(store::Error::Abandoned), libc::EIO),
+        (held, libc::ETIMEDOUT),
+    ]);
+    let stalled = Error::Stalled {
+        handle: handle.clone(),
+        after,
+    };
+    all.extend([
+        (stalled, libc::ETIMEDOUT),
+        (Error::Lost { handle }, libc::EIO),
+    ]);
+    all
+}
