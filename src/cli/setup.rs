@@ -19,6 +19,9 @@ use crate::os;
 use crate::os::mountinfo::{FSTYPE, Table};
 use crate::store::Cache;
 
+/// Each model that is being unpacked holds a thread, also while its origin stalls; others must not wait for one.
+const BLOCKING: usize = 4096;
+
 /// What the program calls itself to servers.
 const USER_AGENT: &str = concat!("tfhub-fs/", env!("CARGO_PKG_VERSION"));
 
@@ -102,6 +105,7 @@ impl Setup {
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING)
         .build()
         .map_err(Failure::failed)
 }

@@ -41,7 +41,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Any other failure of the disk.
-    #[error("cannot {what} {}", path.display())]
+    #[error("cannot {what} {}: {source}", path.display())]
     Io {
         /// What was tried, as a verb.
         what: &'static str,

@@ -89,7 +89,8 @@ impl Sealed {
         }
         OpenOptions::new()
             .read(true)
-            .custom_flags(libc::O_NOFOLLOW)
+            // Neither a link nor a FIFO that somebody put in the file's place leads astray or waits.
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(self.dir.join(path))
     }
 

@@ -70,12 +70,12 @@ impl Tree {
             return Answer::Now(Err(Error::IsDirectory));
         };
         if let Some(content) = model.here()
-            && let Some(opened) = self.open_here(&model, &content, &inside)
+            && let Some(opened) = self.open_here(&model, &content, &node.path, &inside)
         {
             return Answer::Now(opened);
         }
         let tree = self.clone();
-        Answer::later(async move { tree.wait_open(model, inside).await })
+        Answer::later(async move { tree.wait_open(model, node.path, inside).await })
     }
 
     /// Reads up to `size` bytes at `offset`; fewer only at the file's end.
@@ -111,14 +111,19 @@ impl Tree {
         drop(closed);
     }
 
-    async fn wait_open(self, model: Arc<Model>, inside: String) -> Result<Opened, Error> {
+    async fn wait_open(
+        self,
+        model: Arc<Model>,
+        path: String,
+        inside: String,
+    ) -> Result<Opened, Error> {
         let patience = self.patience(model.handle());
         for _ in 0..=HEAL {
             let content = model.content().await?;
             if let Content::Filling(filling) = &content {
                 patience.until(filling, Need::Name(inside.clone())).await?;
             }
-            if let Some(opened) = self.open_here(&model, &content, &inside) {
+            if let Some(opened) = self.open_here(&model, &content, &path, &inside) {
                 return opened;
             }
         }
@@ -130,6 +135,7 @@ impl Tree {
         &self,
         model: &Arc<Model>,
         content: &Content,
+        path: &str,
         inside: &str,
     ) -> Option<Result<Opened, Error>> {
         match content {
@@ -140,6 +146,8 @@ impl Tree {
                     Ok(file) => Some(Ok(self.opened_sealed(file, size, inside))),
                     Err(error) if is_damage(&error) => {
                         model.damaged(sealed, inside);
+                        let root = path.strip_suffix(inside).unwrap_or(path);
+                        self.retire(root.trim_end_matches('/'));
                         None
                     }
                     Err(error) => Some(Err(Error::disk(inside, error))),
@@ -195,7 +203,8 @@ impl Tree {
 /// Opens a file of a sealed model; `InvalidData` if it is not as long as it was sealed.
 fn open_whole(sealed: &Sealed, inside: &str, size: u64) -> io::Result<File> {
     let file = sealed.open(inside)?;
-    if file.metadata()?.len() != size {
+    let found = file.metadata()?;
+    if !found.is_file() || found.len() != size {
         return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(file)

@@ -18,6 +18,7 @@ mod listing;
 mod look;
 mod lookup;
 mod nodes;
+mod retire;
 mod xattr;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use error::Error;
 pub use files::Opened;
 pub use listing::DirEntry;
 pub use nodes::ROOT;
+pub use retire::Stale;
 
 use std::sync::Arc;
 
@@ -39,6 +41,7 @@ use crate::status::Status;
 use files::OpenFiles;
 use known::Known;
 use nodes::Nodes;
+use retire::Retire;
 
 /// The filesystem of one mount. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +55,7 @@ struct Shared {
     nodes: Nodes,
     known: Known,
     files: OpenFiles,
+    retire: Retire,
     status: Arc<Status>,
 }
 
@@ -65,6 +69,7 @@ impl Tree {
                 nodes: Nodes::default(),
                 known: Known::default(),
                 files: OpenFiles::default(),
+                retire: Retire::default(),
                 status,
             }),
         }

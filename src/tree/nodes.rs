@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use sha1::{Digest, Sha1};
 
 use super::attr::Attr;
+use super::retire::Stale;
 use crate::handle::Handle;
 use crate::models::Model;
 
@@ -95,6 +96,17 @@ impl Nodes {
         held.lookups += 1;
     }
 
+    /// Every held node below the path `root`.
+    pub fn below(&self, root: &str) -> Vec<Stale> {
+        let table = self.table.read();
+        let paths = table.values().map(|held| held.node.path.as_str());
+        let inside = |path: &&str| {
+            path.strip_prefix(root)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        paths.filter(inside).map(Stale::of).collect()
+    }
+
     pub fn forget(&self, number: u64, lookups: u64) {
         if number == ROOT {
             return;
@@ -139,6 +151,23 @@ mod tests {
         assert_eq!(number(""), ROOT);
         assert_eq!(number("google/x/1"), number("google/x/1"));
         assert_ne!(number("google/x/1"), number("google/x/2"));
+    }
+
+    #[test]
+    fn a_models_nodes_are_those_below_its_root() {
+        let nodes = Nodes::default();
+        for path in ["a/m/1", "a/m/1/x", "a/m/1/v/y", "a/m/10/x"] {
+            nodes.hold(Node {
+                path: path.into(),
+                refused: 0,
+                spot: Spot::Above,
+                attr: Attr::directory(number(path)),
+            });
+        }
+        let mut below = nodes.below("a/m/1");
+        below.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(below, [Stale::of("a/m/1/x"), Stale::of("a/m/1/v/y")]);
+        assert_eq!(below[1].parent, number("a/m/1/v"));
     }
 
     #[test]

@@ -247,3 +247,32 @@ fn resolve_looks_in_live_mounts_and_then_in_the_default_cache() {
         "{missing:?}"
     );
 }
+
+/// A model that was damaged under a running mount may come back different: the kernel forgets the sizes and pages that it
+/// was told to keep without end.
+#[test]
+fn a_model_that_comes_back_different_is_seen_as_it_is_now() {
+    let origin = Origin::start();
+    let (before, after) = (saved_model(11, 30_000), saved_model(12, 50_000));
+    origin.publish("google/changed/1", Tar::of(&before).gz());
+    let mount = Mounting::of(&origin).start();
+    let first = before.clone();
+    mount.on("google/changed/1", move |root| first.assert_at(&root));
+    let entry = mount
+        .cache
+        .join(sha1_of("https://tfhub.dev/google/changed/1"));
+    eventually("it is sealed", SOON, || entry.exists());
+    let first = before.clone();
+    mount.on("google/changed/1", move |root| first.assert_at(&root));
+    origin.publish("google/changed/1", Tar::of(&after).gz());
+    std::fs::remove_file(entry.join("saved_model.pb")).unwrap();
+    mount.read("google/changed/1/saved_model.pb").unwrap();
+    eventually("the new sizes and bytes are seen", SOON, || {
+        let size = mount
+            .stat(&format!("google/changed/1/{DATA}"))
+            .unwrap()
+            .len();
+        size == after.bytes(DATA).len() as u64
+    });
+    mount.on("google/changed/1", move |root| after.assert_at(&root));
+}
