@@ -262,6 +262,8 @@ fn a_model_that_comes_back_different_is_seen_as_it_is_now() {
         .cache
         .join(sha1_of("https://tfhub.dev/google/changed/1"));
     eventually("it is sealed", SOON, || entry.exists());
+    // What was told while it was filling is asked again after a second, and then never.
+    std::thread::sleep(Duration::from_millis(1200));
     let first = before.clone();
     mount.on("google/changed/1", move |root| first.assert_at(&root));
     origin.publish("google/changed/1", Tar::of(&after).gz());
