@@ -15,12 +15,12 @@ const GRACE: Duration = Duration::from_secs(3);
 
 struct Kept {
     children: Vec<u32>,
-    dir: Option<PathBuf>,
+    dirs: Vec<PathBuf>,
 }
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept {
     children: Vec::new(),
-    dir: None,
+    dirs: Vec::new(),
 });
 
 /// Seconds since the start at which the running bar must have ended; 0 for none.
@@ -36,9 +36,9 @@ pub(crate) fn forget(pid: u32) {
     KEPT.lock().children.retain(|kept| *kept != pid);
 }
 
-/// The directory below which everything is made and mounted.
+/// A directory below which things are made and mounted.
 pub(crate) fn remember_dir(dir: &Path) {
-    KEPT.lock().dir = Some(dir.to_owned());
+    KEPT.lock().dirs.push(dir.to_owned());
 }
 
 /// The bar that begins now may take this long.
@@ -48,9 +48,9 @@ pub(crate) fn allow(started: Instant, limit: Duration) {
 
 /// Ends children, mounts and files, in this order.
 pub(crate) fn everything() {
-    let (children, dir) = {
+    let (children, dirs) = {
         let kept = KEPT.lock();
-        (kept.children.clone(), kept.dir.clone())
+        (kept.children.clone(), kept.dirs.clone())
     };
     for pid in &children {
         sys::signal(*pid, libc::SIGCONT);
@@ -60,13 +60,13 @@ pub(crate) fn everything() {
     while Instant::now() < until && children.iter().any(|pid| runs(*pid)) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    if let Some(dir) = &dir {
+    for dir in &dirs {
         unmount_below(dir);
     }
     for pid in children.iter().filter(|pid| runs(**pid)) {
         sys::signal(*pid, libc::SIGKILL);
     }
-    if let Some(dir) = &dir {
+    for dir in &dirs {
         let _ = std::fs::remove_dir_all(dir);
     }
 }

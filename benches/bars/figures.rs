@@ -58,6 +58,12 @@ impl Pairs {
         Ok(pairs)
     }
 
+    /// Adds the pairs of another measurement of the same.
+    pub(crate) fn extend(&mut self, more: Pairs) {
+        self.tested.extend(more.tested);
+        self.plain.extend(more.plain);
+    }
+
     /// The median over the pairs of plain time by tested time: the share of the plain speed that is reached.
     pub(crate) fn speed(&self) -> f64 {
         let ratios: Vec<f64> = self

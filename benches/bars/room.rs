@@ -40,6 +40,21 @@ impl Room {
         Ok(TempDir::new_in(self.temp.path())?)
     }
 
+    /// An empty directory in memory, where the host has one with room for `bytes`.
+    pub(crate) fn in_memory(&self, bytes: u64) -> Result<Option<TempDir>> {
+        let shm = Path::new("/dev/shm");
+        match tfhub_fs::os::disk::space(shm) {
+            Ok(space) if space.available >= bytes => {
+                let temp = tempfile::Builder::new()
+                    .prefix("tfhub-fs-bars-")
+                    .tempdir_in(shm)?;
+                clean::remember_dir(temp.path());
+                Ok(Some(temp))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The temporary directory of the whole run.
     pub(crate) fn path(&self) -> &Path {
         self.temp.path()
