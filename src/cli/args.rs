@@ -6,12 +6,14 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 const AFTER: &str = "\
 Examples:
-  sudo tfhub-fs mount /mnt/tfhub
-  python -c 'import tensorflow as tf; tf.saved_model.load(\"/mnt/tfhub/google/universal-sentence-encoder/4\")'
-  tfhub-fs demo                      everything at once on this machine, without network
+  tfhub-fs demo                       everything at once on this machine, without network
+  sudo tfhub-fs mount /mnt/tfhub      for every user; without sudo, for yourself alone
+  ls /mnt/tfhub/google/nnlm-en-dim128/2
+  sudo tfhub-fs unmount /mnt/tfhub
 
-Every option has an environment variable TFHUB_FS_<OPTION>; TFHUB_CACHE_DIR and TFHUB_MODEL_LOAD_FORMAT mean what
-they mean to tensorflow_hub. Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Options can be set in the environment, under the names that each subcommand's help shows.
+TFHUB_CACHE_DIR and TFHUB_MODEL_LOAD_FORMAT mean what they mean to tensorflow_hub.
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
 /// Every TensorFlow Hub and Kaggle model is a directory.
 #[derive(Debug, Parser)]
@@ -30,6 +32,7 @@ pub(super) struct Log {
     #[arg(
         long,
         global = true,
+        display_order = 900,
         env = "TFHUB_FS_LOG_LEVEL",
         default_value = "info",
         value_name = "LEVEL"
@@ -39,6 +42,7 @@ pub(super) struct Log {
     #[arg(
         long,
         global = true,
+        display_order = 901,
         env = "TFHUB_FS_LOG_FORMAT",
         default_value = "text",
         value_name = "FORMAT"
@@ -78,7 +82,7 @@ pub(super) enum Command {
 /// Where models come from and where they are kept.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Hub {
-    /// Where models are kept, shared with tensorflow_hub [default: <temp>/tfhub_modules, for root /var/cache/tfhub-fs]
+    /// Where models are kept, shared with tensorflow_hub [env: TFHUB_FS_CACHE_DIR, TFHUB_CACHE_DIR] [default: <temp>/tfhub_modules, for root /var/cache/tfhub-fs]
     // Its environment variables have an order of their own: see config.
     #[arg(long, value_name = "DIR", alias = "tfhub_cache_dir")]
     pub cache_dir: Option<PathBuf>,
@@ -90,7 +94,7 @@ pub(super) struct Hub {
         default_value = "https://tfhub.dev"
     )]
     pub hub_url: String,
-    /// Take what is asked of HOST from URL instead; names and cache keys stay, e.g. https://tfhub.dev=http://10.0.0.5
+    /// Take what is asked of HOST from URL instead; names and cache keys stay, e.g. tfhub.dev=http://10.0.0.5
     #[arg(
         long,
         env = "TFHUB_FS_MIRROR",
@@ -109,7 +113,7 @@ pub(super) struct Hub {
         value_delimiter = ','
     )]
     pub allow_http: Vec<String>,
-    /// Give up what makes no progress for this long
+    /// Give up what makes no progress for this long, like 500ms, 60s or 10m
     #[arg(
         long,
         env = "TFHUB_FS_TIMEOUT",
@@ -117,16 +121,16 @@ pub(super) struct Hub {
         default_value = "60s"
     )]
     pub timeout: String,
-    /// Which form of a model is asked for: auto, compressed
+    /// Which form of a model is asked for: auto, compressed [env: TFHUB_FS_LOAD_FORMAT, TFHUB_MODEL_LOAD_FORMAT] [default: auto]
     #[arg(long, value_name = "FORMAT", alias = "tfhub_model_load_format")]
     pub load_format: Option<String>,
-    /// Refuse archives with more entries
+    /// Refuse archives with more entries [default: 100000]
     #[arg(long, env = "TFHUB_FS_MAX_ARCHIVE_ENTRIES", value_name = "COUNT")]
     pub max_archive_entries: Option<u64>,
-    /// Refuse archives that unpack to more
+    /// Refuse archives that unpack to more, like 300MiB or 2GB [default: 1TiB]
     #[arg(long, env = "TFHUB_FS_MAX_MODEL_SIZE", value_name = "SIZE")]
     pub max_model_size: Option<String>,
-    /// Refuse archives that unpack to more times their own size
+    /// Refuse archives that unpack to more times their own size; the first 256 MiB are free [default: 200]
     #[arg(long, env = "TFHUB_FS_MAX_ARCHIVE_RATIO", value_name = "TIMES")]
     pub max_archive_ratio: Option<u64>,
 }
@@ -136,7 +140,8 @@ pub(super) struct Hub {
     after_help = "Example:\n  sudo tfhub-fs mount /mnt/tfhub\n  ls /mnt/tfhub/google/nnlm-en-dim128/2"
 )]
 pub(super) struct Mount {
-    /// Where to mount; created when missing
+    /// Where to mount; created when missing, and then removed at the end. What a directory holds is hidden
+    /// while the mount lasts: never a directory that is in use, like /etc
     pub mountpoint: PathBuf,
     #[command(flatten)]
     pub hub: Hub,
@@ -180,10 +185,10 @@ pub(super) struct Unmount {
 
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
-    after_help = "Example:\n  tfhub-fs resolve https://tfhub.dev/google/nnlm-en-dim128/2\n\nA live mount answers unless --cache-dir is given; otherwise the model is fetched into the cache."
+    after_help = "Example:\n  tfhub-fs resolve https://tfhub.dev/google/nnlm-en-dim128/2\n\nPrints a path in a live mount that has the model, unless --cache-dir is given; otherwise the\nmodel is fetched into the cache and its directory there is printed."
 )]
 pub(super) struct Resolve {
-    /// Handles, as hub.resolve takes them
+    /// URLs of models, or local paths, which are printed as they are
     #[arg(required = true, value_name = "HANDLE")]
     pub handles: Vec<String>,
     #[command(flatten)]
@@ -205,12 +210,9 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     pub listen: String,
-    /// Shape the link: latency of each request, rate of each connection, total of all
-    #[arg(
-        long,
-        env = "TFHUB_FS_SIMULATE",
-        value_name = "latency=30ms,rate=50MB/s,total=400MB/s"
-    )]
+    /// Shape the link: latency of each request, rate of each connection, total of all, e.g.
+    /// latency=30ms,rate=50MB/s,total=400MB/s
+    #[arg(long, env = "TFHUB_FS_SIMULATE", value_name = "SETTINGS")]
     pub simulate: Option<String>,
 }
 
