@@ -52,6 +52,9 @@ pub(super) fn run(command: Mount, level: &Log) -> Result<(), Failure> {
         cache = %setup.cache_dir().display(),
         "mounted"
     );
+    if let Some(log_file) = &log_file {
+        tracing::info!(log = %log_file.display(), "what goes wrong from now on is logged there");
+    }
     announce(readiness, log_file)?;
     let outcome = runtime.block_on(serve(&serving, stop, grace));
     told(&outcome, &mountpoint);

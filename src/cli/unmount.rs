@@ -79,8 +79,10 @@ fn busy(mountpoint: &Path) -> Failure {
         .iter()
         .map(|user| format!("{} ({})", user.pid, user.command))
         .collect();
-    if unseen > 0 {
-        who.push(format!("{unseen} processes that could not be looked into"));
+    match unseen {
+        0 => {}
+        1 => who.push("1 process that could not be looked into".to_owned()),
+        more => who.push(format!("{more} processes that could not be looked into")),
     }
     Failure::Failed(format!(
         "{0} is in use by {1}; end them, or detach it with `tfhub-fs unmount --lazy {0}`",
