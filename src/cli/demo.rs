@@ -41,7 +41,7 @@ pub(super) fn run(command: &Demo) -> Result<(), Failure> {
     }
     suggest(&mount.at, &models, &url);
     if !command.once {
-        say("Ctrl-C ends the demo and removes everything it made.");
+        say("\nCtrl-C ends the demo and removes everything it made.");
         runtime.block_on(stop.told());
     }
     drop(mount);
@@ -115,18 +115,30 @@ fn suggest(mountpoint: &Path, models: &[String], url: &str) {
     let model = models.first().map_or("", String::as_str);
     let unversioned = model.rsplit_once('/').map_or(model, |(name, _)| name);
     say("\nTry, in another terminal:");
-    say(&format!("  ls -lR {at}/{model}"));
-    say(&format!(
-        "  ls -l {at}/{unversioned}                  # versions, and `latest`"
-    ));
-    say(&format!(
-        "  ls {at}/{url}/{model}      # a whole URL pasted after the mountpoint"
-    ));
-    say(&format!("  getfattr -n user.tfhub.state {at}/{model}"));
-    say("With TensorFlow installed:");
-    say(&format!(
-        "  python3 -c 'import tensorflow as tf; m = tf.saved_model.load(\"{at}/{model}\"); print(m.signatures)'"
-    ));
+    for (what, command) in [
+        ("the model's files", format!("ls -lR {at}/{model}")),
+        (
+            "its versions and `latest`",
+            format!("ls -l {at}/{unversioned}"),
+        ),
+        (
+            "the whole URL pasted after the mountpoint",
+            format!("ls {at}/{url}/{model}"),
+        ),
+        (
+            "is it complete? (package attr)",
+            format!("getfattr --absolute-names -n user.tfhub.state {at}/{model}"),
+        ),
+        ("the hub's pages, or in a browser", format!("curl {url}")),
+        (
+            "an embedding, with TensorFlow installed",
+            format!(
+                "python3 -c 'import tensorflow as tf; print(tf.saved_model.load(\"{at}/{model}\")([\"dogs and cats\"]))'"
+            ),
+        ),
+    ] {
+        say(&format!("  # {what}\n  {command}"));
+    }
 }
 
 /// The demo's temporary directory; removed when dropped.
