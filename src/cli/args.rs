@@ -140,8 +140,7 @@ pub(super) struct Hub {
     after_help = "Example:\n  sudo tfhub-fs mount /mnt/tfhub\n  ls /mnt/tfhub/google/nnlm-en-dim128/2"
 )]
 pub(super) struct Mount {
-    /// Where to mount; created when missing, and then removed at the end. What a directory holds is hidden
-    /// while the mount lasts: never a directory that is in use, like /etc
+    /// Where to mount: an empty directory, or one that is created now and removed at the end
     pub mountpoint: PathBuf,
     #[command(flatten)]
     pub hub: Hub,

@@ -110,10 +110,11 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(Failure::failed)
 }
 
-/// Ctrl-C and SIGTERM, listened to from the moment this is made: one that comes before it is waited for counts.
+/// Ctrl-C, SIGTERM and a closed terminal, listened to from the moment this is made: one that comes before it is waited for counts.
 pub(super) struct Stop {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
 }
 
 impl Stop {
@@ -122,6 +123,7 @@ impl Stop {
         Ok(Stop {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -130,6 +132,7 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

@@ -65,17 +65,18 @@ impl Server {
             spool,
             spool_limit,
         } = options;
-        let scanned = tokio::task::spawn_blocking(move || Catalogue::open(&dir)).await;
-        let catalogue = scanned.map_err(|e| Error::Lost {
-            name: "the served directory".into(),
-            why: e.to_string(),
-        })??;
+        // First the address: a wrong one is told before a large directory has been read.
         let refused = |source| Error::Listen {
             addr: listen,
             source,
         };
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let addr = listener.local_addr().map_err(refused)?;
+        let scanned = tokio::task::spawn_blocking(move || Catalogue::open(&dir)).await;
+        let catalogue = scanned.map_err(|e| Error::Lost {
+            name: "the served directory".into(),
+            why: e.to_string(),
+        })??;
         let models = catalogue.known();
         let archives = Archives::new(spool.unwrap_or_else(spool::default_dir), spool_limit);
         Ok(Server {

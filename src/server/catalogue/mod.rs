@@ -10,6 +10,7 @@
 mod listing;
 mod scan;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,10 +35,14 @@ impl Catalogue {
     /// # Errors
     /// [`Error::Dir`] if `dir` is not a readable directory.
     pub fn open(dir: &Path) -> Result<Catalogue, Error> {
-        let root = std::fs::canonicalize(dir).map_err(|source| Error::Dir {
+        let refused = |source| Error::Dir {
             dir: dir.to_owned(),
             source,
-        })?;
+        };
+        let root = std::fs::canonicalize(dir).map_err(refused)?;
+        if !root.is_dir() {
+            return Err(refused(io::ErrorKind::NotADirectory.into()));
+        }
         let listing = scan::scan(&root)?;
         warn_of_new(&listing, &Listing::default());
         Ok(Catalogue {
