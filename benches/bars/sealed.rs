@@ -13,9 +13,9 @@ use crate::room::Room;
 use crate::{Result, read, sys};
 
 /// Pairs of each kind; the bar asks for 15.
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 25;
 /// Mounts among which the pairs without passthrough are shared.
-const MOUNTS: usize = 3;
+const MOUNTS: usize = 5;
 /// A read that has not returned by then waits for the stopped daemon.
 const PATIENCE: Duration = Duration::from_secs(2);
 
