@@ -4,8 +4,9 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use super::catalogue::{Form, Suffix};
 use super::digest::{Digests, Halt, Summing, digest_file};
@@ -13,13 +14,20 @@ use super::pack::{Stop, pack};
 use super::survey::{Stamp, Survey, survey};
 use super::{Error, spool};
 
+/// How long an answer waits for the hashes of a ready-made archive. Small ones have theirs by then; a large one is
+/// sent without, rather than after a reading of the whole file.
+const HASHED_WITHIN: Duration = Duration::from_millis(20);
+
 /// One version, ready to be sent.
 #[derive(Debug)]
 pub struct Archive {
     bytes: Bytes,
     stamp: Stamp,
-    /// Length and hashes.
-    pub digests: Digests,
+    digests: Arc<OnceLock<Digests>>,
+    /// Bytes.
+    pub len: u64,
+    /// A strong entity tag, the same for as long as the bytes are.
+    pub etag: String,
     /// When the model was last written.
     pub modified: SystemTime,
     /// How it is packed.
@@ -36,9 +44,14 @@ impl Archive {
     /// Bytes that it holds in the spool.
     pub fn spooled(&self) -> u64 {
         match self.bytes {
-            Bytes::Spooled(_) => self.digests.len,
+            Bytes::Spooled(_) => self.len,
             Bytes::Ready(_) => 0,
         }
+    }
+
+    /// The hashes; none while a large ready-made archive is still being read for them.
+    pub fn digests(&self) -> Option<&Digests> {
+        self.digests.get()
     }
 
     /// Opens the bytes that the digests speak of. Waits for the disk.
@@ -114,29 +127,62 @@ impl State {
                 Ok(Archive {
                     bytes,
                     stamp,
-                    digests,
+                    len: digests.len,
+                    etag: digests.etag(),
+                    digests: Arc::new(OnceLock::from(digests)),
                     modified,
                     suffix: Suffix::TarGz,
                 })
             }
             State::Ready(path, suffix, seen) => {
-                let (file, _) = open_stamped(path)?;
-                let digests = digest_file(&file, halt).map_err(|e| Error::read(path, e))?;
-                // Looked at after the reading, so that a change in between shows.
-                let stamp = Stamp::of(&file.metadata().map_err(|e| Error::read(path, e))?);
-                if stamp != *seen || digests.len != stamp.len {
+                let (file, stamp) = open_stamped(path)?;
+                if stamp != *seen {
                     return Err(Error::changed(path));
                 }
-                let bytes = Bytes::Ready(path.clone());
                 Ok(Archive {
-                    bytes,
+                    bytes: Bytes::Ready(path.clone()),
                     stamp,
-                    digests,
+                    len: stamp.len,
+                    etag: stamp.etag(),
+                    digests: hashed_aside(path, file, stamp, halt)?,
                     modified: stamp.modified(),
                     suffix: *suffix,
                 })
             }
         }
+    }
+}
+
+/// Reads a ready-made archive for its hashes, on a thread of its own; waits for a short one.
+fn hashed_aside(
+    path: &Path,
+    file: File,
+    seen: Stamp,
+    halt: &Halt,
+) -> Result<Arc<OnceLock<Digests>>, Error> {
+    let digests = Arc::new(OnceLock::new());
+    let (done, outcome) = mpsc::sync_channel(1);
+    let (path, halt, found) = (path.to_owned(), halt.clone(), Arc::clone(&digests));
+    thread::spawn(move || {
+        let hashed = hash(&path, &file, seen, &halt).map(|digests| {
+            let _ = found.set(digests);
+        });
+        let _ = done.send(hashed);
+    });
+    match outcome.recv_timeout(HASHED_WITHIN) {
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(())) | Err(_) => Ok(digests),
+    }
+}
+
+fn hash(path: &Path, file: &File, seen: Stamp, halt: &Halt) -> Result<Digests, Error> {
+    let digests = digest_file(file, halt).map_err(|e| Error::read(path, e))?;
+    // Looked at after the reading, so that a change in between shows.
+    let stamp = Stamp::of(&file.metadata().map_err(|e| Error::read(path, e))?);
+    if stamp == seen && digests.len == seen.len {
+        Ok(digests)
+    } else {
+        Err(Error::changed(path))
     }
 }
 

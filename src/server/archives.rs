@@ -1,11 +1,12 @@
-//! The archive of a version, with a length and hashes that are known before the
-//! first byte of it is sent.
+//! The archive of a version, with a length and an entity tag that are known
+//! before the first byte of it is sent.
 //!
 //! A directory is packed into a spool file that is unlinked before anything is
 //! written to it, so nothing is left behind however the server ends; a
-//! ready-made archive is read once and sent from its own place. Either is done
-//! once however many ask at the same time, survives the one who asked first,
-//! and holds until the disk shows another state of the model.
+//! ready-made archive is sent from its own place, and read aside for its
+//! hashes: who asks for a large one first gets it without them, and at once.
+//! Either is done once however many ask at the same time, survives the one who
+//! asked first, and holds until the disk shows another state of the model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -229,7 +230,7 @@ mod tests {
         );
         tree.put("g/m/1/assets/vocab.txt", "a");
         let second = get(&archives, &tree, "g/m/1").await.unwrap();
-        assert_ne!(first.digests, second.digests);
+        assert_ne!(first.digests(), second.digests());
         assert!(first.open().is_ok(), "a transfer under way keeps its bytes");
     }
 
@@ -275,13 +276,35 @@ mod tests {
         let form = Form::Ready(path.clone(), Suffix::TarGz);
         let first = archives.get(tree.path(), "g/m/1", &form).await.unwrap();
         assert_eq!(
-            first.digests,
-            digest_file(&File::open(&path).unwrap(), &Halt::default()).unwrap()
+            first.digests(),
+            digest_file(&File::open(&path).unwrap(), &Halt::default())
+                .ok()
+                .as_ref()
         );
         tree.put("next", "archive two");
         fs::rename(tree.path().join("next"), &path).unwrap();
         assert!(matches!(first.open(), Err(Error::Changed { .. })));
         let second = archives.get(tree.path(), "g/m/1", &form).await.unwrap();
-        assert_ne!(first.digests.md5, second.digests.md5);
+        assert_ne!(first.digests().unwrap().md5, second.digests().unwrap().md5);
+        assert_ne!(first.etag, second.etag);
+    }
+
+    #[tokio::test]
+    async fn a_large_ready_made_archive_is_sent_before_it_has_been_read() {
+        let tree = Tree::new(&[("g/m/1.tar.gz", "")]);
+        let (_spool, archives) = spooling(1);
+        let path = tree.path().join("g/m/1.tar.gz");
+        // Sparse: no disk is used, but reading it takes many seconds.
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
+        let form = Form::Ready(path, Suffix::TarGz);
+        let archive = archives.get(tree.path(), "g/m/1", &form).await.unwrap();
+        assert_eq!(archive.len, 1 << 40);
+        assert!(archive.digests().is_none(), "nobody waited for the hashes");
+        assert!(archive.open().is_ok());
     }
 }

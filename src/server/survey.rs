@@ -37,6 +37,13 @@ impl Stamp {
         }
     }
 
+    /// A strong entity tag of a file in this state: the change time tells also of a rewrite within the same size.
+    pub fn etag(&self) -> String {
+        let (changed, nanos) = self.changed;
+        let (_, inode) = self.inode;
+        format!("\"{:x}-{inode:x}-{changed:x}.{nanos:x}\"", self.len)
+    }
+
     /// When the content was last written; 1970 for anything earlier.
     pub fn modified(&self) -> SystemTime {
         let (seconds, nanos) = self.modified;

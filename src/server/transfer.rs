@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response as HttpResponse, Statu
 use axum::response::Response;
 
 use super::archive::Archive;
+use super::digest::Digests;
 use super::range::{self, Wanted};
 use super::{Error, body};
 
@@ -28,8 +29,7 @@ pub async fn respond(
     archive: &Arc<Archive>,
     request: &Parts,
 ) -> Result<Response, Error> {
-    let len = archive.digests.len;
-    let etag = archive.digests.etag();
+    let (len, etag) = (archive.len, &archive.etag);
     let asked = |header: HeaderName| {
         request
             .headers
@@ -39,10 +39,10 @@ pub async fn respond(
     let head = request.method == Method::HEAD;
     let mut wanted = Wanted::Whole;
     // A range has a meaning in GET alone.
-    if !head && range::range_holds(asked(IF_RANGE), &etag, archive.modified) {
+    if !head && range::range_holds(asked(IF_RANGE), etag, archive.modified) {
         wanted = range::wanted(asked(RANGE), len);
     }
-    let unchanged = range::none_match_hits(asked(IF_NONE_MATCH), &etag);
+    let unchanged = range::none_match_hits(asked(IF_NONE_MATCH), etag);
     let (status, part) = match wanted {
         _ if unchanged => (StatusCode::NOT_MODIFIED, 0..0),
         Wanted::Whole => (StatusCode::OK, 0..len),
@@ -66,7 +66,7 @@ pub async fn respond(
     let mut response = HttpResponse::new(content);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    describe(headers, name, archive, &etag);
+    describe(headers, name, archive);
     if status == StatusCode::PARTIAL_CONTENT {
         put(
             headers,
@@ -84,13 +84,13 @@ pub async fn respond(
 
 /// What is true of the archive, whatever part of it is sent. The hashes are of
 /// the whole, also in a 206, as Cloud Storage has it.
-fn describe(headers: &mut HeaderMap, name: &str, archive: &Archive, etag: &str) {
+fn describe(headers: &mut HeaderMap, name: &str, archive: &Archive) {
     headers.insert(
         CONTENT_TYPE,
         HeaderValue::from_static(archive.suffix.content_type()),
     );
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    put(headers, ETAG, etag.to_owned());
+    put(headers, ETAG, archive.etag.clone());
     put(
         headers,
         LAST_MODIFIED,
@@ -102,7 +102,7 @@ fn describe(headers: &mut HeaderMap, name: &str, archive: &Archive, etag: &str) 
         CONTENT_DISPOSITION,
         format!("attachment; filename=\"{file_name}\""),
     );
-    for hash in archive.digests.goog_hashes() {
+    for hash in archive.digests().into_iter().flat_map(Digests::goog_hashes) {
         put(headers, GOOG_HASH, hash);
     }
     let age = archive
