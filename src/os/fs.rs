@@ -1,9 +1,10 @@
-//! Durability and renames that std lacks.
-#![allow(unsafe_code)] // syncfs(2), renameat2(2) and posix_fadvise(2) have no counterpart in std.
+//! Durability, renames and careful opens that std lacks.
+#![allow(unsafe_code)] // syncfs(2), renameat2(2), openat2(2) and posix_fadvise(2) have no counterpart in std.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::{c_path, check};
@@ -46,6 +47,55 @@ pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
         )
     })
     .map(drop)
+}
+
+/// Opens the plain file `name` below `dir` for reading, following no link on the way from there: not even in place of a
+/// directory, which `O_NOFOLLOW` does not look at.
+///
+/// A kernel, or a container, without openat2(2) looks at the last component only.
+///
+/// # Errors
+///
+/// Those of openat2(2): ELOOP for a link. `InvalidData`: it is no plain file. Never waits for a FIFO's other end.
+pub fn open_beneath(dir: &Path, name: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let base = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(dir)?;
+    let file = match open_by_rule(&base, name, flags | libc::O_CLOEXEC) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            let path = dir.join(name);
+            OpenOptions::new().read(true).custom_flags(flags).open(path)
+        }
+        other => other,
+    }?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(file)
+}
+
+fn open_by_rule(base: &File, name: &Path, flags: libc::c_int) -> io::Result<File> {
+    let name = c_path(name)?;
+    // SAFETY: all zeros is a valid `open_how`, which must be so before its fields are set.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = u64::from(flags.cast_unsigned());
+    how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS;
+    // SAFETY: the name is NUL-terminated, it, the descriptor and `how` live through the call, and the size is that of `how`.
+    let opened = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            base.as_raw_fd(),
+            name.as_ptr(),
+            &raw const how,
+            size_of::<libc::open_how>(),
+        )
+    };
+    let number = i32::try_from(opened).map_err(io::Error::other)?;
+    let number = check(number)?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
 /// What posix_fadvise(2) can be told.

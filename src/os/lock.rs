@@ -26,10 +26,11 @@ impl Locked {
     /// Opens (creating it with `mode` where missing) and locks `path`, without waiting. `None` if somebody holds it.
     ///
     /// The lock is on the file that `path` names now: one that was unlinked or replaced between open and lock is let go.
+    /// A link is not followed: whoever may write to the directory could have files made, or cut, anywhere.
     ///
     /// # Errors
     ///
-    /// The file cannot be opened or the file system has no locks.
+    /// The file cannot be opened, is no plain file, or the file system has no locks.
     pub fn open(path: &Path, mode: u32) -> io::Result<Option<Locked>> {
         loop {
             let file = OpenOptions::new()
@@ -38,7 +39,11 @@ impl Locked {
                 .create(true)
                 .truncate(false)
                 .mode(mode)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
                 .open(path)?;
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::other("it is not a plain file"));
+            }
             let Some(locked) = Locked::try_lock(file)? else {
                 return Ok(None);
             };
@@ -75,6 +80,17 @@ mod tests {
         assert!(Locked::open(&path, 0o600).unwrap().is_none());
         drop(first);
         assert!(Locked::open(&path, 0o600).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, outside) = (dir.path().join("lock"), dir.path().join("outside"));
+        std::os::unix::fs::symlink(&outside, &path).unwrap();
+        assert!(Locked::open(&path, 0o600).is_err());
+        assert!(!outside.exists());
+        std::fs::write(&outside, "kept").unwrap();
+        assert!(Locked::open(&path, 0o600).is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::foreign::{Sight, Verdict, Watch};
 use super::layout::{Key, Layout};
 use super::lead::Lead;
 use super::lock::{Claim, Held, Holder, remove_lock};
+use super::plain;
 use super::sealed::Sealed;
 use super::trash;
 
@@ -51,22 +52,25 @@ impl Cache {
     /// It cannot be made or read, or a later tfhub-fs has left its state there.
     pub fn open(root: &Path) -> Result<Cache, Error> {
         let layout = Layout::new(os::path::absolute(root).context("find", root)?);
-        match layout.prepare() {
-            Ok(()) => {}
+        let writable = match layout.prepare() {
+            Ok(()) => true,
             Err(error @ (Error::Denied { .. } | Error::ReadOnly { .. }))
                 if std::fs::read_dir(layout.root()).is_ok() =>
             {
                 tracing::warn!(%error, "only what is complete in the cache can be used");
+                false
             }
             Err(error) => return Err(error),
-        }
+        };
         let host = os::host::hostname().context("read", "the host name")?;
         let cache = Cache {
             layout: Arc::new(layout),
             host,
             watches: Mutex::default(),
         };
-        cache.reclaim();
+        if writable {
+            cache.reclaim();
+        }
         Ok(cache)
     }
 
@@ -127,7 +131,7 @@ impl Cache {
                         .to_str()?
                         .strip_suffix(".descriptor.txt")?,
                 )?;
-                let text = std::fs::read_to_string(entry.path()).ok()?;
+                let text = plain::read_text(&entry.path()).ok()?;
                 let handle = Descriptor::parse(&text)?.handle;
                 (Key::of(&handle) == key && self.layout.model(&key).is_dir()).then_some(handle)
             })

@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::os;
 
 use super::complete::{Flaw, flaw};
 use super::error::{Context, Error, if_there};
@@ -18,7 +22,8 @@ pub(super) enum Look {
     Whole(Sealed),
 }
 
-/// Looks at a model's entry. A link to a directory counts as one, as it does for tensorflow_hub.
+/// Looks at a model's entry. A link to a directory counts as one, as it does for tensorflow_hub, unless another user made
+/// it: the mount of root, which everybody may read, would show what that user may not.
 ///
 /// # Errors
 ///
@@ -26,6 +31,9 @@ pub(super) enum Look {
 pub(super) fn look(layout: &Layout, key: &Key) -> Result<Look, Error> {
     let path = layout.model(key);
     let not_a_directory = || Error::NotADirectory { path: path.clone() };
+    if is_anothers_link(&path) {
+        return Err(not_a_directory());
+    }
     match if_there(fs::metadata(&path)).context("examine", &path)? {
         Some(meta) if meta.is_dir() => {}
         Some(_) => return Err(not_a_directory()),
@@ -42,6 +50,12 @@ pub(super) fn look(layout: &Layout, key: &Key) -> Result<Look, Error> {
     })
 }
 
+/// Whether `path` is a link of a user who is neither this one nor root.
+fn is_anothers_link(path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|meta| meta.is_symlink() && ![0, os::own::uid()].contains(&meta.uid()))
+}
+
 /// Removes an entry that is not whole. To be called with the model's lock held.
 pub(super) fn clear(layout: &Layout, key: &Key) -> Result<(), Error> {
     let path = layout.model(key);
@@ -50,5 +64,28 @@ pub(super) fn clear(layout: &Layout, key: &Key) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // Not empty, or a link.
         Err(_) => trash::discard(layout, key, &path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{lchown, symlink};
+
+    #[test]
+    fn a_link_counts_unless_another_user_made_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("saved_model.pb"), "x").unwrap();
+        let layout = Layout::new(dir.path().join("cache"));
+        layout.prepare().unwrap();
+        let key = Key::of("x");
+        symlink(&target, layout.model(&key)).unwrap();
+        assert!(matches!(look(&layout, &key), Ok(Look::Whole(_))));
+        if os::own::uid() == 0 {
+            lchown(layout.model(&key), Some(65534), None).unwrap();
+            assert!(look(&layout, &key).is_err());
+        }
     }
 }

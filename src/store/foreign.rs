@@ -12,6 +12,7 @@ use crate::os;
 
 use super::error::if_there;
 use super::layout::{Key, Layout, is_hex};
+use super::plain;
 
 /// How long nothing may have grown before a lock of a dead process is taken over.
 const QUIET: Duration = Duration::from_secs(10);
@@ -92,7 +93,7 @@ impl Sight {
         let Some(meta) = if_there(std::fs::symlink_metadata(&path))? else {
             return Ok(None);
         };
-        let Some(text) = if_there(std::fs::read(&path))? else {
+        let Some(text) = if_there(plain::read(&path))? else {
             return Ok(None);
         };
         let text = String::from_utf8_lossy(&text).into_owned();

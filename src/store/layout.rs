@@ -126,8 +126,10 @@ impl Layout {
     pub(super) fn prepare(&self) -> Result<(), Error> {
         make_dirs(&self.root)?;
         self.refuse_newer()?;
+        make_own_dir(&self.own())?;
+        make_own_dir(&self.version_dir())?;
         for name in ["locks", "sealed", "tmp", "trash"] {
-            make_dirs(&self.version_dir().join(name))?;
+            make_own_dir(&self.version_dir().join(name))?;
         }
         let tag = self.own().join("CACHEDIR.TAG");
         match create_new(&tag) {
@@ -163,6 +165,17 @@ impl Layout {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Makes one directory of our own state. A link in its place is refused: what is in `trash` is deleted, wherever it leads.
+fn make_own_dir(path: &Path) -> Result<(), Error> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(Error::NotADirectory {
+            path: path.to_path_buf(),
+        }),
+        Err(_) => make_dirs(path),
     }
 }
 
@@ -250,6 +263,25 @@ mod tests {
         }
         let tag = std::fs::read_to_string(layout.root().join(".tfhub-fs/CACHEDIR.TAG")).unwrap();
         assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55"));
+    }
+
+    #[test]
+    fn our_own_directories_are_no_links() {
+        for name in [".tfhub-fs", ".tfhub-fs/v1", ".tfhub-fs/v1/trash"] {
+            let dir = tempfile::tempdir().unwrap();
+            let kept = dir.path().join("kept");
+            std::fs::create_dir(&kept).unwrap();
+            let layout = Layout::new(dir.path().join("cache"));
+            let link = layout.root().join(name);
+            make_dirs(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(&kept, &link).unwrap();
+            let error = layout.prepare().unwrap_err();
+            assert!(
+                matches!(&error, Error::NotADirectory { path } if *path == link),
+                "{error}"
+            );
+            assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 0, "{name}");
+        }
     }
 
     #[test]

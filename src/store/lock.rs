@@ -15,6 +15,7 @@ use crate::os::lock::Locked;
 use super::error::{Context, Error, if_there};
 use super::foreign::{LockText, Sight, tree_size};
 use super::layout::{FILE_MODE, Key, Layout, create_new, new_uid};
+use super::plain;
 use super::trash;
 
 /// Who fills a model at the moment.
@@ -40,7 +41,7 @@ impl Holder {
 
     /// The one among ourselves that has the kernel lock.
     pub(super) fn of_kernel_lock(layout: &Layout, key: &Key) -> Holder {
-        let text = fs::read_to_string(layout.kernel_lock(key)).unwrap_or_default();
+        let text = plain::read_text(&layout.kernel_lock(key)).unwrap_or_default();
         match LockText::parse(&text) {
             Some(lock) => Holder {
                 who: format!("process {} on {}", lock.pid, lock.host),
@@ -80,7 +81,7 @@ impl Claim {
     }
 
     fn bury_dead(&self, path: &Path) -> Result<(), Error> {
-        let text = fs::read_to_string(path).unwrap_or_default();
+        let text = plain::read_text(path).unwrap_or_default();
         let Some(dead) = LockText::parse(&text) else {
             return Ok(());
         };
@@ -146,10 +147,9 @@ impl Claim {
         match linked {
             Ok(()) => Ok(true),
             // Over NFS a repeated request may find its own success.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(if_there(
-                fs::read_to_string(path),
-            )
-            .is_ok_and(|now| now.as_deref() == Some(text))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(if_there(plain::read_text(path)).is_ok_and(|now| now.as_deref() == Some(text)))
+            }
             Err(error) => Err(Error::io("create", path, error)),
         }
     }
@@ -216,7 +216,7 @@ impl Drop for Held {
 
 /// Removes a lock file if it (still) holds `text`.
 pub(super) fn remove_lock(path: &Path, text: &str) -> Result<(), Error> {
-    let now = if_there(fs::read(path)).context("read", path)?;
+    let now = if_there(plain::read(path)).context("read", path)?;
     if now.as_deref() == Some(text.as_bytes()) {
         if_there(fs::remove_file(path)).context("remove", path)?;
     }

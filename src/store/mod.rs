@@ -29,6 +29,7 @@ mod index;
 mod layout;
 mod lead;
 mod lock;
+mod plain;
 mod presence;
 mod record;
 mod savedmodel;

@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Context, Error, if_there};
 use super::layout::{Key, Layout, replace};
+use super::plain;
 use super::sealed::Sealed;
+
+/// A name may have 4 KiB; a hundred thousand of them are more than any model has, and rarely longer than 100 bytes.
+const MAX_RECORD: u64 = 64 << 20;
 
 /// One fill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +37,10 @@ impl Record {
 
     /// The record that speaks of the entry as it is now. One that is damaged counts as none.
     pub(super) fn current(layout: &Layout, key: &Key) -> Option<Record> {
-        let text = std::fs::read(layout.record(key)).ok()?;
+        let text = plain::read_up_to(&layout.record(key), MAX_RECORD).ok()?;
         let record: Record = serde_json::from_slice(&text).ok()?;
         // A cleaner may have taken the descriptor; a later filler would have written its own.
-        match if_there(std::fs::read_to_string(layout.descriptor(key))).ok()? {
+        match if_there(plain::read_text(&layout.descriptor(key))).ok()? {
             Some(descriptor) if descriptor != record.descriptor => None,
             _ => Some(record),
         }

@@ -1,10 +1,11 @@
 //! A complete model, read from its directory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use crate::os;
 
 use super::index::{Attr, Child, Entry, Index, is_plain};
 
@@ -87,11 +88,8 @@ impl Sealed {
         if !is_plain(path) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        OpenOptions::new()
-            .read(true)
-            // Neither a link nor a FIFO that somebody put in the file's place leads astray or waits.
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(self.dir.join(path))
+        // Neither a link nor a FIFO that somebody put in the place of a name leads astray or waits.
+        os::fs::open_beneath(&self.dir, Path::new(path))
     }
 
     /// The sum of all files' sizes.
@@ -176,5 +174,18 @@ mod tests {
         for path in ["link", "../x", "/etc/passwd", ""] {
             assert!(sealed.open(path).is_err(), "{path}");
         }
+    }
+    #[test]
+    fn a_directory_that_became_a_link_leads_nowhere() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        for at in [dir.path().join("a"), outside.path().to_path_buf()] {
+            std::fs::write(at.join("b"), "hello").unwrap();
+        }
+        let sealed = Sealed::load(dir.path().to_path_buf()).unwrap();
+        assert!(sealed.open("a/b").is_ok());
+        std::fs::remove_dir_all(dir.path().join("a")).unwrap();
+        symlink(outside.path(), dir.path().join("a")).unwrap();
+        assert!(sealed.open("a/b").is_err());
     }
 }
