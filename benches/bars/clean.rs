@@ -14,11 +14,13 @@ use crate::{Result, sys};
 const GRACE: Duration = Duration::from_secs(3);
 
 struct Kept {
+    ending: bool,
     children: Vec<u32>,
     dirs: Vec<PathBuf>,
 }
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept {
+    ending: false,
     children: Vec::new(),
     dirs: Vec::new(),
 });
@@ -26,9 +28,18 @@ static KEPT: Mutex<Kept> = Mutex::new(Kept {
 /// Seconds since the start at which the running bar must have ended; 0 for none.
 static DEADLINE: AtomicU64 = AtomicU64::new(0);
 
-/// A child that must not outlive the bench.
+/// A child that must not outlive the bench. One that comes when everything is being ended already is killed, and its
+/// owner waits for the end.
 pub(crate) fn remember(pid: u32) {
-    KEPT.lock().children.push(pid);
+    let mut kept = KEPT.lock();
+    kept.children.push(pid);
+    if kept.ending {
+        drop(kept);
+        sys::signal(pid, libc::SIGKILL);
+        loop {
+            std::thread::park();
+        }
+    }
 }
 
 /// A child that has been waited for.
@@ -49,7 +60,8 @@ pub(crate) fn allow(started: Instant, limit: Duration) {
 /// Ends children, mounts and files, in this order.
 pub(crate) fn everything() {
     let (children, dirs) = {
-        let kept = KEPT.lock();
+        let mut kept = KEPT.lock();
+        kept.ending = true;
         (kept.children.clone(), kept.dirs.clone())
     };
     for pid in &children {
@@ -67,7 +79,19 @@ pub(crate) fn everything() {
         sys::signal(*pid, libc::SIGKILL);
     }
     for dir in &dirs {
-        let _ = std::fs::remove_dir_all(dir);
+        remove(dir);
+    }
+}
+
+/// Removes a directory in which the interrupted bar may still make files for a moment.
+fn remove(dir: &Path) {
+    for _ in 0..50 {
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            _ => return,
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::prelude::*;
 
 use super::Failure;
 use super::args::{Format, Level, Log};
@@ -23,14 +24,20 @@ fn start(log: &Log, writer: BoxMakeWriter, colours: bool) -> Result<(), Failure>
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    let lines = fmt()
-        .with_max_level(level)
+    // fuser warns of every request that it answers itself, such as the ioctl behind Python's isatty().
+    let what = Targets::new()
+        .with_default(level)
+        .with_target("fuser", level.min(LevelFilter::ERROR));
+    let lines = fmt::layer()
         .with_writer(writer)
         .with_ansi(colours)
         .with_target(false);
-    let started = match log.log_format {
-        Format::Text => lines.try_init(),
-        Format::Json => lines.json().try_init(),
+    let lines = match log.log_format {
+        Format::Text => lines.boxed(),
+        Format::Json => lines.json().boxed(),
     };
+    let started = tracing_subscriber::registry()
+        .with(lines.with_filter(what))
+        .try_init();
     started.map_err(Failure::failed)
 }

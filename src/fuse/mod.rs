@@ -9,6 +9,7 @@ mod edge;
 mod errno;
 mod listings;
 mod modes;
+mod reply;
 mod session;
 mod skin;
 mod space;

@@ -4,15 +4,19 @@
 //! and must carry the same backing id each time, a direct open stands beside either unless it is mapped, which we
 //! cannot see. So the mode of an inode is kept here from its first open to its last release.
 //!
+//! A passthrough inode reads one file for all its handles. When a damaged model has been fetched again while a handle of
+//! the damaged copy is open, an open of the new copy would read the old one: it is refused until the old one is closed.
+//!
 //! A direct open that is mapped leaves pages in the page cache, of bytes that nobody had verified. The first open in
 //! another mode therefore lets the kernel drop them.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fuser::{BackingId, FopenFlags, ReplyOpen};
+use fuser::{BackingId, Errno, FopenFlags, ReplyOpen};
 use parking_lot::Mutex;
 
 use crate::tree::Opened;
@@ -43,8 +47,11 @@ enum Mode {
     /// Reads go through the page cache, which keeps what it has.
     Cached,
     /// The kernel reads the sealed file itself.
-    Passthrough(Arc<BackingId>),
+    Passthrough(Arc<BackingId>, FileId),
 }
+
+/// Which file on the disk it is: device and inode.
+type FileId = (u64, u64);
 
 /// How one open is answered.
 #[derive(Debug)]
@@ -63,21 +70,22 @@ impl Modes {
         }
     }
 
-    /// Answers an open in the inode's mode.
-    pub fn open(&self, inode: u64, opened: Opened, reply: ReplyOpen) {
+    /// Answers an open in the inode's mode. False if it had to be refused: the tree's handle is to be closed then.
+    pub fn open(&self, inode: u64, opened: Opened, reply: ReplyOpen) -> bool {
         let handle = fuser::FileHandle(opened.handle);
-        let Entered { mode, keep } = self.enter(inode, opened.sealed.is_some(), || {
-            opened
-                .sealed
-                .as_deref()
-                .and_then(|file| self.register(file, &reply))
-        });
+        let file = opened.sealed.as_deref();
+        let register = || file.and_then(|file| self.register(file, &reply));
+        let Some(Entered { mode, keep }) = self.enter(inode, file.map(file_id), register) else {
+            reply.error(Errno::EIO);
+            return false;
+        };
         match mode {
             Mode::Direct => reply.opened(handle, FopenFlags::FOPEN_DIRECT_IO | noflush()),
             Mode::Cached if keep => reply.opened(handle, FopenFlags::FOPEN_KEEP_CACHE | noflush()),
             Mode::Cached => reply.opened(handle, noflush()),
-            Mode::Passthrough(id) => reply.opened_passthrough(handle, noflush(), &id),
+            Mode::Passthrough(id, _) => reply.opened_passthrough(handle, noflush(), &id),
         }
+        true
     }
 
     /// Counts a release; the last one ends the inode's mode.
@@ -91,36 +99,39 @@ impl Modes {
         }
     }
 
-    /// Counts an open and says how to answer it. `register` makes the backing id of a first sealed open, if it can.
+    /// Counts an open of `file` (`None`: of a filling one) and says how to answer it; `None` if the kernel would give it the
+    /// bytes of another file. `register` makes the backing id of a first sealed open, if it can.
     fn enter(
         &self,
         inode: u64,
-        sealed: bool,
+        file: Option<FileId>,
         register: impl FnOnce() -> Option<Arc<BackingId>>,
-    ) -> Entered {
+    ) -> Option<Entered> {
         // The lock is held over the registration, which is a short ioctl: two first opens must share one id.
         let mut table = self.table.lock();
         let Table { open, doubtful } = &mut *table;
         let entry = open.entry(inode).or_insert_with(|| Inode {
             handles: 0,
-            mode: if sealed {
-                register().map_or(Mode::Cached, Mode::Passthrough)
-            } else {
-                Mode::Direct
+            mode: match file {
+                None => Mode::Direct,
+                Some(id) => {
+                    register().map_or(Mode::Cached, |backing| Mode::Passthrough(backing, id))
+                }
             },
         });
-        entry.handles += 1;
         let mode = match &entry.mode {
             // A damaged model is being fetched again: unverified bytes stay out of the page cache.
-            Mode::Cached if !sealed => Mode::Direct,
+            Mode::Cached if file.is_none() => Mode::Direct,
+            Mode::Passthrough(_, id) if file != Some(*id) => return None,
             mode => mode.clone(),
         };
+        entry.handles += 1;
         if matches!(mode, Mode::Direct) {
             doubtful.insert(inode);
-            return Entered { mode, keep: false };
+            return Some(Entered { mode, keep: false });
         }
         let keep = !doubtful.remove(&inode);
-        Entered { mode, keep }
+        Some(Entered { mode, keep })
     }
 
     fn register(&self, file: &File, reply: &ReplyOpen) -> Option<Arc<BackingId>> {
@@ -145,6 +156,12 @@ impl Modes {
     }
 }
 
+/// The file's identity; one that cannot be asked is like no other.
+fn file_id(file: &File) -> FileId {
+    file.metadata()
+        .map_or((0, 0), |meta| (meta.dev(), meta.ino()))
+}
+
 /// Nothing is written, so the kernel need not send FLUSH at close.
 fn noflush() -> FopenFlags {
     FopenFlags::FOPEN_NOFLUSH
@@ -157,11 +174,12 @@ mod tests {
     const INODE: u64 = 7;
 
     fn open(modes: &Modes, sealed: bool) -> (&'static str, bool) {
-        let Entered { mode, keep } = modes.enter(INODE, sealed, || None);
+        let file = sealed.then_some((1, 2));
+        let Entered { mode, keep } = modes.enter(INODE, file, || None).unwrap();
         match mode {
             Mode::Direct => ("direct", keep),
             Mode::Cached => ("cached", keep),
-            Mode::Passthrough(_) => ("passthrough", keep),
+            Mode::Passthrough(..) => ("passthrough", keep),
         }
     }
 

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 
 use fuser::{INodeNo, Notifier, Session, SessionACL};
 
-use super::skin::{Owner, Skin};
+use super::reply::Owner;
+use super::skin::Skin;
 use super::space::Space;
 use super::waiters::Waiters;
 use crate::os;

@@ -2,20 +2,20 @@
 
 use std::ffi::OsStr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use fuser::{
-    AccessFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, InitFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData,
-    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+    AccessFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, IoctlFlags,
+    KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
 
-use super::edge::{guarded, report};
+use super::edge::guarded;
 use super::listings::Listings;
 use super::modes::Modes;
+use super::reply::{Inner, Owner, reply_xattr, with_dots};
 use super::space::Space;
 use super::waiters::Waiters;
-use crate::tree::{Answer, Attr, DirEntry, Entry, Error, Kind, Opened, Tree, Ttl};
+use crate::tree::{Answer, Error, Opened, Tree};
 
 /// Requests that the kernel may have in flight in the background. Its default of 16 counts readahead and RELEASE, and
 /// 16 stalled reads would then freeze every cached read of the mount.
@@ -24,29 +24,9 @@ const BACKGROUND: u16 = 4096;
 /// The longest name, for `statfs`.
 const NAME_MAX: u32 = 255;
 
-/// Nodes never change their meaning, so there is one generation.
-const GENERATION: Generation = Generation(0);
-
-/// Who owns what the mount shows, and how it stacks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Owner {
-    pub uid: u32,
-    pub gid: u32,
-    pub stack_depth: u32,
-}
-
 /// The filesystem as fuser sees it.
 pub(super) struct Skin {
     inner: Arc<Inner>,
-}
-
-struct Inner {
-    tree: Tree,
-    waiters: Waiters,
-    modes: Modes,
-    listings: Listings,
-    owner: Owner,
-    space: Arc<Space>,
 }
 
 impl Skin {
@@ -85,84 +65,6 @@ impl Skin {
                 });
             }
         }
-    }
-}
-
-impl Inner {
-    fn attr(&self, attr: &Attr) -> FileAttr {
-        let (kind, perm) = match attr.kind {
-            Kind::Directory => (FileType::Directory, 0o555),
-            Kind::File => (FileType::RegularFile, 0o444),
-            Kind::Link => (FileType::Symlink, 0o777),
-        };
-        FileAttr {
-            ino: INodeNo(attr.node),
-            size: attr.size,
-            blocks: attr.size.div_ceil(512),
-            atime: attr.mtime,
-            mtime: attr.mtime,
-            ctime: attr.mtime,
-            crtime: attr.mtime,
-            kind,
-            perm,
-            nlink: 1,
-            uid: self.owner.uid,
-            gid: self.owner.gid,
-            rdev: 0,
-            blksize: 4096,
-            flags: 0,
-        }
-    }
-
-    /// A negative answer that the kernel may remember: an entry without a node.
-    fn no_entry(&self, ttl: Ttl) -> (Duration, FileAttr) {
-        let nothing = Attr {
-            node: 0,
-            kind: Kind::File,
-            size: 0,
-            mtime: SystemTime::UNIX_EPOCH,
-        };
-        (ttl.span(), self.attr(&nothing))
-    }
-
-    fn reply_entry(
-        &self,
-        parent: INodeNo,
-        name: &str,
-        result: Result<Entry, Error>,
-        reply: ReplyEntry,
-    ) {
-        match result {
-            Ok(entry) => reply.entry(&entry.ttl.span(), &self.attr(&entry.attr), GENERATION),
-            Err(Error::NoEntry { forever: true }) => {
-                let (ttl, attr) = self.no_entry(Ttl::Forever);
-                reply.entry(&ttl, &attr, GENERATION);
-            }
-            Err(error) => {
-                let path = format!("{}/{name}", self.tree.path(parent.0));
-                let path = path.trim_start_matches('/');
-                reply.error(report(&self.tree, "lookup", path, &error));
-            }
-        }
-    }
-
-    fn report(&self, operation: &str, ino: INodeNo, error: &Error) -> Errno {
-        report(&self.tree, operation, &self.tree.path(ino.0), error)
-    }
-
-    fn reply_listing(&self, entries: &[DirEntry], offset: u64, mut reply: ReplyDirectory) {
-        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (index, entry) in entries.iter().enumerate().skip(skip) {
-            let kind = match entry.kind {
-                Kind::Directory => FileType::Directory,
-                Kind::File => FileType::RegularFile,
-                Kind::Link => FileType::Symlink,
-            };
-            if reply.add(INodeNo(entry.node), index as u64 + 1, kind, &entry.name) {
-                break;
-            }
-        }
-        reply.ok();
     }
 }
 
@@ -227,7 +129,12 @@ impl Filesystem for Skin {
                 request,
                 answer,
                 move |inner, result: Result<Opened, Error>| match result {
-                    Ok(opened) => inner.modes.open(ino.0, opened, reply),
+                    Ok(opened) => {
+                        let handle = opened.handle;
+                        if !inner.modes.open(ino.0, opened, reply) {
+                            inner.refused(ino, handle);
+                        }
+                    }
                     Err(error) => reply.error(inner.report("open", ino, &error)),
                 },
             );
@@ -350,6 +257,21 @@ impl Filesystem for Skin {
         });
     }
 
+    /// Asked for by isatty(3), which Python calls on every file it opens.
+    fn ioctl(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        _fh: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _input: &[u8],
+        _output: u32,
+        reply: ReplyIoctl,
+    ) {
+        guarded("ioctl", || reply.error(Errno::ENOTTY));
+    }
+
     fn listxattr(&self, _request: &Request, _ino: INodeNo, size: u32, reply: ReplyXattr) {
         guarded("listxattr", || reply_xattr(&[], size, reply));
     }
@@ -357,23 +279,5 @@ impl Filesystem for Skin {
     fn access(&self, _request: &Request, _ino: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {
         // The kernel has checked the modes itself (default_permissions).
         guarded("access", || reply.ok());
-    }
-}
-
-fn with_dots(node: u64, mut entries: Vec<DirEntry>) -> Vec<DirEntry> {
-    let dot = |name: &str| DirEntry {
-        name: name.to_owned(),
-        node,
-        kind: Kind::Directory,
-    };
-    entries.splice(0..0, [dot("."), dot("..")]);
-    entries
-}
-
-fn reply_xattr(value: &[u8], size: u32, reply: ReplyXattr) {
-    match u32::try_from(value.len()) {
-        Ok(length) if size == 0 => reply.size(length),
-        Ok(length) if length <= size => reply.data(value),
-        _ => reply.error(Errno::ERANGE),
     }
 }

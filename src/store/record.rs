@@ -39,6 +39,10 @@ impl Record {
     pub(super) fn current(layout: &Layout, key: &Key) -> Option<Record> {
         let text = plain::read_up_to(&layout.record(key), MAX_RECORD).ok()?;
         let record: Record = serde_json::from_slice(&text).ok()?;
+        // Nothing is sealed without a file: such a record would call any directory whole.
+        if record.files.is_empty() {
+            return None;
+        }
         // A cleaner may have taken the descriptor; a later filler would have written its own.
         match if_there(plain::read_text(&layout.descriptor(key))).ok()? {
             Some(descriptor) if descriptor != record.descriptor => None,

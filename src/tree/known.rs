@@ -7,8 +7,8 @@ use std::ops::Bound;
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 
-/// How many names with a pasted query are listed.
-const PASTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+/// How many names with a pasted query are listed, in all: enough for those who paste, and no way to flood a listing.
+const PASTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// Known paths. It only grows while mounted: a listing never shrinks because of an error or of being offline.
 pub(super) struct Known {

@@ -278,3 +278,36 @@ fn a_model_that_comes_back_different_is_seen_as_it_is_now() {
     });
     mount.on("google/changed/1", move |root| after.assert_at(&root));
 }
+
+/// Passthrough gives every handle of a file the same bytes on the disk: while a handle of a damaged copy is open, a new open
+/// must not be told that copy's bytes.
+#[test]
+fn a_damaged_copy_that_is_still_open_is_not_read_anew() {
+    let origin = Origin::start();
+    let model = saved_model(13, 60_000);
+    origin.publish("google/held/1", Tar::of(&model).gz());
+    let mount = Mounting::of(&origin).start();
+    let name = format!("google/held/1/{DATA}");
+    mount.read(&name).unwrap();
+    let entry = mount.cache.join(sha1_of("https://tfhub.dev/google/held/1"));
+    eventually("it is sealed", SOON, || entry.exists());
+    let held = std::fs::File::open(mount.path(&name)).unwrap();
+    let copy = std::fs::File::options()
+        .write(true)
+        .open(entry.join(DATA))
+        .unwrap();
+    copy.set_len(1000).unwrap();
+    eventually("the damage is seen", SOON, || match mount.read(&name) {
+        Ok(bytes) => {
+            assert_eq!(bytes, model.bytes(DATA), "wrong bytes with success");
+            true
+        }
+        Err(error) => error.raw_os_error() == Some(libc::EIO),
+    });
+    drop(held);
+    eventually("the new copy is read", SOON, || {
+        mount
+            .read(&name)
+            .is_ok_and(|bytes| bytes == model.bytes(DATA))
+    });
+}
