@@ -1,6 +1,7 @@
 //! A cache directory: what is in it, and who may fill what is not.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,6 +63,7 @@ impl Cache {
             }
             Err(error) => return Err(error),
         };
+        warn_of_owner(layout.root());
         let host = os::host::hostname().context("read", "the host name")?;
         let cache = Cache {
             layout: Arc::new(layout),
@@ -215,6 +217,17 @@ impl Cache {
             }
         }
         trash::purge(&self.layout);
+    }
+}
+
+/// Whoever owns the directory decides what root's mount shows to every user.
+fn warn_of_owner(root: &Path) {
+    let owner = std::fs::metadata(root).map_or(0, |meta| meta.uid());
+    if os::own::uid() == 0 && owner != 0 {
+        tracing::warn!(
+            cache = %root.display(), owner,
+            "the cache belongs to another user, who can change what this mount shows; give root a cache of its own"
+        );
     }
 }
 
