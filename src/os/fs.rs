@@ -1,5 +1,5 @@
-//! Durability, renames and careful opens that std lacks.
-#![allow(unsafe_code)] // syncfs(2), renameat2(2), openat2(2) and posix_fadvise(2) have no counterpart in std.
+//! Durability and careful opens that std lacks.
+#![allow(unsafe_code)] // syncfs(2) and openat2(2) have no counterpart in std.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -26,27 +26,6 @@ pub fn syncfs(file: &impl AsFd) -> io::Result<()> {
 /// The directory cannot be opened, or the disk failed.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
-}
-
-/// Renames `from` to `to`, and fails with `AlreadyExists` where `to` exists, an empty directory included (which rename(2)
-/// would replace).
-///
-/// # Errors
-///
-/// Those of renameat2(2). EINVAL: the file system has no `RENAME_NOREPLACE` (NFS).
-pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
-    let (from, to) = (c_path(from)?, c_path(to)?);
-    // SAFETY: both paths are NUL-terminated and live through the call.
-    check(unsafe {
-        libc::renameat2(
-            libc::AT_FDCWD,
-            from.as_ptr(),
-            libc::AT_FDCWD,
-            to.as_ptr(),
-            libc::RENAME_NOREPLACE,
-        )
-    })
-    .map(drop)
 }
 
 /// Opens the plain file `name` below `dir` for reading, following no link on the way from there: not even in place of a
@@ -98,80 +77,16 @@ fn open_by_rule(base: &File, name: &Path, flags: libc::c_int) -> io::Result<File
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
-/// What posix_fadvise(2) can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advice {
-    /// Start reading this range into the page cache.
-    WillNeed,
-    /// These (clean) pages will not be read again soon.
-    DontNeed,
-    /// Read ahead twice as far as usual.
-    Sequential,
-    /// Do not read ahead.
-    Random,
-}
-
-/// Tells the kernel how `len` bytes from `offset` will be used (0: to the end of the file). Only a hint.
-///
-/// # Errors
-///
-/// The file is a pipe, or a figure exceeds what a file may hold.
-pub fn advise(file: &impl AsFd, offset: u64, len: u64, advice: Advice) -> io::Result<()> {
-    let too_far = |_| io::Error::from(io::ErrorKind::InvalidInput);
-    let offset = i64::try_from(offset).map_err(too_far)?;
-    let len = i64::try_from(len).map_err(too_far)?;
-    let advice = match advice {
-        Advice::WillNeed => libc::POSIX_FADV_WILLNEED,
-        Advice::DontNeed => libc::POSIX_FADV_DONTNEED,
-        Advice::Sequential => libc::POSIX_FADV_SEQUENTIAL,
-        Advice::Random => libc::POSIX_FADV_RANDOM,
-    };
-    // SAFETY: the descriptor is open for as long as the borrow lasts; the call touches no memory of ours.
-    match unsafe { libc::posix_fadvise(file.as_fd().as_raw_fd(), offset, len, advice) } {
-        0 => Ok(()),
-        // Unlike its neighbours this call returns the error number instead of setting errno.
-        error => Err(io::Error::from_raw_os_error(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_rename_never_replaces() {
-        let dir = tempfile::tempdir().unwrap();
-        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-        std::fs::create_dir(&a).unwrap();
-        std::fs::create_dir(&b).unwrap();
-        let error = rename_noreplace(&a, &b).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-        std::fs::remove_dir(&b).unwrap();
-        rename_noreplace(&a, &b).unwrap();
-        assert!(b.is_dir() && !a.exists());
-    }
-
-    #[test]
-    fn syncing_and_advising_accept_a_file_and_refuse_nonsense() {
+    fn syncing_accepts_files_and_directories() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(10_000).unwrap();
         syncfs(&file).unwrap();
         sync_dir(&std::env::temp_dir()).unwrap();
-        for advice in [
-            Advice::WillNeed,
-            Advice::DontNeed,
-            Advice::Sequential,
-            Advice::Random,
-        ] {
-            advise(&file, 0, 0, advice).unwrap();
-        }
-        assert!(advise(&file, u64::MAX, 0, Advice::Random).is_err());
-        let (pipe, _write) = io::pipe().unwrap();
-        assert_eq!(
-            advise(&pipe, 0, 0, Advice::Random)
-                .unwrap_err()
-                .raw_os_error(),
-            Some(libc::ESPIPE)
-        );
+        assert!(sync_dir(Path::new("/no/such/directory")).is_err());
     }
 }

@@ -5,8 +5,7 @@ use std::io;
 
 use super::check;
 
-/// When this host was booted, in seconds since the epoch (`btime` of `/proc/stat`). It moves with the clock; to tell two
-/// boots apart use [`boot_id`].
+/// When this host was booted, in seconds since the epoch (`btime` of `/proc/stat`). It moves with the clock.
 ///
 /// # Errors
 ///
@@ -16,17 +15,6 @@ pub fn boot_time() -> io::Result<u64> {
         .lines()
         .find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// The random name of this boot.
-///
-/// # Errors
-///
-/// `/proc` is not mounted.
-pub fn boot_id() -> io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim()
-        .to_owned())
 }
 
 /// The name of this host, as Python's `socket.gethostname()` gives it (tensorflow_hub writes it into its lock files).
@@ -50,7 +38,6 @@ mod tests {
     fn facts_of_the_host() {
         let boot = boot_time().unwrap();
         assert!(boot > 1_000_000_000, "{boot}");
-        assert_eq!(boot_id().unwrap().len(), 36);
         let file = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
         assert_eq!(hostname().unwrap(), file.trim());
     }

@@ -140,18 +140,6 @@ impl Table {
     }
 }
 
-/// Whether `path`, taken as text, lies in a mount of this type now. It is made absolute and resolved without touching
-/// any tfhub-fs mount.
-///
-/// # Errors
-///
-/// `/proc` is not mounted, or see [`super::path::resolve`].
-pub fn inside(path: &Path, fstype: &str) -> io::Result<bool> {
-    let table = Table::read()?;
-    let path = super::path::resolve(path, &table)?;
-    Ok(table.inside(&path, fstype))
-}
-
 fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
     let id = number(fields.next()?)?;
@@ -270,7 +258,6 @@ garbage\n";
             table.holding(Path::new("/proc/self")).unwrap().fstype,
             "proc"
         );
-        assert!(!inside(Path::new("."), FSTYPE).unwrap());
     }
 
     proptest! {

@@ -19,11 +19,6 @@ pub fn stopping() {
     tell("STOPPING=1");
 }
 
-/// One line for `systemctl status`; a line break in it would begin another key, so it becomes a space.
-pub fn status(text: &str) {
-    tell(&format!("STATUS={}", text.replace('\n', " ")));
-}
-
 /// Does nothing where no service manager asked for it; a failure only costs it the news.
 fn tell(message: &str) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else {
