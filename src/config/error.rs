@@ -113,7 +113,7 @@ impl Error {
 }
 
 /// `text` as it may be shown: without what follows a `?` and without a user part, no control characters.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let bare = text.find(['?', '#']).map_or(text, |end| &text[..end]);
     let cut = if bare.len() == text.len() { "" } else { "?..." };
     // In a mistyped URL the user part may be anywhere, so nothing before an `@` is shown.

@@ -87,7 +87,8 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn is_loopback(name: &str) -> bool {
+/// Whether `name` (a host without a port) can only be this machine.
+pub(crate) fn is_loopback(name: &str) -> bool {
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     name == "localhost"
         || bare.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())

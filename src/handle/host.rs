@@ -1,7 +1,5 @@
 //! Hosts: `host` or `host:port`, checked and spelled in one way.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use super::{BadHost, Scheme};
 
 /// DNS allows 63 bytes in a label and 253 in a name (RFC 1035, section 2.3.4).
@@ -35,14 +33,6 @@ pub(super) fn without_port(authority: &str) -> &str {
 /// Whether a first component is read as a host and not as a publisher on the hub.
 pub(super) fn looks_like_one(name: &str) -> bool {
     name.contains(['.', ':']) || name.eq_ignore_ascii_case("localhost")
-}
-
-/// Whether `host` (no port) can only be this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || bare.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
-        || bare.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn split_port(text: &str) -> Result<(&str, Option<u16>), BadHost> {
@@ -91,6 +81,7 @@ fn check_name(host: &str) -> Result<(), BadHost> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::is_loopback;
 
     #[test]
     fn has_one_spelling() {

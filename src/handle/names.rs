@@ -1,5 +1,7 @@
 //! The names of one mount: handle to path.
 
+use crate::config;
+
 use super::parse::{UrlParts, shown};
 use super::rules::{Naming, Reading, read};
 use super::version::TENSORFLOW_CN;
@@ -132,7 +134,7 @@ impl Names {
     /// Whether plain http may be spoken to `authority` (`host` or `host:port`).
     pub(super) fn http_allowed(&self, authority: &str) -> bool {
         let name = host::without_port(authority);
-        host::is_loopback(name)
+        config::is_loopback(name)
             || (self.scheme == Scheme::Http && host::without_port(&self.authority) == name)
             || self
                 .http_hosts

@@ -226,16 +226,7 @@ fn probably_meant(text: &str) -> String {
 
 /// `text` as a message may show it: no query, no user part, no control characters.
 pub(super) fn shown(text: &str) -> String {
-    let text = text.trim();
-    let bare = text.find(['?', '#']).map_or(text, |end| &text[..end]);
-    let cut = if bare.len() == text.len() { "" } else { "?..." };
-    // In a mistyped URL the user part may be anywhere, so nothing before an `@` is shown.
-    let without_user = |part: &str| match part.rsplit_once('@') {
-        Some((_, rest)) => format!("...@{rest}"),
-        None => part.to_owned(),
-    };
-    let parts: Vec<String> = bare.split('/').map(without_user).collect();
-    format!("{}{cut}", parts.join("/").escape_debug())
+    crate::config::shown(text.trim())
 }
 
 #[cfg(test)]
