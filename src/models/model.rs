@@ -154,8 +154,7 @@ impl Model {
         state.asking = None;
         match answer {
             Ok(plan) => {
-                let Plan::Archive(archive) = &plan;
-                state.source = Some(archive.resource.shown());
+                state.source = Some(plan.shown());
                 state.plan = Some((plan, Instant::now()));
                 Ok(())
             }
@@ -206,8 +205,10 @@ impl Model {
                 asked.map_err(Error::Source)?
             }
         };
-        let Plan::Archive(archive) = plan;
-        Ok(archive)
+        match plan {
+            Plan::Archive(archive) => Ok(archive),
+            Plan::Files(_) => Err(self.lost()),
+        }
     }
 
     /// Fills the model to its end, good or bad.

@@ -47,6 +47,16 @@ pub enum Error {
         /// What to do.
         advice: String,
     },
+    /// It is not any more what it was when it was listed. Asking anew gives what it is now.
+    #[error(
+        "{model} has changed while it was read: {why}; open it again to read what is there now"
+    )]
+    Changed {
+        /// The handle.
+        model: String,
+        /// URL and what is different.
+        why: String,
+    },
 }
 
 impl Error {
@@ -98,6 +108,11 @@ impl Error {
     /// The origin refuses.
     pub fn is_denied(&self) -> bool {
         matches!(self, Error::Denied { .. })
+    }
+
+    /// The content is not what was listed.
+    pub fn is_changed(&self) -> bool {
+        matches!(self, Error::Changed { .. })
     }
 
     /// Patience ran out.

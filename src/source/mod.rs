@@ -7,32 +7,20 @@
 
 mod error;
 mod hosting;
+mod plan;
 #[cfg(test)]
 mod tests;
 
 pub use error::Error;
+pub use plan::{Archive, Bytestream, Folder, Plan, Ranged, RemoteFile};
 
-use crate::fetch::{Client, Resource};
+use crate::fetch::Client;
 use crate::handle::Handle;
 
 /// The places models come from.
 #[derive(Debug, Clone)]
 pub struct Source {
     client: Client,
-}
-
-/// How a model's bytes are to be had.
-#[derive(Debug, Clone)]
-pub enum Plan {
-    /// One archive with the whole model.
-    Archive(Archive),
-}
-
-/// An archive that is ready to be downloaded.
-#[derive(Debug, Clone)]
-pub struct Archive {
-    /// Where it is and what its origin says about it.
-    pub resource: Resource,
 }
 
 /// What an unversioned handle stands for at the moment.

@@ -59,7 +59,10 @@ async fn a_plan_costs_one_request_per_hop() {
     let Plan::Archive(archive) = source
         .plan(&handle("https://tfhub.dev/google/x/1?pasted=1"))
         .await
-        .unwrap();
+        .unwrap()
+    else {
+        panic!("an archive");
+    };
     assert_eq!(archive.resource.size, Some(ARCHIVE.len() as u64));
     assert_eq!(
         archive.resource.start(),
@@ -226,6 +229,8 @@ async fn an_unversioned_kaggle_handle_tells_its_version_too() {
     let (_origin, source) = world(vec![redirect(302, format!("{KAGGLE}/5")), archive()]).await;
     let newest = source.newest(&handle(KAGGLE)).await.unwrap();
     assert!(matches!(newest, Newest::Version(5, _)), "{newest:?}");
-    let Plan::Archive(archive) = newest.plan();
+    let Plan::Archive(archive) = newest.plan() else {
+        panic!("an archive");
+    };
     assert_eq!(archive.resource.hops().len(), 1);
 }

@@ -19,6 +19,7 @@ mod base;
 mod bundle;
 mod cache;
 mod complete;
+mod demand;
 mod descriptor;
 mod entry;
 mod error;
@@ -42,6 +43,7 @@ mod writer;
 mod tests;
 
 pub use cache::{Begin, Cache};
+pub use demand::Demand;
 pub use descriptor::Descriptor;
 pub use error::{Error, Failure};
 pub use fillfile::{FillFile, ReadAt};
