@@ -1,14 +1,12 @@
 //! Bar 3: a cold model is there sooner than tensorflow_hub has it, and nearly as soon as its archive inflates.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::figures::{Row, median, ratio, timed, two_places};
 use crate::material::{self, DATA, GRAPH, Model, Weights, key};
-use crate::program::{self, Hub, Mount, Process, command};
+use crate::program::{self, Hub, Mount};
+use crate::python::Python;
 use crate::room::Room;
 use crate::{Result, read};
 
@@ -31,7 +29,7 @@ struct Times {
 }
 
 pub(crate) fn run(room: &Room) -> Result<Vec<Row>> {
-    let mut tensorflow = TensorflowHub::start(room)?;
+    let mut tensorflow = Python::start(room, "hub_resolve.py", &[])?;
     eprintln!("bars: packing float32 weights at gzip level 6");
     // A tenth more than the size that the archive shall have: that is what deflate saves.
     let floats = material::pack(&room.hub(), "floats", Weights::Floats, room.scaled(281))?;
@@ -71,7 +69,7 @@ pub(crate) fn run(room: &Room) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn measure(room: &Room, hub: &Hub, tensorflow: &mut TensorflowHub, model: &Model) -> Result<Times> {
+fn measure(room: &Room, hub: &Hub, tensorflow: &mut Python, model: &Model) -> Result<Times> {
     let mut times = Times::default();
     for round in 0..room.rounds(ROUNDS) {
         for turn in 0..4 {
@@ -82,7 +80,7 @@ fn measure(room: &Room, hub: &Hub, tensorflow: &mut TensorflowHub, model: &Model
                     times.last_byte.push(last_byte);
                     times.sealed.push(sealed);
                 }
-                1 => times.resolve.push(tensorflow.resolve(room, hub, model)?),
+                1 => times.resolve.push(resolve(room, hub, tensorflow, model)?),
                 2 => times
                     .inflate
                     .push(timed(|| material::inflate(&model.archive))?.0),
@@ -144,73 +142,15 @@ fn how(model: &Model, times: &Times) -> String {
     )
 }
 
-/// A Python process with tensorflow_hub imported.
-struct TensorflowHub {
-    _process: Process,
-    ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    log: PathBuf,
-}
-
-impl TensorflowHub {
-    fn start(room: &Room) -> Result<TensorflowHub> {
-        let log = room.path().join("hub_resolve.log");
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = std::env::var_os("TFHUB_FS_BENCH_PYTHON")
-            .map_or_else(|| repository.join(".venv/bin/python"), PathBuf::from);
-        let mut python = command(&python);
-        python.arg(repository.join("benches/bars/hub_resolve.py"));
-        python
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(File::create(&log)?);
-        let mut process = Process::spawn(&mut python).map_err(|error| {
-            format!("{error}; scripts/bench makes the virtual environment first")
-        })?;
-        Ok(TensorflowHub {
-            ask: process.input()?,
-            answers: process.lines()?,
-            _process: process,
-            log,
-        })
-    }
-
-    fn ready(&mut self) -> Result<()> {
-        match self.answer()?.as_str() {
-            "ready" => Ok(()),
-            said => Err(format!("tensorflow_hub did not start: it said `{said}`").into()),
-        }
-    }
-
-    fn answer(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        Ok(line.trim().to_owned())
-    }
-
-    /// Seconds of one hub.resolve into an empty cache.
-    fn resolve(&mut self, room: &Room, hub: &Hub, model: &Model) -> Result<f64> {
-        let place = room.fresh()?;
-        writeln!(
-            self.ask,
-            "{}/{}\t{}",
-            hub.url,
-            model.name,
-            place.path().display()
-        )?;
-        let answer = self.answer()?;
-        let Some((seconds, size)) = answer.split_once(' ') else {
-            let said = fs::read_to_string(&self.log)?;
-            return Err(format!(
-                "hub.resolve failed: {}",
-                said.lines().last().unwrap_or_default()
-            )
-            .into());
-        };
-        if size.parse() == Ok(model.data) {
-            Ok(seconds.parse()?)
-        } else {
-            Err(format!("hub.resolve left {size} bytes, not {}", model.data).into())
-        }
+/// Seconds of one hub.resolve into an empty cache.
+fn resolve(room: &Room, hub: &Hub, tensorflow: &mut Python, model: &Model) -> Result<f64> {
+    let place = room.fresh()?;
+    let question = format!("{}/{}\t{}", hub.url, model.name, place.path().display());
+    let answer = tensorflow.ask(&question)?;
+    let (seconds, size) = answer.split_once(' ').ok_or("two numbers")?;
+    if size.parse() == Ok(model.data) {
+        Ok(seconds.parse()?)
+    } else {
+        Err(format!("hub.resolve left {size} bytes, not {}", model.data).into())
     }
 }

@@ -8,17 +8,21 @@ mod clean;
 mod figures;
 mod fill;
 mod first_byte;
+mod listing;
 mod material;
 mod memory;
 mod net;
 mod program;
+mod python;
 mod read;
 mod room;
 mod sealed;
 mod self_test;
 mod start;
+mod stream;
 mod sys;
 mod together;
+mod touched;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -31,13 +35,16 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 type Bar = fn(&Room) -> Result<Vec<Row>>;
 
-const BARS: [(&str, Bar); 6] = [
+const BARS: [(&str, Bar); 9] = [
     ("sealed", sealed::run),
     ("first-byte", first_byte::run),
     ("fill", fill::run),
     ("together", together::run),
     ("memory", memory::run),
     ("start", start::run),
+    ("stream", stream::run),
+    ("touched", touched::run),
+    ("listing", listing::run),
 ];
 
 /// A bar that takes longer hangs.

@@ -39,9 +39,9 @@ pub(crate) enum Weights {
 pub(crate) struct Model {
     /// `<publisher>/<model>/<version>`, below the hub's URL and below a mountpoint.
     pub name: String,
-    /// The archive on disk.
+    /// The archive on disk, or the directory of a model that is not packed.
     pub archive: PathBuf,
-    /// The archive's size.
+    /// The archive's size, or that of the large file.
     pub packed: u64,
     /// The size of the large file.
     pub data: u64,
@@ -85,6 +85,26 @@ pub(crate) fn pack(hub: &Path, model: &str, weights: Weights, mib: u64) -> Resul
         name,
         packed: fs::metadata(&archive)?.len(),
         archive,
+        data,
+        sum: generated.sum,
+    })
+}
+
+/// Lays a model as plain files into `<hub>/bench/<model>/1/`.
+pub(crate) fn lay(hub: &Path, model: &str, weights: Weights, mib: u64) -> Result<Model> {
+    let name = format!("bench/{model}/1");
+    let dir = hub.join(&name);
+    fs::create_dir_all(dir.join("variables"))?;
+    for (path, bytes) in small_files()? {
+        fs::write(dir.join(path), bytes)?;
+    }
+    let data = mib * MIB;
+    let mut generated = Generated::new(weights, data);
+    io::copy(&mut generated, &mut File::create(dir.join(DATA))?)?;
+    Ok(Model {
+        name,
+        packed: data,
+        archive: dir,
         data,
         sum: generated.sum,
     })

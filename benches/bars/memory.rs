@@ -1,10 +1,11 @@
 //! Bar 5: what the daemon keeps in memory does not grow with the model.
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 
 use crate::figures::{Row, timed};
-use crate::material::DATA;
+use crate::material::{DATA, Model};
 use crate::program::{Hub, Mount};
 use crate::room::Room;
 use crate::{Result, read};
@@ -17,6 +18,22 @@ pub(crate) fn run(room: &Room) -> Result<Vec<Row>> {
     let place = room.fresh()?;
     let hub = Hub::serve(&room.hub(), None)?;
     let mount = Mount::of(&hub.url, place.path(), &place.path().join("cache"), &[])?;
+    let what = format!("filling an archive of {} MiB", model.packed >> 20);
+    Ok(vec![readers(&mount, model, &what)?])
+}
+
+/// The same for a model that is streamed by ranges from below `hub`.
+pub(crate) fn streaming(room: &Room, hub: &Path, model: &Model) -> Result<Row> {
+    let place = room.fresh()?;
+    let hub = Hub::serve(hub, None)?;
+    let flags = ["--load-format", "uncompressed", "--gcs-endpoint", &hub.url];
+    let mount = Mount::of(&hub.url, place.path(), &place.path().join("cache"), &flags)?;
+    let what = format!("streaming {} MiB", model.data >> 20);
+    readers(&mount, model, &what)
+}
+
+/// Lets all readers go through the model's large file, and looks at the daemon then.
+fn readers(mount: &Mount, model: &Model, what: &str) -> Result<Row> {
     let idle = peak_mib(mount.pid())?;
     let tested = model.file(&mount.path, DATA);
     let (seconds, sums) = timed(|| {
@@ -31,16 +48,11 @@ pub(crate) fn run(room: &Room) -> Result<Vec<Row>> {
         })
     })?;
     if sums.iter().any(|sum| *sum != model.sum) {
-        return Err("a reader saw other bytes than were packed".into());
+        return Err("a reader saw other bytes than the origin has".into());
     }
-    let what = format!(
-        "VmHWM of the daemon, filling an archive of {} MiB with {READERS} readers",
-        model.packed >> 20
-    );
+    let what = format!("VmHWM of the daemon, {what} with {READERS} readers");
     let how = format!("{idle:.0} MiB just mounted; all readers through in {seconds:.1} s");
-    Ok(vec![
-        Row::at_most(what, peak_mib(mount.pid())?, LIMIT_MIB, mib).how(how),
-    ])
+    Ok(Row::at_most(what, peak_mib(mount.pid())?, LIMIT_MIB, mib).how(how))
 }
 
 fn mib(figure: f64) -> String {

@@ -219,6 +219,14 @@ pub(crate) fn resolve(hub: &Hub, handle: &str, cache: &Path) -> Result<PathBuf> 
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
 }
 
+/// `tfhub-fs resolve --remote`: the `gs://` folder of a model of the hub.
+pub(crate) fn remote(hub: &Hub, name: &str) -> Result<String> {
+    let mut resolve = command(BINARY);
+    resolve.args(["resolve", "--remote", &format!("{}/{name}", hub.url)]);
+    let output = checked(resolve.args(["--hub-url", &hub.url, "--gcs-endpoint", &hub.url]))?;
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}
+
 fn checked(command: &mut Command) -> Result<Output> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
@@ -228,7 +236,8 @@ fn checked(command: &mut Command) -> Result<Output> {
     Err(format!("{command:?} ended with {}: {said}", output.status).into())
 }
 
-fn is_mounted(path: &Path) -> bool {
+/// Whether something is mounted there.
+pub(crate) fn is_mounted(path: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let mut points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
     points.any(|point| Path::new(point) == path)
