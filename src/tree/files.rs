@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 
 use super::filling::{FillingFile, Try};
 use super::nodes::Spot;
-use super::{Answer, Error, Tree};
+use super::{Answer, Buffer, Error, Tree};
 use crate::models::{Content, Model};
 use crate::store::{Attr, FillFile, Filling, Found, Need, Sealed};
 
@@ -79,7 +79,7 @@ impl Tree {
     }
 
     /// Reads up to `size` bytes at `offset`; fewer only at the file's end.
-    pub fn read(&self, handle: u64, offset: u64, size: usize) -> Answer<Vec<u8>> {
+    pub fn read(&self, handle: u64, offset: u64, size: usize) -> Answer<Buffer> {
         let Some(file) = self.shared.files.table.read().get(&handle).cloned() else {
             return Answer::Now(Err(Error::Stale));
         };
@@ -216,8 +216,8 @@ pub(super) fn wanted(file: u64, offset: u64, size: usize) -> usize {
 }
 
 /// Exactly `size` bytes, which lie within the file as it was sealed: fewer are an error, never a short answer.
-fn read_whole(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
-    let mut buffer = vec![0; size];
+fn read_whole(file: &File, offset: u64, size: usize) -> io::Result<Buffer> {
+    let mut buffer = Buffer::of(size);
     file.read_exact_at(&mut buffer, offset)?;
     Ok(buffer)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::buffer::Buffer;
 use super::error::Error;
 use super::files::wanted;
 use crate::models::{self, Patience};
@@ -32,7 +33,7 @@ struct Copy {
 /// What became of one try to read.
 pub enum Try {
     /// The bytes, or why not.
-    Done(Result<Vec<u8>, Error>),
+    Done(Result<Buffer, Error>),
     /// Not yet.
     Wait(Need),
 }
@@ -73,7 +74,7 @@ impl FillingFile {
         loop {
             let file = self.copy.lock().file.clone();
             let wanted = wanted(file.size(), offset, size);
-            let mut buffer = vec![0; wanted];
+            let mut buffer = Buffer::of(wanted);
             match file.read_at(offset, &mut buffer) {
                 ReadAt::Ready(count) => {
                     let mut copy = self.copy.lock();
@@ -119,7 +120,7 @@ impl FillingFile {
     }
 
     /// Waits for the bytes.
-    pub async fn read(&self, offset: u64, size: usize) -> Result<Vec<u8>, Error> {
+    pub async fn read(&self, offset: u64, size: usize) -> Result<Buffer, Error> {
         loop {
             match self.read_now(offset, size) {
                 Try::Done(result) => return result,
@@ -181,14 +182,14 @@ mod tests {
         let filling = lead.filling();
         put(&filling, b"earlier");
         let (touched, untouched) = (opened(&filling), opened(&filling));
-        assert_eq!(touched.read(0, 3).await.unwrap(), b"ear");
+        assert_eq!(*touched.read(0, 3).await.unwrap(), *b"ear");
         assert_eq!(
-            untouched.read(7, 3).await.unwrap(),
-            b"",
+            *untouched.read(7, 3).await.unwrap(),
+            *b"",
             "the end is no bytes"
         );
         put(&filling, b"the later copy");
-        assert_eq!(untouched.read(4, 5).await.unwrap(), b"later");
+        assert_eq!(*untouched.read(4, 5).await.unwrap(), *b"later");
         let error = touched.read(3, 3).await.unwrap_err();
         assert!(matches!(error, Error::Replaced { .. }), "{error:?}");
     }
@@ -208,7 +209,7 @@ mod tests {
         tokio::task::yield_now().await;
         drop(unfinished);
         put(&filling, b"later");
-        assert_eq!(read.await.unwrap().unwrap(), b"later");
+        assert_eq!(*read.await.unwrap().unwrap(), *b"later");
     }
 
     #[tokio::test]

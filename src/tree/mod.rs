@@ -9,6 +9,7 @@
 
 mod answer;
 mod attr;
+mod buffer;
 mod error;
 mod files;
 mod filling;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use answer::Answer;
 pub use attr::{Attr, Entry, Kind, Ttl};
+pub use buffer::Buffer;
 pub use error::Error;
 pub use files::Opened;
 pub use listing::DirEntry;

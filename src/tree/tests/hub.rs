@@ -49,7 +49,7 @@ impl Hub {
         let opened = self.tree.open(entry.attr.node).get().await?;
         let bytes = self.tree.read(opened.handle, 0, 1 << 20).get().await;
         self.tree.close(opened.handle);
-        bytes
+        bytes.map(|bytes| bytes.to_vec())
     }
 
     pub async fn names(&self, path: &str) -> Result<Vec<String>, Error> {

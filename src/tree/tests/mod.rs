@@ -33,7 +33,7 @@ async fn a_model_is_asked_for_once_fetched_once_and_sealed() {
     let opened = hub.tree.open(file.attr.node).get().await.unwrap();
     assert!(opened.sealed.is_some());
     let rest = hub.tree.read(opened.handle, 2, 100).get().await.unwrap();
-    assert_eq!(rest, GRAPH[2..]);
+    assert_eq!(*rest, GRAPH[2..]);
     assert_eq!(hub.tree.open_files(), 1);
     hub.tree.close(opened.handle);
     assert_eq!(hub.names("google/x").await.unwrap(), ["1", "latest"]);
