@@ -14,9 +14,9 @@ pub enum HandleError {
         /// The URL that was probably meant.
         hint: String,
     },
-    /// A scheme that is not read (yet).
+    /// A scheme that is not read.
     #[error(
-        "`{typed}` cannot be read: this version reads models from https:// and http:// URLs only, not from `{scheme}://`"
+        "`{typed}` cannot be read: models come from https://, http://, gs:// and s3:// URLs, not from `{scheme}://`"
     )]
     Scheme {
         /// What was typed.
@@ -33,6 +33,14 @@ pub enum HandleError {
         host: String,
         /// What is wrong with it.
         why: BadHost,
+    },
+    /// No bucket's name after `gs://` or `s3://`.
+    #[error(
+        "`{typed}` names no bucket: its name has 3 or more small letters, digits, `-`, `_`, `.`"
+    )]
+    Bucket {
+        /// What was typed.
+        typed: String,
     },
     /// Credentials in the URL.
     #[error(
@@ -149,11 +157,13 @@ pub enum NoName {
         /// The host, without a port.
         host: String,
     },
-    /// `gs:/` and `s3:/`, which come with a later version.
-    #[error("`{scheme}://` models are not in this version")]
+    /// What follows `gs:/` or `s3:/` is no bucket.
+    #[error(
+        "`{name}` cannot be a bucket: its name has 3 or more small letters, digits, `-`, `_`, `.`"
+    )]
     Bucket {
-        /// `gs` or `s3`.
-        scheme: String,
+        /// The component that should be a bucket.
+        name: String,
     },
     /// Not a Kaggle model's path.
     #[error(

@@ -8,8 +8,88 @@
 //! Numbers elsewhere are slugs (`.../tensorFlow1/400/1`: the variation is 400). Spelling is kept
 //! as typed, since tensorflow_hub's cache key is made of it.
 
+use std::fmt;
+
 use super::rules::Reading;
 use super::{NoName, words};
+
+/// A directory of Kaggle above its models: what it lists is Kaggle's to tell. Names as in the path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Catalogue {
+    /// An owner, whose children are models.
+    Owner {
+        /// The owner.
+        owner: String,
+    },
+    /// A model, whose children are frameworks.
+    Model {
+        /// The owner.
+        owner: String,
+        /// The model.
+        model: String,
+    },
+    /// A model in one framework, whose children are variations.
+    Framework {
+        /// The owner.
+        owner: String,
+        /// The model.
+        model: String,
+        /// The framework.
+        framework: String,
+    },
+}
+
+impl fmt::Display for Catalogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("https://www.kaggle.com/models/")?;
+        match self {
+            Catalogue::Owner { owner } => f.write_str(owner),
+            Catalogue::Model { owner, model } => write!(f, "{owner}/{model}"),
+            Catalogue::Framework {
+                owner,
+                model,
+                framework,
+            } => write!(f, "{owner}/{model}/{framework}"),
+        }
+    }
+}
+
+/// The catalogue that a directory above every model is, if Kaggle can tell what is in it.
+pub(super) fn catalogue(components: &[&str]) -> Option<Catalogue> {
+    let owned = |name: &str| name.to_owned();
+    match *components {
+        ["models", owner] => Some(Catalogue::Owner {
+            owner: owned(owner),
+        }),
+        ["models", owner, model] | ["models", owner, model, "frameworks"] => {
+            Some(Catalogue::Model {
+                owner: owned(owner),
+                model: owned(model),
+            })
+        }
+        ["models", _, _, "frameworks", _] => None,
+        ["models", owner, model, framework]
+        | [
+            "models",
+            owner,
+            model,
+            "frameworks",
+            framework,
+            "variations",
+        ] => Some(Catalogue::Framework {
+            owner: owned(owner),
+            model: owned(model),
+            framework: owned(framework),
+        }),
+        _ => None,
+    }
+}
+
+/// The framework that a model's components name.
+pub(super) fn framework<'a>(components: &[&'a str]) -> Option<&'a str> {
+    let at = if is_long(components) { 4 } else { 3 };
+    components.get(at).copied()
+}
 
 enum Slot {
     Word(&'static str),

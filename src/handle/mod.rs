@@ -11,6 +11,7 @@
 //! https://modelserver/a/b/1                 https:/modelserver/a/b/1     a host without a dot
 //! http://127.0.0.1:8080/a/b/1               http:/127.0.0.1:8080/a/b/1   where plain http is allowed
 //! https://example.com/x/model.tar.gz        example.com/x/model.tar.gz
+//! gs://bucket/dir/model                     gs:/bucket/dir/model     a directory, or an object
 //! ```
 //!
 //! Every model has one canonical path; the other spellings (`tfhub.dev/google/x/1`,
@@ -18,6 +19,7 @@
 //! that a model has one inode. A *root* is where a handle ends, by position and never by asking:
 //! see `rules` for hubs and `kaggle` for Kaggle.
 
+mod bucket;
 mod error;
 mod host;
 mod kaggle;
@@ -31,9 +33,11 @@ mod tests;
 mod version;
 mod words;
 
+pub use bucket::BucketPath;
 pub use error::{BadHost, BadName, HandleError, NoName};
+pub use kaggle::Catalogue;
 pub use key::Key;
 pub use names::Names;
 pub use parse::{Handle, Scheme};
 pub use place::Place;
-pub use version::Kind;
+pub use version::{Format, Kind};

@@ -5,7 +5,7 @@ use crate::config;
 use super::parse::{UrlParts, shown};
 use super::rules::{Naming, Reading, read};
 use super::version::TENSORFLOW_CN;
-use super::{Handle, HandleError, Scheme, host, kaggle, words};
+use super::{Handle, HandleError, Scheme, bucket, host, kaggle, words};
 
 /// The naming rules of one mount: which hub owns the short names, and which hosts may be spoken
 /// to in plain http.
@@ -77,6 +77,9 @@ impl Names {
             });
         }
         let components = handle.components();
+        if handle.scheme().is_bucket() {
+            return in_bucket(handle, &components);
+        }
         let (base, naming, rest) = match self.below_hub(handle, &components) {
             Some(rest) => (Vec::new(), Naming::Hub, rest),
             None => {
@@ -197,6 +200,24 @@ pub(super) fn relative(from: &[&str], to: &[&str]) -> String {
         ".".to_owned()
     } else {
         path.join("/")
+    }
+}
+
+/// The path of a handle in a bucket.
+fn in_bucket(handle: &Handle, components: &[&str]) -> Result<String, HandleError> {
+    match bucket::read(components) {
+        Ok(Some(Reading::Root { end, .. })) if end < components.len() => {
+            Err(HandleError::BelowRoot {
+                url: handle.url(),
+                root: handle.with_path(components[..end].join("/")).url(),
+            })
+        }
+        _ => Ok(format!(
+            "{}:/{}/{}",
+            handle.scheme().as_str(),
+            handle.authority(),
+            handle.path()
+        )),
     }
 }
 

@@ -3,15 +3,19 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use super::{BadHost, HandleError, Key, host, kaggle, words};
+use super::{BadHost, BucketPath, HandleError, Key, host, kaggle, words};
 
-/// How a handle's host is spoken to. `gs://` and `s3://` are not in this version.
+/// How a handle's host is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `https://`
     Https,
     /// `http://`, to hosts that are allowed it.
     Http,
+    /// `gs://`, a bucket of Google Cloud Storage in the place of the host.
+    Gs,
+    /// `s3://`, a bucket of S3 in the place of the host.
+    S3,
 }
 
 impl Scheme {
@@ -20,15 +24,22 @@ impl Scheme {
         match self {
             Scheme::Https => "https",
             Scheme::Http => "http",
+            Scheme::Gs => "gs",
+            Scheme::S3 => "s3",
         }
     }
 
     /// The port that is meant when none is named.
     pub(super) fn default_port(self) -> u16 {
         match self {
-            Scheme::Https => 443,
+            Scheme::Https | Scheme::Gs | Scheme::S3 => 443,
             Scheme::Http => 80,
         }
+    }
+
+    /// Whether it names a bucket and not a host.
+    pub fn is_bucket(self) -> bool {
+        matches!(self, Scheme::Gs | Scheme::S3)
     }
 }
 
@@ -48,6 +59,13 @@ impl Handle {
     /// Reads a full URL as tensorflow_hub accepts it. A trailing slash and a fragment are dropped,
     /// surrounding white space is ignored, the query is kept apart.
     pub fn parse(text: &str) -> Result<Handle, HandleError> {
+        if let Some(url) = bucket_url(text) {
+            let path = BucketPath::parse(&url)?;
+            return match path.key() {
+                "" => Err(HandleError::NoPath { typed: shown(text) }),
+                _ => Ok(Handle::of_object(&path)),
+            };
+        }
         let parts = UrlParts::split(text)?;
         let typed = || shown(text);
         let path = parts.path.trim_end_matches('/');
@@ -76,6 +94,22 @@ impl Handle {
             return Err(HandleError::Kaggle { typed: typed() });
         }
         Ok(handle)
+    }
+
+    /// The handle of a path in a bucket.
+    pub fn of_object(path: &BucketPath) -> Handle {
+        Handle {
+            scheme: path.scheme(),
+            authority: path.bucket().to_owned(),
+            path: path.key().to_owned(),
+            query: None,
+        }
+    }
+
+    /// The path in a bucket that this is; `None` for a handle with a host.
+    pub fn bucket(&self) -> Option<BucketPath> {
+        let is_bucket = self.scheme.is_bucket();
+        is_bucket.then(|| BucketPath::of_checked(self.scheme, &self.authority, self.path.clone()))
     }
 
     /// A handle of parts that were checked before.
@@ -208,9 +242,16 @@ impl<'a> UrlParts<'a> {
     }
 }
 
+/// A `gs://` or `s3://` URL, its scheme in lower case.
+fn bucket_url(text: &str) -> Option<String> {
+    let (scheme, rest) = text.trim().split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    matches!(scheme.as_str(), "gs" | "s3").then(|| format!("{scheme}://{rest}"))
+}
+
 /// The URL that a text without a scheme was probably short for.
 fn probably_meant(text: &str) -> String {
-    for scheme in ["https:/", "http:/"] {
+    for scheme in ["https:/", "http:/", "gs:/", "s3:/"] {
         if let Some(rest) = text.strip_prefix(scheme) {
             return format!("{scheme}/{rest}");
         }

@@ -2,7 +2,7 @@
 
 use super::names::{is_read_as_host, relative};
 use super::rules::{Naming, Reading, read};
-use super::{Handle, Names, NoName, Scheme, host, words};
+use super::{BucketPath, Catalogue, Handle, Names, NoName, Scheme, bucket, host, kaggle, words};
 
 /// What a path below the mountpoint is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,12 @@ pub enum Place {
     Versions(Handle),
     /// `latest` among the versions: the unversioned handle.
     Latest(Handle),
+    /// `gs:` and `s3:`, which list the buckets that are known.
+    Buckets(Scheme),
+    /// A bucket, or a path in one: a directory or an object, as only the bucket can say.
+    Bucket(BucketPath),
+    /// A directory of Kaggle above its models: it exists always, and lists what Kaggle tells.
+    Catalogue(Catalogue),
     /// A model's root, or a path within it.
     Model {
         /// The model: versioned, an archive, or unversioned below `latest`.
@@ -47,6 +53,9 @@ impl Names {
     pub fn place_beyond(&self, components: &[&str], refused: usize) -> Result<Place, NoName> {
         for name in components {
             words::check_fit(name)?;
+        }
+        if let Some(scheme) = bucket_scheme(components) {
+            return self.below_buckets(scheme, components);
         }
         let Some(at) = components.iter().position(|name| name.contains(['?', '#'])) else {
             return self.plain(components, refused);
@@ -117,19 +126,36 @@ impl Names {
             return Ok(Place::Dir);
         };
         match first.to_ascii_lowercase().as_str() {
-            lower @ ("https:" | "http:") if lower != first => {
+            lower @ ("https:" | "http:" | "gs:" | "s3:") if lower != first => {
                 link(lower.to_owned(), first, rest.is_empty())
             }
             "https:" => self.below_scheme(Scheme::Https, components, refused),
             "http:" => self.below_scheme(Scheme::Http, components, refused),
-            lower @ ("gs:" | "s3:") => Err(NoName::Bucket {
-                scheme: lower.trim_end_matches(':').to_owned(),
-            }),
             _ if first.starts_with('[') || is_read_as_host(first) => {
                 self.at_bare_host(components, refused)
             }
             _ => self.read_below(Naming::Hub, None, components, refused),
         }
+    }
+
+    /// `gs:/...` and `s3:/...`.
+    fn below_buckets(&self, scheme: Scheme, components: &[&str]) -> Result<Place, NoName> {
+        let Some((name, key)) = components.get(1).zip(components.get(2..)) else {
+            return Ok(Place::Buckets(scheme));
+        };
+        if !bucket::is_name(name) {
+            return Err(NoName::Bucket {
+                name: name.escape_debug().to_string(),
+            });
+        }
+        Ok(match bucket::read(key)? {
+            Some(Reading::Root { end, certain }) => Place::Model {
+                handle: Handle::of_checked(scheme, name, &key[..end]),
+                inside: key[end..].join("/"),
+                certain,
+            },
+            _ => Place::Bucket(BucketPath::of_checked(scheme, name, key.join("/"))),
+        })
     }
 
     /// `https:/...` and `http:/...`.
@@ -216,6 +242,9 @@ impl Names {
             }
         };
         Ok(match read(naming, components, refused)? {
+            Reading::Dir if naming == Naming::Kaggle => {
+                kaggle::catalogue(components).map_or(Place::Dir, Place::Catalogue)
+            }
             Reading::Dir => Place::Dir,
             Reading::Versions { model } => Place::Versions(handle(model)),
             Reading::Latest { model, end } if end == components.len() => {
@@ -258,6 +287,15 @@ fn words_of_host(name: &str) -> Result<(), NoName> {
     // Brackets are an IPv6 address's, and in no handle's path.
     words::check(name.trim_start_matches('[').replace(']', "").as_str())?;
     Ok(())
+}
+
+/// The scheme of a path below `gs:` or `s3:`.
+fn bucket_scheme(components: &[&str]) -> Option<Scheme> {
+    match *components.first()? {
+        "gs:" => Some(Scheme::Gs),
+        "s3:" => Some(Scheme::S3),
+        _ => None,
+    }
 }
 
 fn is_query(name: &str) -> bool {

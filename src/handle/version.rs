@@ -12,21 +12,51 @@ pub enum Kind {
     Hosted,
     /// Kaggle, short or long form.
     Kaggle,
-    /// The URL of an archive, by its ending.
+    /// The URL of an archive, by its ending; perhaps in a bucket.
     Archive,
+    /// A directory or an object of a bucket, which is read where it is.
+    Bucket,
     /// `hub.tensorflow.google.cn`, whose archives are at
     /// `https://gcs.tensorflow.google.cn/tfhub-modules/<path>.tar.gz` (tensorflow_hub's
     /// `compressed_module_resolver.py`).
     TensorflowCn,
 }
 
+/// In which of TensorFlow's formats a model is, as far as its name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// A SavedModel, or what nothing is known of.
+    SavedModel,
+    /// One `.tflite` file.
+    TfLite,
+    /// `model.json` and shards.
+    TfJs,
+}
+
 impl Handle {
+    /// The format: from tfhub.dev's `<publisher>/lite-model/...` and `<publisher>/tfjs-model/...`, and from Kaggle's
+    /// framework in any case.
+    pub fn format(&self) -> Format {
+        let components = self.components();
+        let word = match self.kind() {
+            Kind::Kaggle => kaggle::framework(&components),
+            _ => components.get(1).copied(),
+        };
+        match word.map(str::to_ascii_lowercase).as_deref() {
+            Some("lite-model" | "tflite") => Format::TfLite,
+            Some("tfjs-model" | "tfjs") => Format::TfJs,
+            _ => Format::SavedModel,
+        }
+    }
+
     /// What the handle's form says about its source.
     pub fn kind(&self) -> Kind {
         if kaggle::is_host(self.authority()) {
             Kind::Kaggle
         } else if words::is_archive(self.path()) {
             Kind::Archive
+        } else if self.scheme().is_bucket() {
+            Kind::Bucket
         } else if self.authority() == TENSORFLOW_CN {
             Kind::TensorflowCn
         } else {
@@ -40,7 +70,7 @@ impl Handle {
         let components = self.components();
         let last = components.last()?;
         let versioned = match self.kind() {
-            Kind::Archive => false,
+            Kind::Archive | Kind::Bucket => false,
             Kind::Kaggle => kaggle::is_versioned(&components),
             Kind::Hosted | Kind::TensorflowCn => components.len() >= 3 && words::is_digits(last),
         };

@@ -52,6 +52,21 @@ pub(super) fn check_fit(name: &str) -> Result<(), BadName> {
     }
 }
 
+/// Whether `name` can be a component of an object's key that is shown as a path.
+pub(super) fn check_object(name: &str) -> Result<(), BadName> {
+    check_fit(name)?;
+    if name.len() > MAX_NAME {
+        return Err(BadName::TooLong(name.len()));
+    }
+    match name.chars().find(|c| c.is_control()) {
+        Some(bad) => Err(BadName::Character {
+            name: name.escape_debug().to_string(),
+            bad,
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Whether `name` can be a component of a handle.
 pub(super) fn check(name: &str) -> Result<(), BadName> {
     check_fit(name)?;

@@ -24,7 +24,9 @@ pub(super) fn request_url(handle: &Handle) -> String {
                 handle.path()
             )
         }
-        Kind::Hosted | Kind::Kaggle | Kind::Archive => format!("{}?{COMPRESSED}", handle.url()),
+        Kind::Hosted | Kind::Kaggle | Kind::Archive | Kind::Bucket => {
+            format!("{}?{COMPRESSED}", handle.url())
+        }
     }
 }
 

@@ -85,6 +85,10 @@ impl Tree {
                 let spot = Spot::Versions(handle);
                 Answer::Now(Ok(self.shared.hold_directory(path, refused, spot)))
             }
+            Place::Buckets(_) | Place::Catalogue(_) => {
+                Answer::Now(Ok(self.shared.hold_directory(path, refused, Spot::Above)))
+            }
+            Place::Bucket(_) => Answer::Now(Err(Error::absent())),
             Place::Link(target) => {
                 if path.contains('?') {
                     self.shared.known.insert_pasted(&path);

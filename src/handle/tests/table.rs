@@ -30,6 +30,70 @@ fn versions(url: &str) -> Place {
     Place::Versions(handle(url))
 }
 
+fn bucket(url: &str) -> Place {
+    Place::Bucket(BucketPath::parse(url).unwrap())
+}
+
+#[test]
+fn kaggle_has_catalogues_above_its_models() {
+    let words = |words: &[&str]| -> Vec<String> { words.iter().map(|w| (*w).to_owned()).collect() };
+    for (path, want) in [
+        ("models", None),
+        ("models/g", Some("g")),
+        ("models/g/n", Some("g/n")),
+        ("models/g/n/frameworks", Some("g/n")),
+        ("models/g/n/frameworks/TfLite", None),
+        (
+            "models/g/n/frameworks/TfLite/variations",
+            Some("g/n/TfLite"),
+        ),
+        ("models/g/n/tfLite", Some("g/n/tfLite")),
+    ] {
+        let path = format!("www.kaggle.com/{path}");
+        let found = match tfhub().place(&split(&path)).unwrap() {
+            Place::Catalogue(Catalogue::Owner { owner }) => words(&[&owner]),
+            Place::Catalogue(Catalogue::Model { owner, model }) => words(&[&owner, &model]),
+            Place::Catalogue(Catalogue::Framework {
+                owner,
+                model,
+                framework,
+            }) => words(&[&owner, &model, &framework]),
+            Place::Dir => Vec::new(),
+            other => panic!("{path}: {other:?}"),
+        };
+        assert_eq!(found.join("/"), want.unwrap_or_default(), "{path}");
+    }
+}
+
+#[test]
+fn formats_are_in_the_name() {
+    for (url, format) in [
+        (
+            "https://tfhub.dev/google/lite-model/movenet/4",
+            Format::TfLite,
+        ),
+        (
+            "https://tfhub.dev/google/tfjs-model/spice/2/default/1",
+            Format::TfJs,
+        ),
+        ("https://tfhub.dev/google/spice/2", Format::SavedModel),
+        (
+            "https://www.kaggle.com/models/g/n/TfLite/v/1",
+            Format::TfLite,
+        ),
+        (
+            "https://kaggle.com/models/g/n/frameworks/tfJs/variations/v/versions/3",
+            Format::TfJs,
+        ),
+        (
+            "https://www.kaggle.com/models/g/tflite/tensorFlow2/v/1",
+            Format::SavedModel,
+        ),
+    ] {
+        assert_eq!(handle(url).format(), format, "{url}");
+    }
+}
+
 #[track_caller]
 fn check(names: &Names, table: &[(&str, Place)]) {
     for (path, want) in table {
@@ -86,6 +150,18 @@ fn the_table_of_names() {
             (
                 "example.com/x/model.tar.gz/a",
                 model("https://example.com/x/model.tar.gz", "a"),
+            ),
+            ("gs:", Place::Buckets(Scheme::Gs)),
+            ("GS:", link("gs:")),
+            ("s3:", Place::Buckets(Scheme::S3)),
+            ("gs:/bucket", bucket("gs://bucket")),
+            (
+                "gs:/bucket/a/.b/c?d/4/saved_model.pb",
+                bucket("gs://bucket/a/.b/c?d/4/saved_model.pb"),
+            ),
+            (
+                "s3:/bucket/x/m.tar.gz/a/b",
+                model("s3://bucket/x/m.tar.gz", "a/b"),
             ),
             ("http:", Place::Dir),
             (
@@ -235,8 +311,9 @@ fn what_can_never_be_a_handle_is_no_name() {
         "google/100%",
         "google/x/99999999999999999999",
         "google/x/..",
-        "gs:",
-        "s3:/bucket",
+        "gs:/Bucket",
+        "s3:/b",
+        "gs:/bucket/a\nb",
         "ftp:",
         "v1.0",
         "host.example:0/a",
@@ -302,7 +379,10 @@ fn texts_that_are_no_handles_say_what_to_type() {
             "did you mean `https://tfhub.dev/google/x/1`",
         ),
         ("", "no scheme"),
-        ("gs://bucket/model", "not from `gs://`"),
+        ("ftp://bucket/model", "not from `ftp://`"),
+        ("gs://bucket", "and no model"),
+        ("gs://Bucket/model", "names no bucket"),
+        ("gs://bucket/a//b", "type one slash"),
         ("https://tfhub.dev", "and no model"),
         ("https://tfhub.dev//?a", "and no model"),
         ("https://tfhub.dev/a//b/1", "type one slash"),
