@@ -54,17 +54,17 @@ impl Archive {
         self.digests.get()
     }
 
-    /// Opens the bytes that the digests speak of. Waits for the disk.
+    /// Opens the bytes that the digests speak of, and tells in which state they must stay. Waits for the disk.
     ///
     /// # Errors
     /// [`Error::Changed`] if a ready-made archive is another one by now.
-    pub fn open(&self) -> Result<Arc<File>, Error> {
+    pub fn open(&self) -> Result<(Arc<File>, Option<Stamp>), Error> {
         match &self.bytes {
-            Bytes::Spooled(file) => Ok(Arc::clone(file)),
+            Bytes::Spooled(file) => Ok((Arc::clone(file), None)),
             Bytes::Ready(path) => {
                 let (file, stamp) = open_stamped(path)?;
                 if stamp == self.stamp {
-                    Ok(Arc::new(file))
+                    Ok((Arc::new(file), Some(stamp)))
                 } else {
                     Err(Error::changed(path))
                 }

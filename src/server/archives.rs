@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use super::archive::{Archive, State};
 use super::catalogue::Form;
 use super::digest::Halt;
-use super::{Error, spool};
+use super::{Error, blocking, spool};
 
 /// How many bytes of packed archives are kept for later requests, unless told otherwise.
 pub const DEFAULT_SPOOL_LIMIT: u64 = 32 << 30;
@@ -170,19 +170,6 @@ impl Archives {
             kept.pop(&name);
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|e| {
-        Err(Error::Lost {
-            name: name.to_owned(),
-            why: e.to_string(),
-        })
-    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use axum::body::{Body, Bytes};
 use futures_util::stream;
 use tokio::task::JoinHandle;
 
+use super::survey::Stamp;
+
 /// Large enough that the hop between threads (some 10 us) does not count beside
 /// the copy, small enough to stay in the processor's cache between the two copies.
 const CHUNK: u64 = 512 << 10;
@@ -18,6 +20,7 @@ const CHUNK: u64 = 512 << 10;
 struct Reading {
     file: Arc<File>,
     left: Range<u64>,
+    state: Option<Stamp>,
     ahead: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
@@ -27,24 +30,34 @@ impl Reading {
         let len = (self.left.end - at).min(CHUNK);
         if len > 0 {
             self.left.start += len;
-            let file = Arc::clone(&self.file);
-            self.ahead = Some(tokio::task::spawn_blocking(move || read(&file, at, len)));
+            let (file, state) = (Arc::clone(&self.file), self.state);
+            self.ahead = Some(tokio::task::spawn_blocking(move || {
+                read(&file, at, len, state.as_ref())
+            }));
         }
     }
 }
 
-fn read(file: &File, at: u64, len: u64) -> io::Result<Bytes> {
+fn read(file: &File, at: u64, len: u64, state: Option<&Stamp>) -> io::Result<Bytes> {
     let mut buffer = vec![0; usize::try_from(len).map_err(io::Error::other)?];
     file.read_exact_at(&mut buffer, at)?;
+    // Looked at after the reading, so that a change before it or during it shows.
+    if let Some(state) = state
+        && !state.same_content(&Stamp::of(&file.metadata()?))
+    {
+        return Err(io::Error::other("the file was changed while it was sent"));
+    }
     Ok(buffer.into())
 }
 
-/// These bytes of `file`. If it turns out to be shorter the body ends with an
-/// error, which cuts the connection: a client never takes it for complete.
-pub fn of(file: Arc<File>, range: Range<u64>) -> Body {
+/// These bytes of `file`. If it turns out to be shorter, or to be written to
+/// since it was in `state`, the body ends with an error, which cuts the
+/// connection: a client never takes it for complete.
+pub fn of(file: Arc<File>, range: Range<u64>, state: Option<Stamp>) -> Body {
     let reading = Reading {
         file,
         left: range,
+        state,
         ahead: None,
     };
     Body::from_stream(stream::try_unfold(reading, |mut reading| async move {
@@ -64,6 +77,8 @@ pub fn of(file: Arc<File>, range: Range<u64>) -> Body {
 mod tests {
     use std::io::Write;
 
+    use futures_util::StreamExt;
+
     use super::*;
 
     #[tokio::test]
@@ -81,7 +96,7 @@ mod tests {
             CHUNK..CHUNK * 2,
             CHUNK - 1..CHUNK * 2 + 1,
         ] {
-            let body = axum::body::to_bytes(of(Arc::clone(&file), range.clone()), usize::MAX)
+            let body = axum::body::to_bytes(of(Arc::clone(&file), range.clone(), None), usize::MAX)
                 .await
                 .unwrap();
             assert!(
@@ -96,9 +111,25 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"short").unwrap();
         assert!(
-            axum::body::to_bytes(of(Arc::new(file), 0..10), usize::MAX)
+            axum::body::to_bytes(of(Arc::new(file), 0..10, None), usize::MAX)
                 .await
                 .is_err()
         );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_to_meanwhile_is_not_sent_on() {
+        let bytes = vec![b'a'; CHUNK as usize * 4];
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let file = Arc::new(file);
+        let state = Stamp::of(&file.metadata().unwrap());
+        let mut sent = of(Arc::clone(&file), 0..bytes.len() as u64, Some(state)).into_data_stream();
+        sent.next().await.unwrap().unwrap();
+        file.write_all_at(b"b", 0).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+        file.set_modified(later).unwrap();
+        let rest: Vec<_> = sent.collect().await;
+        assert!(rest.last().unwrap().is_err());
     }
 }

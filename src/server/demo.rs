@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use flate2::read::GzDecoder;
+
 /// A ready-made archive and the handle, without host, that it answers to.
 struct Embedded {
     handle: &'static str,
@@ -17,19 +19,17 @@ const MODELS: &[Embedded] = &[Embedded {
     archive: include_bytes!("../../assets/demo/demo/tiny-text-embedding/1.tar.gz"),
 }];
 
-/// Writes the embedded models into `dir` as a directory that
-/// [`Server`](super::Server) serves, and gives their handles without host. The
-/// first is a text embedding: `str[batch] -> float[batch, width]`.
+/// Unpacks the embedded models into `dir` as a directory that
+/// [`Server`](super::Server) serves in both forms, and gives their handles
+/// without host. The first is a text embedding: `str[batch] -> float[batch, width]`.
 ///
 /// # Errors
 /// As for creating directories and files in `dir`.
 pub fn write_models(dir: &Path) -> io::Result<Vec<String>> {
     for model in MODELS {
-        let path = dir.join(format!("{}.tar.gz", model.handle));
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(path, model.archive)?;
+        let place = dir.join(model.handle);
+        fs::create_dir_all(&place)?;
+        tar::Archive::new(GzDecoder::new(model.archive)).unpack(&place)?;
     }
     Ok(MODELS.iter().map(|model| model.handle.to_owned()).collect())
 }
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn each_embedded_archive_is_a_saved_model() {
         for model in MODELS {
-            let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(model.archive));
+            let mut tar = tar::Archive::new(GzDecoder::new(model.archive));
             let names: Vec<_> = tar
                 .entries()
                 .unwrap()

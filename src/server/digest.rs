@@ -54,6 +54,14 @@ impl Halt {
     pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+
+    /// Fails from then on.
+    pub fn check(&self) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(io::Error::other("given up, because the server ends"));
+        }
+        Ok(())
+    }
 }
 
 /// Passes bytes on and sums them up, until it is halted.
@@ -90,9 +98,7 @@ impl<W: Write> Summing<W> {
 
 impl<W: Write> Write for Summing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.halt.0.load(Ordering::Relaxed) {
-            return Err(io::Error::other("given up, because the server ends"));
-        }
+        self.halt.check()?;
         let n = self.inner.write(bytes)?;
         let taken = &bytes[..n];
         self.len += n as u64;

@@ -37,6 +37,30 @@ pub enum Error {
         /// Why it ended.
         source: io::Error,
     },
+    /// No bucket can be called so.
+    #[error(
+        "{name:?} cannot be a bucket's name: 3 to 63 of a-z, 0-9, '-', '_' and '.', a letter or digit first and last"
+    )]
+    BucketName {
+        /// What was given.
+        name: String,
+    },
+    /// A handle and an object's path would be the same URL.
+    #[error(
+        "{model} cannot be served beside the bucket {bucket}, whose paths hide it; give the bucket another name with --bucket, or rename the publisher"
+    )]
+    Shadowed {
+        /// `<publisher>/<model...>`.
+        model: String,
+        /// The bucket.
+        bucket: String,
+    },
+    /// A file of a model has a name that no object can have.
+    #[error("cannot offer {} as an object: its name is not UTF-8, too long or holds control characters; rename it", .path.display())]
+    Unnameable {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file or directory of a model cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     Read {

@@ -11,7 +11,8 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use super::archives::{Archives, DEFAULT_SPOOL_LIMIT};
-use super::{Catalogue, Error, Listing, Simulation, router_with, spool};
+use super::bucket;
+use super::{Bucket, Catalogue, DEFAULT_BUCKET, Error, Listing, Simulation, router_with, spool};
 
 /// How long a transfer may go on after the server was told to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -23,6 +24,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// Where to listen; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// What the bucket of the uncompressed form is called.
+    pub bucket: String,
     /// The network to imitate.
     pub simulation: Simulation,
     /// Where directories are packed to; `TMPDIR` or `/var/tmp` if not given.
@@ -37,6 +40,7 @@ impl Options {
         Options {
             dir: dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            bucket: DEFAULT_BUCKET.to_owned(),
             simulation: Simulation::default(),
             spool: None,
             spool_limit: DEFAULT_SPOOL_LIMIT,
@@ -50,17 +54,19 @@ pub struct Server {
     addr: SocketAddr,
     router: Router,
     models: Arc<Listing>,
+    bucket: String,
 }
 
 impl Server {
     /// Scans the directory and binds the address.
     ///
     /// # Errors
-    /// [`Error::Dir`] and [`Error::Listen`].
+    /// [`Error::Dir`], [`Error::Listen`], [`Error::BucketName`] and [`Error::Shadowed`].
     pub async fn bind(options: Options) -> Result<Server, Error> {
         let Options {
             dir,
             listen,
+            bucket,
             simulation,
             spool,
             spool_limit,
@@ -78,12 +84,15 @@ impl Server {
             why: e.to_string(),
         })??;
         let models = catalogue.known();
+        let bucket = Bucket::new(&bucket, Arc::new(catalogue))?;
+        let bucket_name = bucket.name().to_owned();
         let archives = Archives::new(spool.unwrap_or_else(spool::default_dir), spool_limit);
         Ok(Server {
             listener,
             addr,
-            router: router_with(catalogue, archives, simulation),
+            router: router_with(bucket, archives, simulation),
             models,
+            bucket: bucket_name,
         })
     }
 
@@ -93,7 +102,7 @@ impl Server {
     }
 
     /// A URL that reaches it from this host, without a trailing slash: a
-    /// `--hub-url`, and the first part of its handles.
+    /// `--hub-url`, the first part of its handles, and the endpoint of its bucket.
     pub fn url(&self) -> String {
         let host = match self.addr.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -101,6 +110,11 @@ impl Server {
             ip => ip,
         };
         format!("http://{}", SocketAddr::new(host, self.addr.port()))
+    }
+
+    /// The `gs://` folder that the 303 for the uncompressed form of `handle` names.
+    pub fn folder(&self, handle: &str) -> String {
+        bucket::folder(&self.bucket, handle)
     }
 
     /// What the directory held when it was scanned.
@@ -156,8 +170,10 @@ mod tests {
         let addr = server.addr();
         assert_eq!(server.url(), format!("http://127.0.0.1:{}", addr.port()));
         assert_eq!(server.models().handles().collect::<Vec<_>>(), ["g/m/1"]);
+        let server_folder = server.folder("g/m/1");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
+        assert_eq!(server_folder, "gs://tfhub-models/g/m/1");
         assert_eq!(get(addr, "/g/m/1").await.status, 200);
         drop(stop);
         running.await.unwrap().unwrap();
@@ -180,5 +196,30 @@ mod tests {
             Server::bind(Options::new("/nonexistent")).await,
             Err(Error::Dir { .. })
         ));
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_would_hide_a_model_is_refused() {
+        let tree = Tree::new(&[("models/m/1/saved_model.pb", "x")]);
+        let called = async |bucket: &str| {
+            let bucket = bucket.to_owned();
+            Server::bind(Options {
+                bucket,
+                ..Options::new(tree.path())
+            })
+            .await
+            .err()
+        };
+        assert!(matches!(
+            called("models").await,
+            Some(Error::Shadowed { .. })
+        ));
+        assert!(called("other-models").await.is_none());
+        for name in ["", "ab", "Models", "-models", "a/b", "models."] {
+            assert!(
+                matches!(called(name).await, Some(Error::BucketName { .. })),
+                "{name}"
+            );
+        }
     }
 }

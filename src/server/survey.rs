@@ -44,6 +44,29 @@ impl Stamp {
         format!("\"{:x}-{inode:x}-{changed:x}.{nanos:x}\"", self.len)
     }
 
+    /// A number for a file in this state, larger for a later one: microseconds
+    /// of the change time, and below them ten bits of all the rest, for the two
+    /// changes that fall into one tick of the clock.
+    pub fn generation(&self) -> u64 {
+        let (seconds, nanos) = self.changed;
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        let micros = seconds.saturating_mul(1_000_000) + u64::try_from(nanos).unwrap_or(0) / 1000;
+        let mut rest = Vec::with_capacity(48);
+        for number in [self.modified.0, self.modified.1, nanos] {
+            rest.extend(number.to_le_bytes());
+        }
+        for number in [self.len, self.inode.0, self.inode.1] {
+            rest.extend(number.to_le_bytes());
+        }
+        (micros << 10) | u64::from(crc32c::crc32c(&rest) & 0x3ff)
+    }
+
+    /// True if the bytes are still those: a file that lost its name or got
+    /// another one while it was read has not changed in this sense.
+    pub fn same_content(&self, other: &Stamp) -> bool {
+        (self.len, self.modified, self.inode) == (other.len, other.modified, other.inode)
+    }
+
     /// When the content was last written; 1970 for anything earlier.
     pub fn modified(&self) -> SystemTime {
         let (seconds, nanos) = self.modified;
@@ -111,6 +134,20 @@ impl Survey {
         let mut files: Vec<_> = self.members.iter().filter(|m| !m.is_dir()).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         files
+    }
+
+    /// True if this file is there.
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.members.iter().any(|member| member.name == name)
+    }
+
+    /// The one file whose name ends so; none if there are several.
+    pub fn only(&self, suffix: &str) -> Option<&Member> {
+        let mut files = self
+            .files()
+            .into_iter()
+            .filter(|file| file.name.ends_with(suffix.as_bytes()));
+        files.next().filter(|_| files.next().is_none())
     }
 }
 

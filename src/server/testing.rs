@@ -62,7 +62,7 @@ impl Reply {
 
 /// Serves `tree` until the test's runtime ends.
 pub async fn serve(tree: &Tree, simulation: Simulation) -> SocketAddr {
-    let router = router(Catalogue::open(tree.path()).unwrap(), simulation);
+    let router = router(Catalogue::open(tree.path()).unwrap(), simulation).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });

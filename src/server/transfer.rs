@@ -1,7 +1,8 @@
 //! An archive as an answer: validators, hashes, ranges.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::header::{
@@ -15,10 +16,67 @@ use axum::response::Response;
 use super::archive::Archive;
 use super::digest::Digests;
 use super::range::{self, Wanted};
-use super::{Error, body};
+use super::{Error, blocking, body};
 
 const GOOG_HASH: HeaderName = HeaderName::from_static("x-goog-hash");
 const GOOG_GENERATION: HeaderName = HeaderName::from_static("x-goog-generation");
+
+/// What of a body is sent, and how that is said.
+pub struct Sending {
+    status: StatusCode,
+    len: u64,
+    /// The bytes that are sent to a GET.
+    pub part: Range<u64>,
+    /// Them; empty unless set.
+    pub content: Body,
+}
+
+impl Sending {
+    /// What `request` wants of a body of `len` bytes in this version.
+    pub fn of(request: &Parts, len: u64, etag: &str, modified: SystemTime) -> Sending {
+        let asked = |header: HeaderName| {
+            let value = request.headers.get(header);
+            value.and_then(|value| value.to_str().ok())
+        };
+        let mut wanted = Wanted::Whole;
+        // A range has a meaning in GET alone.
+        if request.method != Method::HEAD && range::range_holds(asked(IF_RANGE), etag, modified) {
+            wanted = range::wanted(asked(RANGE), len);
+        }
+        let (status, part) = match wanted {
+            _ if range::none_match_hits(asked(IF_NONE_MATCH), etag) => {
+                (StatusCode::NOT_MODIFIED, 0..0)
+            }
+            Wanted::Whole => (StatusCode::OK, 0..len),
+            Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+            Wanted::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0),
+        };
+        Sending {
+            status,
+            len,
+            part,
+            content: Body::empty(),
+        }
+    }
+
+    /// The answer, without what is true of the body whatever part of it is sent.
+    pub fn response(self) -> Response {
+        let Sending { part, len, .. } = self;
+        let mut response = HttpResponse::new(self.content);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        if self.status == StatusCode::PARTIAL_CONTENT {
+            let said = format!("bytes {}-{}/{len}", part.start, part.end - 1);
+            put(headers, CONTENT_RANGE, said);
+        } else if self.status == StatusCode::RANGE_NOT_SATISFIABLE {
+            put(headers, CONTENT_RANGE, format!("bytes */{len}"));
+        }
+        if self.status != StatusCode::NOT_MODIFIED {
+            headers.insert(CONTENT_LENGTH, (part.end - part.start).into());
+        }
+        response
+    }
+}
 
 /// Answers a GET or HEAD for `archive`, which is the version `name`.
 ///
@@ -29,56 +87,14 @@ pub async fn respond(
     archive: &Arc<Archive>,
     request: &Parts,
 ) -> Result<Response, Error> {
-    let (len, etag) = (archive.len, &archive.etag);
-    let asked = |header: HeaderName| {
-        request
-            .headers
-            .get(header)
-            .and_then(|value| value.to_str().ok())
-    };
-    let head = request.method == Method::HEAD;
-    let mut wanted = Wanted::Whole;
-    // A range has a meaning in GET alone.
-    if !head && range::range_holds(asked(IF_RANGE), etag, archive.modified) {
-        wanted = range::wanted(asked(RANGE), len);
+    let mut sending = Sending::of(request, archive.len, &archive.etag, archive.modified);
+    if request.method != Method::HEAD && !sending.part.is_empty() {
+        let opened = Arc::clone(archive);
+        let (file, state) = blocking(name, move || opened.open()).await?;
+        sending.content = body::of(file, sending.part.clone(), state);
     }
-    let unchanged = range::none_match_hits(asked(IF_NONE_MATCH), etag);
-    let (status, part) = match wanted {
-        _ if unchanged => (StatusCode::NOT_MODIFIED, 0..0),
-        Wanted::Whole => (StatusCode::OK, 0..len),
-        Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
-        Wanted::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0),
-    };
-    let content = if head || part.is_empty() {
-        Body::empty()
-    } else {
-        let (archive, lost) = (Arc::clone(archive), |e: tokio::task::JoinError| {
-            Error::Lost {
-                name: name.into(),
-                why: e.to_string(),
-            }
-        });
-        let file = tokio::task::spawn_blocking(move || archive.open())
-            .await
-            .map_err(lost)??;
-        body::of(file, part.clone())
-    };
-    let mut response = HttpResponse::new(content);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    describe(headers, name, archive);
-    if status == StatusCode::PARTIAL_CONTENT {
-        put(
-            headers,
-            CONTENT_RANGE,
-            format!("bytes {}-{}/{len}", part.start, part.end - 1),
-        );
-    } else if status == StatusCode::RANGE_NOT_SATISFIABLE {
-        put(headers, CONTENT_RANGE, format!("bytes */{len}"));
-    }
-    if status != StatusCode::NOT_MODIFIED {
-        headers.insert(CONTENT_LENGTH, (part.end - part.start).into());
-    }
+    let mut response = sending.response();
+    describe(response.headers_mut(), name, archive);
     Ok(response)
 }
 
@@ -112,9 +128,9 @@ fn describe(headers: &mut HeaderMap, name: &str, archive: &Archive) {
     put(headers, GOOG_GENERATION, age.as_micros().to_string());
 }
 
-/// Adds a line. All values are made here of hex, base64, digits, dates and the
-/// catalogue's characters, none of which a header refuses.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
+/// Adds a line. All values are made in this room of hex, base64, digits, dates
+/// and the catalogue's characters, none of which a header refuses.
+pub fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         headers.append(name, value);
     }

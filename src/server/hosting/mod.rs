@@ -4,9 +4,16 @@
 //! |---|---|
 //! | `/<p>/<m>/<v>?tf-hub-format=compressed` | the archive, with ETag, ranges and `x-goog-hash` |
 //! | `/<p>/<m>?tf-hub-format=...` | 302 to the newest version, same query |
-//! | `...?tf-hub-format=uncompressed` | 404 that says so |
+//! | `...?tf-hub-format=uncompressed` | 303, its body the `gs://` folder of a directory; 404 for an archive |
+//! | `...?lite-format=tflite` | the one `.tflite` file of a directory |
+//! | `...?tfjs-format=compressed` | the archive of a directory with a `model.json`, or a ready-made one |
+//! | `/<p>/<m>/<v>/<file>?tfjs-format=file` | the file |
+//! | a path of the bucket | see `bucket` |
 //! | any of these without a format, `/`, `/<p>` | a page for people |
 //! | an unknown name | 404 that names what there is |
+
+mod format;
+mod forms;
 
 use std::sync::Arc;
 
@@ -21,23 +28,29 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
 use super::archives::Archives;
+use super::bucket::{Bucket, DEFAULT_BUCKET, Route};
 use super::catalogue::{Catalogue, Form, Found, Listing};
-use super::page::{self, Origin};
+use super::origin::Origin;
+use super::page;
 use super::shaping::{self, Link};
 use super::simulation::Simulation;
 use super::{Error, transfer};
+use format::Format;
 
 /// The whole origin: every path, every method. Layers of faults go around it.
-pub fn router(catalogue: Catalogue, simulation: Simulation) -> Router {
-    router_with(catalogue, Archives::default(), simulation)
+///
+/// # Errors
+/// [`Error::Shadowed`]: see [`Bucket::new`].
+pub fn router(catalogue: Catalogue, simulation: Simulation) -> Result<Router, Error> {
+    let bucket = Bucket::new(DEFAULT_BUCKET, Arc::new(catalogue))?;
+    Ok(router_with(bucket, Archives::default(), simulation))
 }
 
-/// [`router`], with a say in where directories are packed to.
-pub fn router_with(catalogue: Catalogue, archives: Archives, simulation: Simulation) -> Router {
-    let router = Router::new().fallback(answer).with_state(Arc::new(Hosting {
-        catalogue,
-        archives,
-    }));
+/// [`router`], with a say in what the bucket is called and where directories are packed to.
+pub fn router_with(bucket: Bucket, archives: Archives, simulation: Simulation) -> Router {
+    let router = Router::new()
+        .fallback(answer)
+        .with_state(Arc::new(Hosting { bucket, archives }));
     let link = Link::new(simulation);
     if link.is_slower() {
         router.layer(middleware::from_fn_with_state(
@@ -50,42 +63,8 @@ pub fn router_with(catalogue: Catalogue, archives: Archives, simulation: Simulat
 }
 
 struct Hosting {
-    catalogue: Catalogue,
+    bucket: Bucket,
     archives: Archives,
-}
-
-/// The form that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// None: a person looks.
-    Page,
-    Compressed,
-    Uncompressed,
-    Unknown,
-}
-
-impl Format {
-    /// Old clients send a list of what they accept, some queries hold the key
-    /// twice: whatever names `compressed` among others gets it.
-    fn of(query: Option<&str>) -> Format {
-        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        let values: Vec<_> = pairs
-            .filter(|(key, _)| key == "tf-hub-format")
-            .map(|(_, value)| value)
-            .collect();
-        let names = |format: &str| {
-            values
-                .iter()
-                .flat_map(|value| value.split(','))
-                .any(|one| one.trim() == format)
-        };
-        match () {
-            () if values.is_empty() => Format::Page,
-            () if names("compressed") => Format::Compressed,
-            () if names("uncompressed") => Format::Uncompressed,
-            () => Format::Unknown,
-        }
-    }
 }
 
 /// The handle in a request's path; one trailing slash is dropped. What does not
@@ -100,6 +79,9 @@ async fn answer(State(hosting): State<Arc<Hosting>>, request: Parts) -> Response
     let path = request.uri.path().to_owned();
     let (method, format) = (request.method.clone(), Format::of(request.uri.query()));
     let response = match method {
+        _ if let Some(route) = Route::of(&path, hosting.bucket.name()) => {
+            hosting.bucket.answer(route, &request).await
+        }
         Method::GET | Method::HEAD => hosting.answer(&request, format).await,
         _ => (
             StatusCode::METHOD_NOT_ALLOWED,
@@ -113,6 +95,10 @@ async fn answer(State(hosting): State<Arc<Hosting>>, request: Parts) -> Response
 }
 
 impl Hosting {
+    fn catalogue(&self) -> &Catalogue {
+        self.bucket.catalogue()
+    }
+
     async fn answer(&self, request: &Parts, format: Format) -> Response {
         let Some(name) = name_of(request.uri.path()) else {
             return text(
@@ -120,54 +106,46 @@ impl Hosting {
                 "this path is no handle: <publisher>/<model>/<version>\n".into(),
             );
         };
-        let mut listing = self.catalogue.known();
+        if format == Format::JsFile {
+            return self.file(&name, request).await;
+        }
+        let mut listing = self.catalogue().known();
         // A version that is known is known for good; everything else may have changed.
         let settled =
             matches!(listing.find(&name), Found::Version { .. }) && format == Format::Compressed;
         if !settled {
-            listing = match self.catalogue.fresh().await {
+            listing = match self.catalogue().fresh().await {
                 Ok(listing) => listing,
                 Err(error) => return unavailable(&name, &error),
             };
         }
         match (listing.find(&name), format) {
             (Found::Nothing, _) => not_found(&listing, &name),
-            (Found::Version { form, .. }, Format::Compressed) => {
-                self.archive(&name, form, request).await
-            }
-            (Found::Model { versions, .. }, Format::Compressed | Format::Uncompressed) => {
-                match versions.last_key_value() {
-                    Some((newest, _)) => to_newest(&name, *newest, request.uri.query()),
-                    None => not_found(&listing, &name),
-                }
+            (Found::Model { .. } | Found::Version { .. }, Format::Unknown(known)) => {
+                text(StatusCode::NOT_FOUND, known.to_owned())
             }
             (_, Format::Page) => self.page(&listing, &name, request).await,
-            (Found::Version { .. }, Format::Uncompressed) => text(
-                StatusCode::NOT_FOUND,
-                format!(
-                    "this server hosts the compressed form only; ask for /{name}?tf-hub-format=compressed\n"
-                ),
-            ),
-            (_, Format::Unknown) => text(
-                StatusCode::NOT_FOUND,
-                "tf-hub-format is compressed (or uncompressed, not hosted here)\n".into(),
-            ),
+            (Found::Version { form, .. }, _) => self.form(&name, form, format, request).await,
+            (Found::Model { versions, .. }, _) => match versions.last_key_value() {
+                Some((newest, _)) => to_newest(&name, *newest, request.uri.query()),
+                None => not_found(&listing, &name),
+            },
             (Found::Shelf, _) => not_found(&listing, &name),
         }
     }
 
     async fn archive(&self, name: &str, form: &Form, request: &Parts) -> Response {
-        let mut outcome = self.archives.get(self.catalogue.root(), name, form).await;
+        let mut outcome = self.archives.get(self.catalogue().root(), name, form).await;
         if outcome.as_ref().is_err_and(|e| e.is_gone()) {
             // Removed, or exchanged for the other form, since the last scan.
-            let listing = match self.catalogue.fresh().await {
+            let listing = match self.catalogue().fresh().await {
                 Ok(listing) => listing,
                 Err(error) => return unavailable(name, &error),
             };
             let Found::Version { form, .. } = listing.find(name) else {
                 return not_found(&listing, name);
             };
-            outcome = self.archives.get(self.catalogue.root(), name, form).await;
+            outcome = self.archives.get(self.catalogue().root(), name, form).await;
         }
         match outcome {
             Ok(archive) => match transfer::respond(name, &archive, request).await {
@@ -179,14 +157,14 @@ impl Hosting {
     }
 
     async fn page(&self, listing: &Listing, name: &str, request: &Parts) -> Response {
-        let origin = Origin::of(&request.headers);
+        let origin = Origin::of(&request.headers, self.bucket.name());
         let html = match listing.find(name) {
             Found::Version {
                 model,
                 number,
                 form,
             } => {
-                let content = match page::Content::of(self.catalogue.root(), form).await {
+                let content = match page::Content::of(self.catalogue().root(), form).await {
                     Ok(content) => content,
                     Err(error) => return unavailable(name, &error),
                 };
@@ -249,7 +227,7 @@ fn unavailable(name: &str, error: &Error) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             "there is no room to pack it",
         ),
-        Error::Stray { .. } => (
+        Error::Stray { .. } | Error::Unnameable { .. } => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "its directory holds something that must not be offered",
         ),

@@ -160,9 +160,26 @@ async fn other_formats_and_unknown_names_are_explained() {
     let addr = serve(&tree, Simulation::default()).await;
     for (target, says) in [
         (
-            "/google/spice/2?tf-hub-format=uncompressed",
-            "compressed form only",
+            "/google/ready/1?tf-hub-format=uncompressed",
+            "is a ready-made archive and has no other form",
         ),
+        (
+            "/google/ready/1?lite-format=tflite",
+            "is a ready-made archive",
+        ),
+        (
+            "/google/spice/2?lite-format=tflite",
+            "not hold exactly one .tflite",
+        ),
+        (
+            "/google/spice/2?tfjs-format=compressed",
+            "holds no model.json",
+        ),
+        (
+            "/google/spice/2/none?tfjs-format=file",
+            "is no file of a model",
+        ),
+        ("/google/spice/2?lite-format=zip", "lite-format is tflite"),
         (
             "/google/spice/2?tf-hub-format=zip",
             "tf-hub-format is compressed",
@@ -305,24 +322,69 @@ async fn half_a_model_is_never_sent() {
     assert_eq!(get(addr, &target).await.status, 200);
 }
 
-#[test]
-fn the_format_is_read_as_old_and_new_clients_write_it() {
-    for (query, format) in [
-        (None, Format::Page),
-        (Some("tfhub-redirect=true"), Format::Page),
-        (Some("tf-hub-format=compressed"), Format::Compressed),
-        (
-            Some("tf-hub-format=test&tf-hub-format=compressed"),
-            Format::Compressed,
-        ),
-        (
-            Some("tf-hub-format=uncompressed,compressed"),
-            Format::Compressed,
-        ),
-        (Some("tf-hub-format=uncompressed"), Format::Uncompressed),
-        (Some("tf-hub-format=Compressed"), Format::Unknown),
-        (Some("tf-hub-format"), Format::Unknown),
-    ] {
-        assert_eq!(Format::of(query), format, "{query:?}");
-    }
+#[tokio::test]
+async fn the_uncompressed_form_is_a_folder_of_the_bucket() {
+    let tree = models();
+    let addr = serve(&tree, Simulation::default()).await;
+    let target = "/google/spice/2?tf-hub-format=uncompressed";
+    let folder = get(addr, target).await;
+    assert_eq!(
+        (folder.status, folder.text().as_str()),
+        (303, "gs://tfhub-models/google/spice/2"),
+        "the body and nothing else"
+    );
+    assert!(!folder.headers.contains_key("location"));
+    let page = get(
+        addr,
+        "/storage/v1/b/tfhub-models/o?prefix=google/spice/2/&delimiter=/",
+    );
+    assert!(page.await.text().contains("google/spice/2/saved_model.pb"));
+    let newest = get(addr, "/google/spice?tf-hub-format=uncompressed").await;
+    assert_eq!(
+        newest.header("location"),
+        "/google/spice/10?tf-hub-format=uncompressed"
+    );
+    tree.put("google/spice/2/variables/variables.index", "index");
+    tree.put(
+        "google/spice/2/variables/variables.data-00000-of-00002",
+        "half",
+    );
+    assert_eq!(get(addr, target).await.status, 503, "half a model");
+    std::fs::remove_dir_all(tree.path().join("google/spice/2")).unwrap();
+    assert_eq!(get(addr, target).await.status, 404);
+    tree.put("google/spice/10/a\nb", "");
+    let unnameable = get(addr, "/google/spice/10?tf-hub-format=uncompressed").await;
+    assert_eq!(unnameable.status, 500, "no object can be called so");
+}
+
+#[tokio::test]
+async fn lite_and_js_models_have_forms_of_their_own() {
+    let tree = Tree::new(&[
+        ("g/lite-model/m/tflite/1/m.tflite", "0123456789"),
+        ("g/lite-model/two/1/a.tflite", "a"),
+        ("g/lite-model/two/1/b.tflite", "b"),
+        ("g/tfjs-model/m/1/model.json", "{}"),
+        ("g/tfjs-model/m/1/group1-shard1of1.bin", "weights"),
+        ("g/tfjs-model/ready/1.tar.gz", "archive"),
+    ]);
+    let addr = serve(&tree, Simulation::default()).await;
+    let target = "/g/lite-model/m/tflite/1?lite-format=tflite";
+    let file = get(addr, target).await;
+    assert_eq!((file.status, file.text().as_str()), (200, "0123456789"));
+    assert_eq!(file.headers["x-goog-hash"].len(), 2);
+    let part = ask(addr, "GET", target, &[("Range", "bytes=1-2")]).await;
+    assert_eq!((part.status, part.text().as_str()), (206, "12"));
+    let two = get(addr, "/g/lite-model/two/1?lite-format=tflite").await;
+    assert_eq!(two.status, 404);
+    let newest = get(addr, "/g/lite-model/m/tflite?lite-format=tflite").await;
+    assert_eq!((newest.status, newest.header("location")), (302, target));
+
+    let archive = get(addr, "/g/tfjs-model/m/1?tfjs-format=compressed").await;
+    assert_eq!(unpacked(&archive.body).len(), 3);
+    let ready = get(addr, "/g/tfjs-model/ready/1?tfjs-format=compressed").await;
+    assert_eq!(ready.text(), "archive");
+    let json = get(addr, "/g/tfjs-model/m/1/model.json?tfjs-format=file").await;
+    assert_eq!((json.status, json.text().as_str()), (200, "{}"));
+    let shard = "/g/tfjs-model/m/1/group1-shard1of1.bin?tfjs-format=file";
+    assert_eq!(get(addr, shard).await.text(), "weights");
 }

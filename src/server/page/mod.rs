@@ -8,41 +8,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse, Response};
 
 use super::Error;
+use super::bucket::encoded;
 use super::catalogue::{Form, Listing};
+use super::origin::Origin;
 use super::survey::survey;
 use html::{code, crumbs, escape, plural, shell, size};
-
-/// The server as this client reached it.
-pub struct Origin {
-    url: String,
-}
-
-impl Origin {
-    /// From the `Host` header; a proxy in front tells whether it speaks TLS.
-    pub fn of(headers: &HeaderMap) -> Origin {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let plausible = |host: &&str| {
-            !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
-        };
-        let host = text(HOST.as_str()).filter(plausible).unwrap_or("localhost");
-        let scheme = if text("x-forwarded-proto") == Some("https") {
-            "https"
-        } else {
-            "http"
-        };
-        Origin {
-            url: format!("{scheme}://{host}"),
-        }
-    }
-}
 
 /// What the page of a version says about its bytes.
 pub enum Content {
@@ -112,6 +86,7 @@ pub fn version(
                 size(total)
             );
             for (name, len) in files {
+                let link = object_link(&origin.bucket, &format!("{handle}/{name}"));
                 let (dir, file) = name
                     .rsplit_once('/')
                     .map_or(("", name.as_str()), |(dir, file)| (dir, file));
@@ -122,7 +97,7 @@ pub fn version(
                 };
                 let _ = write!(
                     body,
-                    "<tr><td>{dir}{}</td><td>{}</td></tr>",
+                    "<tr><td><a href=\"{link}\">{dir}{}</a></td><td>{}</td></tr>",
                     escape(file),
                     size(*len)
                 );
@@ -188,12 +163,28 @@ pub fn shelf(origin: &Origin, listing: &Listing, name: &str) -> String {
     } else {
         body += &table(listing, name);
         body += "<h2>Mount them all</h2>";
+        let url = &origin.url;
         body += &code(
             "shell",
-            &format!("tfhub-fs mount --hub-url {} /mnt/tfhub", origin.url),
+            &format!("tfhub-fs mount --hub-url {url} /mnt/tfhub"),
+        );
+        body += &code(
+            &format!(
+                "or read only the bytes that are touched, from the bucket gs://{} on this server",
+                origin.bucket
+            ),
+            &format!(
+                "tfhub-fs mount --hub-url {url} --load-format uncompressed --gcs-endpoint {url} /mnt/tfhub"
+            ),
         );
     }
     shell(if name.is_empty() { "Models" } else { name }, &body)
+}
+
+/// The path of an object, each component escaped: a quote or an angle bracket cannot be in it.
+fn object_link(bucket: &str, name: &str) -> String {
+    let steps: Vec<_> = name.split('/').map(encoded).collect();
+    format!("/{bucket}/{}", steps.join("/"))
 }
 
 /// An HTML answer whose content may load nothing.
@@ -255,55 +246,31 @@ fn table(listing: &Listing, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
-    fn origin(host: &str, proto: Option<&str>) -> String {
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, HeaderValue::from_str(host).unwrap());
-        if let Some(proto) = proto {
-            headers.insert("x-forwarded-proto", HeaderValue::from_str(proto).unwrap());
+    fn origin(url: &str) -> Origin {
+        Origin {
+            url: url.into(),
+            bucket: "models".into(),
         }
-        Origin::of(&headers).url
-    }
-
-    #[test]
-    fn the_origin_is_what_the_client_typed_if_it_can_be_a_host() {
-        assert_eq!(
-            origin("models.example:8080", None),
-            "http://models.example:8080"
-        );
-        assert_eq!(origin("[::1]:8080", None), "http://[::1]:8080");
-        assert_eq!(
-            origin("models.example", Some("https")),
-            "https://models.example"
-        );
-        assert_eq!(origin("<script>", Some("javascript")), "http://localhost");
     }
 
     #[test]
     fn file_names_are_escaped() {
         let content = Content::Files(vec![("assets/<b>&\"'.txt".into(), 1)]);
-        let html = version(
-            &Origin {
-                url: "http://h".into(),
-            },
-            &Listing::default(),
-            "g/m",
-            1,
-            &content,
-        );
+        let html = version(&origin("http://h"), &Listing::default(), "g/m", 1, &content);
         assert!(html.contains("&lt;b&gt;&amp;&quot;&#39;.txt"), "{html}");
         assert!(!html.contains("<b>&") && !html.contains("/<b>"));
+        assert!(
+            html.contains("href=\"/models/g/m/1/assets/%3Cb%3E%26%22%27.txt\""),
+            "{html}"
+        );
     }
 
     #[test]
     fn a_page_says_how_to_use_the_model() {
         let html = version(
-            &Origin {
-                url: "http://h:1".into(),
-            },
+            &origin("http://h:1"),
             &Listing::default(),
             "g/m",
             1,
