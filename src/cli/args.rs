@@ -209,6 +209,9 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     pub listen: String,
+    /// The name of the bucket in which the uncompressed form lies, on the same server
+    #[arg(long, env = "TFHUB_FS_BUCKET", value_name = "NAME", default_value = crate::server::DEFAULT_BUCKET)]
+    pub bucket: String,
     /// Shape the link: latency of each request, rate of each connection, total of all, e.g.
     /// latency=30ms,rate=50MB/s,total=400MB/s
     #[arg(long, env = "TFHUB_FS_SIMULATE", value_name = "SETTINGS")]

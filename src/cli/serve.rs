@@ -15,6 +15,7 @@ pub(super) fn run(command: &Serve) -> Result<(), Failure> {
     };
     let mut options = Options::new(&command.dir);
     options.simulation = simulation;
+    options.bucket.clone_from(&command.bucket);
     options.listen = command.listen.parse().map_err(|_| {
         Failure::Usage(format!(
             "`{}` is no address to listen on; type HOST:PORT with a numeric host, like 127.0.0.1:8080 or 0.0.0.0:80",

@@ -10,8 +10,8 @@
 //! | `/<bucket>` | a page as XML, with `list-type=2` and without |
 //! | `/<bucket>/<object>` | its bytes |
 //!
-//! These paths come before handles, so no publisher may be called like the
-//! bucket. Anybody may read; nobody may write (403). An object is a file of the
+//! `/storage/v1` may be left out. These paths come before handles, so no publisher
+//! may be called like the bucket. Anybody may read; nobody may write (403). An object is a file of the
 //! served directory as it is now: its generation is made of the file's state
 //! and changes with it, and a generation that is no more is not found.
 

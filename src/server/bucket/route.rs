@@ -39,6 +39,12 @@ impl Route {
         if below(path, "/upload/storage/v1/b").is_some() {
             return Some(Route::Other);
         }
+        // Some clients, rclone among them, leave the rest out when they are told an address alone.
+        if let Some(rest) = below(path, "/b")
+            && decoded(rest.split('/').next()?)? == bucket
+        {
+            return Some(json(rest, Route::Object));
+        }
         let (first, rest) = match path.strip_prefix('/')?.split_once('/') {
             Some((first, rest)) => (first, Some(rest)),
             None => (path.strip_prefix('/')?, None),
@@ -109,6 +115,7 @@ mod tests {
             ),
             ("/download/storage/v1/b/b/o", Route::Other),
             ("/upload/storage/v1/b/b/o", Route::Other),
+            ("/b/models/o", Route::List("models".into())),
             ("/models", Route::XmlList),
             ("/models/", Route::XmlList),
             ("/models/g/m%2F1", Route::XmlObject("g/m/1".into())),
@@ -127,6 +134,8 @@ mod tests {
             "/modelsx/1",
             "/google/models/1",
             "/storage/v1/bx",
+            "/b",
+            "/b/other/o",
             "/storage/v2/b",
             "/download/x/1",
         ] {

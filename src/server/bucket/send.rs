@@ -1,6 +1,7 @@
 //! The bytes of an object, with the headers of Cloud Storage.
 
 use std::fs::File;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ impl Bucket {
         let mut response = sending.response();
         describe(
             response.headers_mut(),
+            surface,
             &stamp,
             &tag,
             sums.first().copied().flatten(),
@@ -100,7 +102,13 @@ fn check_match(headers: &HeaderMap, tag: &str) -> Result<(), Fault> {
 }
 
 /// What is true of the object, whatever part of it is sent.
-fn describe(headers: &mut HeaderMap, stamp: &Stamp, tag: &str, sums: Option<Sums>) {
+fn describe(
+    headers: &mut HeaderMap,
+    surface: Surface,
+    stamp: &Stamp,
+    tag: &str,
+    sums: Option<Sums>,
+) {
     let plain = |name| HeaderName::from_static(name);
     for (name, value) in [
         (CONTENT_TYPE, "application/octet-stream"),
@@ -127,11 +135,17 @@ fn describe(headers: &mut HeaderMap, stamp: &Stamp, tag: &str, sums: Option<Sums
         plain("x-goog-stored-content-length"),
         stamp.len.to_string(),
     );
-    if let Some(sums) = sums {
-        let hash = plain("x-goog-hash");
-        put(headers, hash.clone(), format!("crc32c={}", sums.crc32c()));
-        if let Some(md5) = sums.md5() {
-            put(headers, hash, format!("md5={md5}"));
-        }
+    let hashes = sums.into_iter().flat_map(|sums| {
+        let crc32c = format!("crc32c={}", sums.crc32c());
+        iter::once(crc32c).chain(sums.md5().map(|md5| format!("md5={md5}")))
+    });
+    let hashes: Vec<_> = hashes.collect();
+    // The JSON surface says them in one line, the XML surface in two; clients of each rely on it.
+    let lines = match surface {
+        Surface::Xml => hashes,
+        Surface::Json | Surface::Media => vec![hashes.join(",")],
+    };
+    for line in lines.into_iter().filter(|line| !line.is_empty()) {
+        put(headers, plain("x-goog-hash"), line);
     }
 }

@@ -127,6 +127,12 @@ async fn bytes_come_with_the_headers_of_cloud_storage() {
         assert_eq!(whole.headers[header], head.headers[header], "{header}");
     }
     assert_eq!(head.body.len(), 0);
+    let media = format!("{LIST}/google%2Fspice%2F2%2Fsaved_model.pb?alt=media");
+    assert_eq!(
+        get(addr, &media).await.headers["x-goog-hash"],
+        ["crc32c=4waSgw==,md5=JfnnlDI7RTiF9RgfG2JNCw=="],
+        "in one line on the JSON surface"
+    );
     let part = ask(addr, "GET", target, &[("Range", "bytes=2-4")]).await;
     assert_eq!((part.status, part.text().as_str()), (206, "345"));
     assert_eq!(part.header("content-range"), "bytes 2-4/9");
