@@ -143,7 +143,7 @@ impl Bucket {
             .iter()
             .map(|object| (object.path.as_path(), object.stamp))
             .collect();
-        self.sums.of(&files, SUMS_WITHIN).await
+        self.sums.ask(&files).within(SUMS_WITHIN).await
     }
 }
 

@@ -11,6 +11,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,13 +20,13 @@ use base64::engine::general_purpose::STANDARD;
 use lru::LruCache;
 use md5::{Digest, Md5};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::server::digest::Halt;
 use crate::server::survey::Stamp;
 
-/// MD5 of so many bytes takes some 30 ms.
-const MD5_UP_TO: u64 = 16 << 20;
+/// A file for which MD5 takes no more than some 30 ms; a larger one waits for its turn.
+pub const SMALL: u64 = 16 << 20;
 
 /// Fits the second-level cache of most processors beside what else is in it.
 const CHUNK: u64 = 256 << 10;
@@ -52,12 +53,33 @@ impl Sums {
     }
 }
 
-/// Filled once, by whoever comes first; empty for good if the file was not what it should have been.
-type Slot = Arc<OnceLock<Option<Sums>>>;
+/// The checksums of one version of a file, once they are known.
+#[derive(Default)]
+struct Slot {
+    begun: AtomicBool,
+    /// Empty for good if the file was not what it should have been.
+    sums: OnceLock<Option<Sums>>,
+    filled: Notify,
+}
+
+impl Slot {
+    fn fill(&self, path: &Path, stamp: &Stamp, halt: &Halt) {
+        let _ = self.sums.set(sum(path, stamp, halt));
+        self.filled.notify_waiters();
+    }
+
+    async fn wait(&self) {
+        // Made before the look, so that what happens in between wakes it.
+        let filled = self.filled.notified();
+        if self.sums.get().is_none() {
+            filled.await;
+        }
+    }
+}
 
 /// The checksums of one server.
 pub struct Checksums {
-    kept: Mutex<LruCache<PathBuf, (Stamp, Slot)>>,
+    kept: Mutex<LruCache<PathBuf, (Stamp, Arc<Slot>)>>,
     workers: Arc<Semaphore>,
     halt: Halt,
 }
@@ -80,51 +102,78 @@ impl Drop for Checksums {
 }
 
 impl Checksums {
-    /// The checksums of these files in these states, as far as they are known after `patience`.
-    pub async fn of(&self, files: &[(&Path, Stamp)], patience: Duration) -> Vec<Option<Sums>> {
+    /// Begins on the checksums of these files in these states, where they are not known.
+    pub fn ask(&self, files: &[(&Path, Stamp)]) -> Asked {
         let slots: Vec<_> = files
             .iter()
             .map(|(path, stamp)| self.slot(path, stamp))
             .collect();
-        let mut missing: Vec<_> = files
-            .iter()
-            .zip(&slots)
-            .filter(|(_, slot)| slot.get().is_none())
-            .map(|((path, stamp), slot)| (path.to_path_buf(), *stamp, Arc::clone(slot)))
-            .collect();
-        if !missing.is_empty() {
-            // Small ones first: one huge file must not cost the others theirs.
-            missing.sort_by_key(|(_, stamp, _)| stamp.len);
-            let (workers, halt) = (Arc::clone(&self.workers), self.halt.clone());
-            let work = tokio::spawn(async move {
-                let _turn = workers.acquire_owned().await;
-                let fill = move || {
-                    for (path, stamp, slot) in missing {
-                        slot.get_or_init(|| sum(&path, &stamp, &halt));
-                    }
-                };
-                // A slot that stays empty is all that a failure leaves.
-                let _ = tokio::task::spawn_blocking(fill).await;
-            });
-            let _ = tokio::time::timeout(patience, work).await;
+        let mut small = Vec::new();
+        let mut begun = false;
+        for ((path, stamp), slot) in files.iter().zip(&slots) {
+            if slot.begun.swap(true, Ordering::Relaxed) {
+                continue;
+            }
+            begun = true;
+            let work = (path.to_path_buf(), *stamp, Arc::clone(slot));
+            match stamp.len <= SMALL {
+                true => small.push(work),
+                false => self.begin_large(work),
+            }
         }
-        slots
-            .iter()
-            .map(|slot| slot.get().copied().flatten())
-            .collect()
+        if !small.is_empty() {
+            let halt = self.halt.clone();
+            tokio::task::spawn_blocking(move || {
+                for (path, stamp, slot) in small {
+                    slot.fill(&path, &stamp, &halt);
+                }
+            });
+        }
+        Asked { slots, begun }
     }
 
-    fn slot(&self, path: &Path, stamp: &Stamp) -> Slot {
+    fn begin_large(&self, (path, stamp, slot): (PathBuf, Stamp, Arc<Slot>)) {
+        let (workers, halt) = (Arc::clone(&self.workers), self.halt.clone());
+        tokio::spawn(async move {
+            let _turn = workers.acquire_owned().await;
+            let fill = move || slot.fill(&path, &stamp, &halt);
+            // Nothing to do about a failure: the slot stays empty.
+            let _ = tokio::task::spawn_blocking(fill).await;
+        });
+    }
+
+    fn slot(&self, path: &Path, stamp: &Stamp) -> Arc<Slot> {
         let mut kept = self.kept.lock();
         if let Some((known, slot)) = kept.get(path)
             && known == stamp
-            && !matches!(slot.get(), Some(None))
+            && !matches!(slot.sums.get(), Some(None))
         {
             return Arc::clone(slot);
         }
-        let slot = Slot::default();
+        let slot = Arc::<Slot>::default();
         kept.put(path.to_owned(), (*stamp, Arc::clone(&slot)));
         slot
+    }
+}
+
+/// Checksums that are known or on their way.
+pub struct Asked {
+    slots: Vec<Arc<Slot>>,
+    /// True if the work on one of them began now, and not for somebody else before.
+    pub begun: bool,
+}
+
+impl Asked {
+    /// Each as far as it is known after `patience`.
+    pub async fn within(self, patience: Duration) -> Vec<Option<Sums>> {
+        let all = async {
+            for slot in &self.slots {
+                slot.wait().await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, all).await;
+        let known = |slot: &Arc<Slot>| slot.sums.get().copied().flatten();
+        self.slots.iter().map(known).collect()
     }
 }
 
@@ -147,7 +196,7 @@ fn sum(path: &Path, stamp: &Stamp, halt: &Halt) -> Option<Sums> {
 fn sum_file(file: &File, len: u64, halt: &Halt) -> io::Result<Sums> {
     let mut buffer = vec![0; usize::try_from(len.min(CHUNK)).map_err(io::Error::other)?];
     let (mut crc32c, mut at) = (0, 0);
-    let mut md5 = (len <= MD5_UP_TO).then(Md5::new);
+    let mut md5 = (len <= SMALL).then(Md5::new);
     while at < len {
         halt.check()?;
         let step = usize::try_from((len - at).min(CHUNK)).map_err(io::Error::other)?;
@@ -181,11 +230,11 @@ mod tests {
     #[tokio::test]
     async fn check_values_of_short_and_long_files() {
         let tree = Tree::new(&[("nine", "123456789"), ("none", "")]);
-        tree.put("long", noise(MD5_UP_TO as usize + 1));
+        tree.put("long", noise(SMALL as usize + 1));
         let sums = Checksums::default();
         let paths = ["nine", "none", "long"].map(|name| tree.path().join(name));
         let files: Vec<_> = paths.iter().map(|p| (p.as_path(), stamp(p))).collect();
-        let found = sums.of(&files, LONG).await;
+        let found = sums.ask(&files).within(LONG).await;
         // RFC 3720, appendix B.4, and `md5sum`.
         let nine = found[0].unwrap();
         assert_eq!(nine.crc32c(), "4waSgw==");
@@ -206,16 +255,19 @@ mod tests {
         let path = tree.path().join("file");
         let old = stamp(&path);
         let sums = Checksums::default();
-        let one = sums.of(&[(&path, old)], LONG).await[0].unwrap();
+        let one = sums.ask(&[(&path, old)]).within(LONG).await[0].unwrap();
         fs::write(tree.path().join("other"), "two").unwrap();
         fs::rename(tree.path().join("other"), &path).unwrap();
-        let two = sums.of(&[(&path, stamp(&path))], LONG).await[0].unwrap();
+        let two = sums.ask(&[(&path, stamp(&path))]).within(LONG).await[0].unwrap();
         assert_ne!(one, two);
         assert_eq!(
-            sums.of(&[(&path, old)], LONG).await,
+            sums.ask(&[(&path, old)]).within(LONG).await,
             [None],
             "the old file is gone"
         );
-        assert_eq!(sums.of(&[(&path, stamp(&path))], LONG).await, [Some(two)]);
+        assert_eq!(
+            sums.ask(&[(&path, stamp(&path))]).within(LONG).await,
+            [Some(two)]
+        );
     }
 }
