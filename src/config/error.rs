@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// A load format that nobody knows.
     #[error(
-        "`{typed}` ({origin}) is not a load format; the formats are auto, compressed (and, in a later version, uncompressed)"
+        "`{typed}` ({origin}) is not a load format; the formats are auto, compressed, uncompressed"
     )]
     LoadFormat {
         /// What was typed.
@@ -69,14 +69,6 @@ pub enum Error {
         typed: String,
         /// The same in capitals.
         capitals: String,
-    },
-    /// The load format that this version does not have.
-    #[error(
-        "{origin} asks for uncompressed models, and streaming those is not in this version; type `--load-format auto` or `--load-format compressed`"
-    )]
-    Uncompressed {
-        /// Where it was asked for.
-        origin: Origin,
     },
     /// A cache directory in a bucket (`gs://`, `s3://`) or at any other address.
     #[error(

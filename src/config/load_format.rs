@@ -8,16 +8,16 @@ use super::{Error, Origin, Surroundings};
 /// tensorflow_hub's variable.
 const OF_TFHUB: &str = "TFHUB_MODEL_LOAD_FORMAT";
 
-/// The form in which models are asked of a hub. tensorflow_hub knows `UNCOMPRESSED` too, which
-/// this version refuses.
+/// The form in which models are asked of a hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub enum LoadFormat {
-    /// What serves best; the same as compressed for now, as in tensorflow_hub.
+    /// Compressed, as in tensorflow_hub, except where the archive has no room in the cache or only files exist.
     #[default]
     Auto,
     /// One archive per model.
     Compressed,
+    /// The files where they are, of which only what is read has to be fetched.
+    Uncompressed,
 }
 
 impl LoadFormat {
@@ -70,6 +70,7 @@ impl fmt::Display for LoadFormat {
         f.write_str(match self {
             LoadFormat::Auto => "auto",
             LoadFormat::Compressed => "compressed",
+            LoadFormat::Uncompressed => "uncompressed",
         })
     }
 }
@@ -78,7 +79,7 @@ fn read(typed: &str, origin: Origin) -> Result<LoadFormat, Error> {
     match typed.to_ascii_lowercase().as_str() {
         "auto" => Ok(LoadFormat::Auto),
         "compressed" => Ok(LoadFormat::Compressed),
-        "uncompressed" => Err(Error::Uncompressed { origin }),
+        "uncompressed" => Ok(LoadFormat::Uncompressed),
         _ => Err(Error::LoadFormat {
             typed: typed.escape_debug().to_string(),
             origin,
@@ -118,27 +119,22 @@ mod tests {
         assert_eq!(choose(None, &[(OF_TFHUB, "")]), Ok((auto, Origin::Default)));
         assert_eq!("AUTO".parse(), Ok(auto));
         assert_eq!(auto.to_string().parse(), Ok(auto));
-        assert_eq!(compressed.to_string().parse(), Ok(compressed));
+        for format in [compressed, LoadFormat::Uncompressed] {
+            assert_eq!(format.to_string().parse(), Ok(format));
+        }
+        assert_eq!(
+            choose(None, &[(OF_TFHUB, "UNCOMPRESSED")]),
+            Ok((LoadFormat::Uncompressed, Origin::Env(OF_TFHUB)))
+        );
     }
 
     #[test]
     fn what_is_no_format_says_which_there_are() {
         let error = choose(Some("zip"), &[]).unwrap_err().to_string();
         assert!(
-            error.contains("`zip`") && error.contains("auto, compressed"),
+            error.contains("`zip`") && error.contains("auto, compressed, uncompressed"),
             "{error}"
         );
-        for (flag, env) in [
-            (Some("uncompressed"), vec![]),
-            (None, vec![("TFHUB_FS_LOAD_FORMAT", "Uncompressed")]),
-            (None, vec![(OF_TFHUB, "UNCOMPRESSED")]),
-        ] {
-            let error = choose(flag, &env).unwrap_err().to_string();
-            assert!(
-                error.contains("not in this version") && error.contains("auto"),
-                "{error}"
-            );
-        }
         let error = choose(None, &[(OF_TFHUB, "compressed")])
             .unwrap_err()
             .to_string();
