@@ -60,7 +60,6 @@ impl Setup {
         let configured =
             std::iter::once(base.as_str()).chain(mirrors.iter().map(|mirror| mirror.to.as_str()));
         let http_hosts = HttpHosts::new(configured, &hub.allow_http).map_err(Failure::usage)?;
-        let http_hosts = http_hosts.hosts().to_vec();
         Ok(Setup {
             names: Names::new(base.as_str(), http_hosts.clone()).map_err(Failure::usage)?,
             fetch: fetch::Options {

@@ -20,19 +20,25 @@ impl HttpHosts {
         configured: impl IntoIterator<Item = &'a str>,
         allow: &[S],
     ) -> Result<Self, Error> {
-        let mut hosts = Vec::new();
+        let mut hosts = Self::default();
         for url in configured {
-            let url: BaseUrl = url.parse()?;
-            if url.is_plain_http() {
-                hosts.push(split_port(url.authority()).0.to_owned());
-            }
+            hosts.add(url)?;
         }
         for typed in allow {
-            hosts.push(read_host(typed.as_ref())?);
+            hosts.hosts.push(read_host(typed.as_ref())?);
         }
-        hosts.sort();
-        hosts.dedup();
-        Ok(Self { hosts })
+        hosts.hosts.sort();
+        hosts.hosts.dedup();
+        Ok(hosts)
+    }
+
+    /// Adds the host of one more configured URL, if that is in plain http.
+    pub fn add(&mut self, url: &str) -> Result<(), Error> {
+        let url: BaseUrl = url.parse()?;
+        if url.is_plain_http() {
+            self.hosts.push(split_port(url.authority()).0.to_owned());
+        }
+        Ok(())
     }
 
     /// Whether plain http may be spoken to `host` (or `host:port`; without a port, 80 is meant).
@@ -41,11 +47,6 @@ impl HttpHosts {
         let (name, port) = split_port(&host);
         let with_port = format!("{name}:{}", port.unwrap_or("80"));
         is_loopback(name) || self.hosts.iter().any(|h| h == name || *h == with_port)
-    }
-
-    /// The hosts besides loopback, as `host` or `host:port`, in lower case.
-    pub fn hosts(&self) -> &[String] {
-        &self.hosts
     }
 }
 
@@ -88,7 +89,7 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 }
 
 /// Whether `name` (a host without a port) can only be this machine.
-pub(crate) fn is_loopback(name: &str) -> bool {
+fn is_loopback(name: &str) -> bool {
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     name == "localhost"
         || bare.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
@@ -153,10 +154,6 @@ mod tests {
         ] {
             assert!(!h.http_allowed(host), "{host}");
         }
-        assert_eq!(
-            h.hosts(),
-            ["10.0.0.1", "b.example:81", "c.example:80", "hub.example"]
-        );
     }
 
     #[test]

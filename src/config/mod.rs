@@ -29,7 +29,6 @@ pub use endpoint::gcs_endpoint;
 pub use error::Error;
 pub(crate) use error::shown;
 pub use http_hosts::HttpHosts;
-pub(crate) use http_hosts::is_loopback;
 pub use load_format::LoadFormat;
 pub use mirror::Mirror;
 pub use origin::{Origin, Surroundings};

@@ -87,11 +87,6 @@ impl Address {
         self.origin.starts_with("https:")
     }
 
-    /// Host without port.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
     /// Host with the port, if it is not the scheme's own.
     pub fn authority(&self) -> &str {
         self.origin.split("://").nth(1).unwrap_or_default()

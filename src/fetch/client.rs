@@ -13,7 +13,7 @@ use super::error::{Error, chain};
 use super::headers::{retry_after, text};
 use super::redact::{printable, redacted};
 use super::retry::{Failure, Patience, transient};
-use crate::config::Mirror;
+use crate::config::{HttpHosts, Mirror};
 
 /// A host that has not picked up by then will not; leaves room for another attempt within the usual timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,8 +32,8 @@ pub struct Options {
     pub timeout: Duration,
     /// False accepts any certificate, which `TFHUB_DISABLE_CERT_VALIDATION=true` asks for.
     pub verify_certificates: bool,
-    /// Hosts, with or without port, that may be spoken to in plain http, beside loopback and the mirrors.
-    pub http_hosts: Vec<String>,
+    /// The hosts that may be spoken to in plain http, beside the mirrors.
+    pub http_hosts: HttpHosts,
     /// Other places for the bytes of a host.
     pub mirrors: Vec<Mirror>,
     /// `User-Agent` of every request.
@@ -70,10 +70,10 @@ impl Client {
             );
         }
         options.timeout = options.timeout.min(MAX_TIMEOUT);
-        let mirrors = options.mirrors.iter();
-        let mirror_hosts = mirrors.filter_map(|mirror| Address::parse(&mirror.to).ok());
-        let mirror_hosts: Vec<_> = mirror_hosts.map(|to| to.authority().to_owned()).collect();
-        options.http_hosts.extend(mirror_hosts);
+        for mirror in &options.mirrors {
+            // A mirror was checked when it was read; one that is no URL is asked for nothing anyway.
+            let _ = options.http_hosts.add(&mirror.to);
+        }
 
         let (http, no_certificates) = match builder(&options).build() {
             Ok(http) => (http, None),
@@ -200,8 +200,7 @@ impl Client {
                 None => Ok(()),
             };
         }
-        let allowed = |host: &String| host == address.host() || host == address.authority();
-        if address.is_loopback() || self.options().http_hosts.iter().any(allowed) {
+        if self.options().http_hosts.http_allowed(address.authority()) {
             return Ok(());
         }
         Err(Error::PlainHttp {

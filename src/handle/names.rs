@@ -1,6 +1,6 @@
 //! The names of one mount: handle to path.
 
-use crate::config;
+use crate::config::HttpHosts;
 
 use super::parse::{UrlParts, shown};
 use super::rules::{Naming, Reading, read};
@@ -15,14 +15,13 @@ pub struct Names {
     pub(super) authority: String,
     /// The components of the hub's path; usually none.
     pub(super) prefix: Vec<String>,
-    http_hosts: Vec<String>,
+    pub(super) http_hosts: HttpHosts,
 }
 
 impl Names {
     /// The names under the hub at the base URL `hub` (perhaps with a path), where plain http is
-    /// spoken to loopback, to the hub if its URL says so, and to `http_hosts` (`host`, or
-    /// `host:port` for that port alone).
-    pub fn new(hub: &str, http_hosts: Vec<String>) -> Result<Names, HandleError> {
+    /// spoken to the hub if its URL says so, and to `http_hosts`.
+    pub fn new(hub: &str, mut http_hosts: HttpHosts) -> Result<Names, HandleError> {
         let parts = UrlParts::split(hub)?;
         let wrong = |why: String| HandleError::Hub {
             typed: shown(hub),
@@ -47,11 +46,12 @@ impl Names {
         for name in &prefix {
             words::check(name).map_err(|why| wrong(why.to_string()))?;
         }
+        http_hosts.add(hub).map_err(|why| wrong(why.to_string()))?;
         Ok(Names {
             scheme: parts.scheme,
             authority: parts.authority,
             prefix,
-            http_hosts: http_hosts.iter().map(|h| h.to_ascii_lowercase()).collect(),
+            http_hosts,
         })
     }
 
@@ -83,7 +83,9 @@ impl Names {
         let (base, naming, rest) = match self.below_hub(handle, &components) {
             Some(rest) => (Vec::new(), Naming::Hub, rest),
             None => {
-                if handle.scheme() == Scheme::Http && !self.http_allowed(handle.authority()) {
+                if handle.scheme() == Scheme::Http
+                    && !self.http_hosts.http_allowed(handle.authority())
+                {
                     return Err(HandleError::PlainHttp {
                         url: handle.url(),
                         host: host::without_port(handle.authority()).to_owned(),
@@ -132,17 +134,6 @@ impl Names {
         let path = self.path(to)?;
         let from = at.split_last().map_or(&[][..], |(_, directory)| directory);
         Ok(relative(from, &path.split('/').collect::<Vec<_>>()))
-    }
-
-    /// Whether plain http may be spoken to `authority` (`host` or `host:port`).
-    pub(super) fn http_allowed(&self, authority: &str) -> bool {
-        let name = host::without_port(authority);
-        config::is_loopback(name)
-            || (self.scheme == Scheme::Http && host::without_port(&self.authority) == name)
-            || self
-                .http_hosts
-                .iter()
-                .any(|h| h == name || h == authority || h.strip_suffix(":80") == Some(authority))
     }
 
     /// The directory in which a host's models are, as components below the mountpoint.

@@ -193,7 +193,7 @@ impl Names {
         components: &[&str],
         refused: usize,
     ) -> Result<Place, NoName> {
-        if scheme == Scheme::Http && !self.http_allowed(authority) {
+        if scheme == Scheme::Http && !self.http_hosts.http_allowed(authority) {
             return Err(NoName::PlainHttp {
                 host: host::without_port(authority).to_owned(),
             });

@@ -12,7 +12,7 @@ pub fn options(timeout: Duration) -> Options {
     Options {
         timeout,
         verify_certificates: true,
-        http_hosts: Vec::new(),
+        http_hosts: Default::default(),
         mirrors: Vec::new(),
         user_agent: String::from("tfhub-fs/test"),
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::{Client, Error, MAX_HOPS};
 use super::origin::{Origin, answer, full, probed, redirect};
 use super::{client, hasty, options};
+use crate::config::HttpHosts;
 
 const BODY: &[u8] = b"\x1f\x8b body";
 
@@ -137,7 +138,7 @@ async fn plain_http_is_for_trusted_hosts() {
     );
     for allowed in ["models.invalid", "models.invalid:81"] {
         let mut options = options(Duration::from_millis(300));
-        options.http_hosts = vec![allowed.to_owned()];
+        options.http_hosts = HttpHosts::new([], &[allowed]).unwrap();
         let client = Client::new(options).unwrap();
         let error = client
             .probe("http://models.invalid:81/x")

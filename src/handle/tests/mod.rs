@@ -4,6 +4,7 @@ mod properties;
 mod table;
 
 use super::*;
+use crate::config::HttpHosts;
 
 /// Hubs of every shape: the usual one, plain http, with a path, without a dot, both.
 const HUBS: [&str; 6] = [
@@ -18,9 +19,7 @@ const HUBS: [&str; 6] = [
 fn names(hub: &str) -> Names {
     Names::new(
         hub,
-        ["allowed.example", "one.example:81", "Two.example:80"]
-            .map(str::to_owned)
-            .to_vec(),
+        HttpHosts::new([], &["allowed.example", "one.example:81", "Two.example:80"]).unwrap(),
     )
     .unwrap()
 }

@@ -131,7 +131,7 @@ proptest! {
         let version = version.map_or(String::new(), |v| format!("/{v}"));
         let handle = handle(&format!("{origin}/{publisher}/{}{version}", name.join("/")));
         let names = names(HUBS[hub]);
-        if handle.scheme() == Scheme::Https || names.http_allowed(handle.authority()) {
+        if handle.scheme() == Scheme::Https || names.http_hosts.http_allowed(handle.authority()) {
             let path = names.path(&handle);
             prop_assert!(path.is_ok(), "{}: {:?}", handle, path);
         }

@@ -426,7 +426,7 @@ fn hubs_are_checked() {
         "https://kaggle.com/models",
         "https://h/.x",
     ] {
-        assert!(Names::new(hub, Vec::new()).is_err(), "{hub}");
+        assert!(Names::new(hub, HttpHosts::default()).is_err(), "{hub}");
     }
     for hub in HUBS {
         assert_eq!(names(hub).hub(), hub.trim_end_matches('/'));

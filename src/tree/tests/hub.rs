@@ -77,7 +77,7 @@ impl Hub {
 }
 
 fn tree(hub: &str, cache: &Path, timeout: Duration) -> Tree {
-    let names = Names::new(hub, Vec::new()).unwrap();
+    let names = Names::new(hub, Default::default()).unwrap();
     Tree::new(names, models(cache, timeout), Arc::default())
 }
 
