@@ -38,6 +38,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// Credentials that no request can carry; they are not shown.
+    #[error(
+        "{origin} holds no Kaggle credentials: they are visible ASCII characters without spaces, and a user name has no `:`; set it anew, or unset it for public models"
+    )]
+    KaggleCredentials {
+        /// Where they were given.
+        origin: Origin,
+    },
     /// A size, rate or duration that is none.
     #[error("`{typed}` is not a {what}: {why}; type {like}")]
     Value {

@@ -2,7 +2,8 @@
 //!
 //! Every parser here is a pure function of the text, and of the [`Surroundings`] where the
 //! environment has a say, so the command line, the environment and a configuration file share one
-//! meaning and one message. Nothing here touches the disk or the network.
+//! meaning and one message. Nothing here touches the network, and only the search for Kaggle's
+//! credentials ([`KaggleCredentials`]) reads files.
 //!
 //! A setting is chosen in this order: the flag, our own variable `TFHUB_FS_<FLAG>`, TensorFlow
 //! Hub's variable where it has one, the default. An empty variable counts as unset, as it does in
@@ -15,6 +16,7 @@ mod duration;
 mod endpoint;
 mod error;
 mod http_hosts;
+mod kaggle;
 mod load_format;
 mod mirror;
 mod origin;
@@ -29,6 +31,7 @@ pub use endpoint::gcs_endpoint;
 pub use error::Error;
 pub(crate) use error::shown;
 pub use http_hosts::HttpHosts;
+pub use kaggle::{KaggleCredentials, kagglehub_cache};
 pub use load_format::LoadFormat;
 pub use mirror::Mirror;
 pub use origin::{Origin, Surroundings};
