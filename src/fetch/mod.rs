@@ -17,10 +17,12 @@
 
 mod address;
 mod client;
+mod document;
 mod download;
 mod error;
 mod headers;
 mod probe;
+mod range;
 mod redact;
 mod retry;
 mod verify;
@@ -29,8 +31,11 @@ mod verify;
 pub(crate) mod tests;
 
 pub use client::{Client, Options};
+pub use document::{Ask, Document};
 pub use download::Download;
 pub use error::{Error, Tries};
 pub use headers::Hashes;
 pub use probe::{Hop, MAX_HOPS, Resource};
+pub use range::{RangeDownload, SharedResource};
 pub use redact::redacted;
+pub use verify::{Check, Mismatch};

@@ -6,20 +6,24 @@ use super::headers::Hashes;
 
 /// Checksums of the bytes so far. CRC-32C is always kept (the instruction for it makes it nearly free), because a
 /// transfer that starts over is compared with what was delivered by it; MD5 only where nothing better is announced.
-pub(super) struct Check {
+pub struct Check {
     announced: Hashes,
     crc32c: u32,
     md5: Option<Md5>,
 }
 
 /// A checksum that is not the announced one.
-pub(super) struct Mismatch {
+pub struct Mismatch {
+    /// x
     pub what: &'static str,
+    /// x
     pub announced: String,
+    /// x
     pub found: String,
 }
 
 impl Check {
+    /// x
     pub fn new(announced: Hashes) -> Check {
         let only_md5 = announced.crc32c.is_none() && announced.md5.is_some();
         Check {

@@ -5,12 +5,14 @@
 //! what to do. [`hosting`] speaks TensorFlow Hub's protocol, and so far every handle goes through it: tensorflow_hub
 //! treats Kaggle's pages and plain archives in the same way.
 
+mod bucket;
 mod error;
 mod hosting;
 mod plan;
 #[cfg(test)]
 mod tests;
 
+pub use bucket::{Buckets, Seen};
 pub use error::Error;
 pub use plan::{Archive, Bytestream, Folder, Plan, Ranged, RemoteFile};
 
