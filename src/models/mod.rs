@@ -117,7 +117,13 @@ impl Models {
         Models {
             shared: Arc::new(Shared {
                 cache,
-                source: Source::new(client.clone()),
+                source: Source::new(
+                    client.clone(),
+                    crate::source::Options {
+                        format: Default::default(),
+                        buckets: crate::source::Buckets,
+                    },
+                ),
                 client,
                 options,
                 runtime,
