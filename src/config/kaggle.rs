@@ -263,7 +263,12 @@ mod tests {
             ];
             assert_eq!(authorization(&[], &files), None, "{mode:o}");
         }
-        for text in ["", "{}", r#"{"username":"me"}"#, r#"{"username":"","key":"k"}"#] {
+        for text in [
+            "",
+            "{}",
+            r#"{"username":"me"}"#,
+            r#"{"username":"","key":"k"}"#,
+        ] {
             let json = (".kaggle/kaggle.json", 0o600, text);
             assert_eq!(authorization(&[], &[json]), None, "{text}");
         }

@@ -250,6 +250,14 @@ impl Resource {
     }
 }
 
+impl Client {
+    /// Where an answer of `asked` leads with this `Location`: an exact URL, which may hold secrets and is yet to be mirrored.
+    /// For whoever follows redirects that are not all http.
+    pub fn redirected(asked: &str, location: Option<&HeaderValue>) -> Result<String, Error> {
+        Ok(target(&Client::address(asked)?, location)?.exact())
+    }
+}
+
 pub(super) fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }

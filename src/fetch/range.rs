@@ -64,25 +64,40 @@ impl RangeDownload {
             }
             let old = self.shared.now();
             let range = format!("bytes={}-{}", self.left.start, self.left.end - 1);
-            let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static("x")))]);
-            let answer = self.client.ask(&old.address, &headers, &mut patience).await?;
+            let headers = HeaderMap::from_iter([(
+                RANGE,
+                HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static("x")),
+            )]);
+            let answer = self
+                .client
+                .ask(&old.address, &headers, &mut patience)
+                .await?;
             match answer.status().as_u16() {
                 206 => self.body = Some(answer),
                 400 | 401 | 403 if !renewed => {
                     renewed = true;
                     let now = self.client.follow(&old.start, &mut patience).await?;
                     if let Some(why) = old.differs(&now) {
-                        return Err(Error::Changed { url: old.shown(), why });
+                        return Err(Error::Changed {
+                            url: old.shown(),
+                            why,
+                        });
                     }
                     *self.shared.0.lock() = now;
                 }
                 404 | 410 | 412 | 416 => {
-                    return Err(Error::Changed { url: old.shown(), why: "it is gone".to_owned() });
+                    return Err(Error::Changed {
+                        url: old.shown(),
+                        why: "it is gone".to_owned(),
+                    });
                 }
                 _ => return Err(Client::refused(&old.address, &patience, answer).await),
             }
         }
-        let _ = Tries { attempts: 0, elapsed: std::time::Duration::ZERO };
+        let _ = Tries {
+            attempts: 0,
+            elapsed: std::time::Duration::ZERO,
+        };
         Ok(None)
     }
 }

@@ -1,7 +1,7 @@
 //! One archive becomes one sealed model.
 //!
 //! ```text
-//! fetch::Download --chunks--> [channel] --Read--> archive::unpack --files--> store::Filling --> sealed
+//! source::Archive --chunks--> [channel] --Read--> archive::unpack --files--> store::Filling --> sealed
 //!      async task                                       one thread
 //! ```
 //!
@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
+use futures_util::TryStreamExt;
 use tokio::sync::mpsc;
 
 use super::{Error, Shared};
 use crate::archive::{self, Name};
-use crate::fetch::{self, Download};
 use crate::handle::Handle;
-use crate::source::{self, Archive};
+use crate::source::{self, Archive, Bytestream};
 use crate::store::{self, Filling, Lead, Sealed, Writer};
 
 /// Chunks in flight between the network and the unpacking thread (each up to a few hundred KiB).
@@ -79,12 +79,10 @@ async fn fill(
         sink.filling.names_known();
         Ok(())
     });
-    let download = shared.client.download(archive.resource);
-    let fetched = pump(download, chunks).await;
+    let fetched = pump(archive.bytes(&shared.client, handle), chunks).await;
     let unpacked = unpacking.await.map_err(|_| lost(handle))?;
     // A broken transfer also breaks the archive: the transfer is the cause to tell.
-    let verified =
-        fetched.map_err(|cause| Error::Source(source::Error::explain(handle, &cause)))?;
+    let verified = fetched.map_err(Error::Source)?;
     unpacked.map_err(|error| refused(handle, error))?;
     // Unpacking reads to the end of its input, so this holds; nothing is sealed if ever it should not.
     if verified { Ok(()) } else { Err(lost(handle)) }
@@ -101,10 +99,10 @@ async fn seal(handle: &Handle, lead: Lead) -> Result<Arc<Sealed>, Unfilled> {
 
 /// Moves the body to the unpacking thread: `true` once all of it was moved and verified, `false` when that thread has
 /// stopped listening, which ends the transfer at once.
-async fn pump(mut download: Download, chunks: mpsc::Sender<Chunk>) -> Result<bool, fetch::Error> {
+async fn pump(mut body: Bytestream, chunks: mpsc::Sender<Chunk>) -> Result<bool, source::Error> {
     loop {
         let chunk = tokio::select! {
-            chunk = download.chunk() => chunk?,
+            chunk = body.try_next() => chunk?,
             () = chunks.closed() => return Ok(false),
         };
         let Some(bytes) = chunk else {

@@ -29,6 +29,9 @@ impl Buckets {
 
     /// x
     pub async fn look(&self, _path: &BucketPath) -> Result<Seen, Error> {
-        Ok(Seen { file: None, dir: false })
+        Ok(Seen {
+            file: None,
+            dir: false,
+        })
     }
 }

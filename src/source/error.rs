@@ -3,6 +3,9 @@
 use crate::fetch;
 use crate::handle::{Handle, Kind};
 
+/// Where Kaggle's pages about models are.
+pub(super) const KAGGLE: &str = "https://www.kaggle.com/models/";
+
 /// A model that cannot be had. The four cases are what a reader can be told (ENOENT, EACCES, ETIMEDOUT, EIO); the
 /// message says the rest, on one line and without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,11 +65,25 @@ pub enum Error {
 impl Error {
     /// What a failed request or download of `handle` means.
     pub fn explain(handle: &Handle, why: &fetch::Error) -> Error {
-        let (model, text) = (handle.url(), why.to_string());
         let advice = match why.is_not_found() {
             true => unknown_advice(handle, why.url().unwrap_or_default()),
-            false => advice(handle, why),
+            false => advice(why, || page_about(handle, why)),
         };
+        Error::told(handle.url(), why, advice)
+    }
+
+    /// What a failed request about `model` means, which Kaggle has a page about.
+    pub(super) fn of_kaggle(model: String, page: &str, why: &fetch::Error) -> Error {
+        let advice = match why.is_not_found() {
+            true => kaggle_advice(page),
+            false => advice(why, || page.to_owned()),
+        };
+        Error::told(model, why, advice)
+    }
+
+    /// The case that `why` is.
+    pub(super) fn told(model: String, why: &fetch::Error, advice: String) -> Error {
+        let text = why.to_string();
         match why {
             _ if why.is_not_found() => Error::Unknown {
                 model,
@@ -100,6 +117,16 @@ impl Error {
         }
     }
 
+    /// What is told of two failures, this one and then `other`: a refusal rather than absence, and either rather than trouble.
+    pub(super) fn or(self, other: Error) -> Error {
+        let verdict = self.is_denied() || self.is_not_found();
+        if verdict && !other.is_denied() {
+            self
+        } else {
+            other
+        }
+    }
+
     /// The origin says that there is no such model.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Error::Unknown { .. })
@@ -121,8 +148,8 @@ impl Error {
     }
 }
 
-/// What helps against anything but an unknown model.
-fn advice(handle: &Handle, why: &fetch::Error) -> String {
+/// What helps against anything but an unknown model; `page` is about it.
+fn advice(why: &fetch::Error, page: impl FnOnce() -> String) -> String {
     use fetch::Error as Why;
     let text = match why {
         Why::Status { status: 407, .. } => {
@@ -130,7 +157,7 @@ fn advice(handle: &Handle, why: &fetch::Error) -> String {
         }
         Why::Status {
             status: 401 | 403, ..
-        } => return denied_advice(handle, why),
+        } => return denied_advice(why, &page()),
         Why::Status { status: 429, .. } => {
             "the host limits how often it may be asked; try again later"
         }
@@ -159,18 +186,39 @@ fn advice(handle: &Handle, why: &fetch::Error) -> String {
     text.to_owned()
 }
 
-fn denied_advice(handle: &Handle, why: &fetch::Error) -> String {
+/// What helps against a refusal. Kaggle answers 403 for what does not exist, too.
+fn denied_advice(why: &fetch::Error, page: &str) -> String {
+    const GIVE: &str = "KAGGLE_API_TOKEN or ~/.kaggle/kaggle.json";
+    let text = why.to_string();
+    match why.status() {
+        _ if !page.starts_with(KAGGLE) => format!(
+            "it may need an account or consent to its terms, which tfhub-fs does not give: see {page}"
+        ),
+        _ if text.contains("consent") => format!(
+            "accept its terms at {page}, with the account whose credentials tfhub-fs finds in {GIVE}"
+        ),
+        Some(401) => format!(
+            "Kaggle wants credentials, or does not take those that tfhub-fs found: see {GIVE}, and {page}"
+        ),
+        _ => format!(
+            "it may need an account ({GIVE}) or consent to its terms, or not exist: see {page}"
+        ),
+    }
+}
+
+fn page_about(handle: &Handle, why: &fetch::Error) -> String {
     let page = kaggle_page(handle, why.url().unwrap_or_default());
-    let page = page.unwrap_or_else(|| handle.url());
-    format!(
-        "it may need an account or consent to its terms, which tfhub-fs does not give: see {page}"
-    )
+    page.unwrap_or_else(|| handle.url())
+}
+
+fn kaggle_advice(page: &str) -> String {
+    format!("its variations and versions are listed at {page}")
 }
 
 /// What helps to find a model that its origin does not know; `url` is where it was not found.
 fn unknown_advice(handle: &Handle, url: &str) -> String {
     match (handle.kind(), kaggle_page(handle, url)) {
-        (Kind::Kaggle, Some(page)) => format!("its variations and versions are listed at {page}"),
+        (Kind::Kaggle, Some(page)) => kaggle_advice(&page),
         (_, Some(page)) => {
             format!(
                 "TensorFlow Hub is part of Kaggle now, and not every model went along: look at {page}"
@@ -186,10 +234,9 @@ fn unknown_advice(handle: &Handle, url: &str) -> String {
 
 /// The page at Kaggle about this model, or else about its publisher.
 fn kaggle_page(handle: &Handle, url: &str) -> Option<String> {
-    const MODELS: &str = "https://www.kaggle.com/models/";
     let landed = url.split('?').next().unwrap_or_default();
     if landed
-        .strip_prefix(MODELS)
+        .strip_prefix(KAGGLE)
         .is_some_and(|rest| !rest.is_empty())
     {
         return Some(landed.to_owned());
@@ -199,10 +246,10 @@ fn kaggle_page(handle: &Handle, url: &str) -> Option<String> {
         // models/OWNER/MODEL
         Kind::Kaggle => {
             let model: Vec<_> = path.skip(1).take(2).collect();
-            Some(format!("{MODELS}{}", model.join("/")))
+            Some(format!("{KAGGLE}{}", model.join("/")))
         }
         Kind::Hosted if handle.authority() == "tfhub.dev" => {
-            Some(format!("{MODELS}{}", path.next()?))
+            Some(format!("{KAGGLE}{}", path.next()?))
         }
         _ => None,
     }

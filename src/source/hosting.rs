@@ -16,7 +16,7 @@ const KAGGLE_START_PAGE: &str = "/models?tfhub-redirect=true";
 
 /// What is asked for `handle`. hub.tensorflow.google.cn is not asked at all: tensorflow_hub rewrites its handles to
 /// archives at another host, without a query (compressed_module_resolver.py).
-pub(super) fn request_url(handle: &Handle) -> String {
+fn request_url(handle: &Handle, query: &str) -> String {
     match handle.kind() {
         Kind::TensorflowCn => {
             format!(
@@ -25,19 +25,29 @@ pub(super) fn request_url(handle: &Handle) -> String {
             )
         }
         Kind::Hosted | Kind::Kaggle | Kind::Archive | Kind::Bucket => {
-            format!("{}?{COMPRESSED}", handle.url())
+            format!("{}?{query}", handle.url())
         }
     }
 }
 
 /// Follows `handle` to its archive.
 pub(super) async fn probe(client: &Client, handle: &Handle) -> Result<Resource, Error> {
-    let found = client.probe(&request_url(handle)).await;
+    ask(client, handle, COMPRESSED).await
+}
+
+/// Follows `handle` to what `query` asks for, which is no page for people.
+pub(super) async fn ask(client: &Client, handle: &Handle, query: &str) -> Result<Resource, Error> {
+    let found = client.probe(&request_url(handle, query)).await;
     let resource = found.map_err(|why| Error::explain(handle, &why))?;
-    if resource.is_html() || resource.url().ends_with(KAGGLE_START_PAGE) {
+    if resource.is_html() || is_start_page(&resource.url()) {
         return Err(Error::page(handle, &resource.shown()));
     }
     Ok(resource)
+}
+
+/// Whether this is where visitors land who ask for what is unknown.
+pub(super) fn is_start_page(url: &str) -> bool {
+    url.ends_with(KAGGLE_START_PAGE)
 }
 
 /// What the redirects of an unversioned handle say about the version.
@@ -49,10 +59,13 @@ pub(super) enum Told {
     Handle(Handle),
 }
 
-/// The first redirect that leads to a versioned handle, of this model or of one on the same host or on Kaggle.
-pub(super) fn version_told(client: &Client, asked: &Handle, resource: &Resource) -> Option<Told> {
-    let hops = resource.hops().iter().map(|hop| hop.target());
-    let mut handles = hops.flat_map(|url| {
+/// The first of these redirects that leads to a versioned handle, of this model or of one on the same host or on Kaggle.
+pub(super) fn version_told(
+    client: &Client,
+    asked: &Handle,
+    hops: impl IntoIterator<Item = String>,
+) -> Option<Told> {
+    let mut handles = hops.into_iter().flat_map(|url| {
         let spellings = client.stands_for(&url);
         spellings
             .into_iter()
@@ -108,7 +121,10 @@ mod tests {
                 "https://gcs.tensorflow.google.cn/tfhub-modules/google/bit/s-r50x1/1.tar.gz",
             ),
         ] {
-            assert_eq!(request_url(&Handle::parse(handle).unwrap()), url);
+            assert_eq!(
+                request_url(&Handle::parse(handle).unwrap(), COMPRESSED),
+                url
+            );
         }
     }
 }

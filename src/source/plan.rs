@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
-use super::Error;
-use crate::fetch::{Hashes, Resource};
+use super::{Archive, Error};
+use crate::fetch::Hashes;
 
 /// How a model's bytes are to be had.
 #[derive(Debug, Clone)]
@@ -21,20 +23,17 @@ pub enum Plan {
 }
 
 impl Plan {
+    pub(super) fn of_files(folder: Folder) -> Plan {
+        Plan::Files(Arc::new(folder))
+    }
+
     /// Where the bytes come from, for people; without secrets.
     pub fn shown(&self) -> String {
         match self {
-            Plan::Archive(archive) => archive.resource.shown(),
+            Plan::Archive(archive) => archive.shown(),
             Plan::Files(folder) => folder.shown.clone(),
         }
     }
-}
-
-/// An archive that is ready to be downloaded.
-#[derive(Debug, Clone)]
-pub struct Archive {
-    /// Where it is and what its origin says about it.
-    pub resource: Resource,
 }
 
 /// A model as a list of files.
@@ -80,4 +79,10 @@ pub trait Ranged: Send + Sync + fmt::Debug {
 
     /// Where it is, for messages; without secrets.
     fn shown(&self) -> String;
+
+    /// Checksums of the whole file where the listing gave none and the file's own answer may. Asks only if it has not
+    /// been read yet.
+    fn hashes(&self) -> BoxFuture<'_, Result<Hashes, Error>> {
+        async { Ok(Hashes::default()) }.boxed()
+    }
 }
