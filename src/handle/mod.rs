@@ -30,6 +30,7 @@ mod place;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod variation;
 mod version;
 mod words;
 
@@ -40,4 +41,5 @@ pub use key::Key;
 pub use names::Names;
 pub use parse::{Handle, Scheme};
 pub use place::Place;
+pub use variation::Variation;
 pub use version::{Format, Kind};

@@ -40,6 +40,12 @@ pub(super) fn flaw(layout: &Layout, key: &Key, entry: &Sealed) -> Option<Flaw> {
     }
 }
 
+/// The same of a model that others have written: without a model in it only where `any` kind of files is one.
+pub(super) fn foreign_flaw(entry: &Sealed, any: bool) -> Option<Flaw> {
+    let none = if any { None } else { no_model(entry) };
+    none.or_else(|| no_variables(entry))
+}
+
 /// A TF1 hub module has `tfhub_module.pb` beside `saved_model.pb`, and is nothing without the latter. An empty file is what
 /// a power cut leaves of one that was never synced.
 fn no_model(entry: &Sealed) -> Option<Flaw> {

@@ -27,6 +27,7 @@ mod fillfile;
 mod filling;
 mod foreign;
 mod index;
+pub mod kagglehub;
 mod layout;
 mod lead;
 mod lock;

@@ -1,11 +1,10 @@
-//! A Kaggle handle by its parts.
+//! A Kaggle handle as the API has it.
 
 use super::framework;
 use crate::handle::Handle;
 use crate::source::error::KAGGLE;
 
-/// What a handle in either form names: `models/OWNER/MODEL/FRAMEWORK/VARIATION[/VERSION]`, or with the words
-/// `frameworks`, `variations` and `versions` between. The parts are kept as the URL has them.
+/// A variation, with the slug of its framework.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
     pub owner: String,
@@ -18,17 +17,13 @@ pub(super) struct Name {
 impl Name {
     /// `None` for what is no handle of Kaggle's.
     pub fn of(handle: &Handle) -> Option<Name> {
-        let parts: Vec<&str> = handle.path().split('/').collect();
-        let (framework, variation) = match parts.get(3)? {
-            &"frameworks" => (parts.get(4)?, parts.get(6)?),
-            short => (short, parts.get(4)?),
-        };
+        let parts = handle.variation()?;
         Some(Name {
-            owner: parts.get(1)?.to_string(),
-            model: parts.get(2)?.to_string(),
-            framework: framework::slug(framework).to_owned(),
-            variation: variation.to_string(),
-            version: handle.version(),
+            owner: parts.owner.to_owned(),
+            model: parts.model.to_owned(),
+            framework: framework::slug(parts.framework).to_owned(),
+            variation: parts.variation.to_owned(),
+            version: parts.version,
         })
     }
 
