@@ -1,71 +1,38 @@
-//! The room against a scripted origin that stands in for every host.
+//! The hosting protocol: archives, refusals, versions.
 
-use std::time::Duration;
-
-use super::{Error, Newest, Plan, Source};
-use crate::fetch::Client;
-use crate::fetch::tests::options;
-use crate::fetch::tests::origin::{Answer, Origin, answer, full, redirect};
-use crate::handle::Handle;
+use super::*;
 
 const ARCHIVE: &[u8] = b"\x1f\x8b archive";
-const HTML: &str = "Content-Type: text/html; charset=utf-8";
-const HUB: &str = "https://tfhub.dev/google/x";
-const KAGGLE: &str = "https://www.kaggle.com/models/google/x/tensorFlow2/y";
-
-/// Sources whose every host is one origin, told apart by the first part of the path.
-async fn world(answers: Vec<Answer>) -> (Origin, Source) {
-    let origin = Origin::playing(answers).await;
-    let mut options = options(Duration::from_secs(1));
-    options.mirrors = [
-        ("tfhub.dev", "hub"),
-        ("www.kaggle.com", "kaggle"),
-        ("storage.googleapis.com", "gcs"),
-    ]
-    .map(|(host, path)| {
-        format!("https://{host}={}/{path}", origin.base)
-            .parse()
-            .unwrap()
-    })
-    .to_vec();
-    (origin, Source::new(Client::new(options).unwrap()))
-}
 
 fn archive() -> Answer {
     full(ARCHIVE, &[])
 }
 
-fn handle(url: &str) -> Handle {
-    Handle::parse(url).unwrap()
-}
-
 async fn refused(url: &str, answers: Vec<Answer>) -> Error {
-    let (_origin, source) = world(answers).await;
+    let (_origin, source) = world(LoadFormat::Auto, answers).await;
     source.plan(&handle(url)).await.unwrap_err()
 }
 
 #[tokio::test]
 async fn a_plan_costs_one_request_per_hop() {
     let signed = "https://storage.googleapis.com/b/archive.tar.gz?X-Goog-Signature=S3CR3T";
-    let (origin, source) = world(vec![
-        redirect(
-            302,
-            format!("{KAGGLE}/3?tf-hub-format=compressed&tfhub-redirect=true"),
-        ),
-        redirect(302, signed),
-        archive(),
-    ])
+    let (origin, source) = world(
+        LoadFormat::Auto,
+        vec![
+            redirect(
+                302,
+                format!("{KAGGLE}/3?tf-hub-format=compressed&tfhub-redirect=true"),
+            ),
+            redirect(302, signed),
+            archive(),
+        ],
+    )
     .await;
-    let Plan::Archive(archive) = source
-        .plan(&handle("https://tfhub.dev/google/x/1?pasted=1"))
-        .await
-        .unwrap()
-    else {
-        panic!("an archive");
-    };
-    assert_eq!(archive.resource.size, Some(ARCHIVE.len() as u64));
+    let asked = handle("https://tfhub.dev/google/x/1?pasted=1");
+    let resource = web(&source.plan(&asked).await.unwrap());
+    assert_eq!(resource.size, Some(ARCHIVE.len() as u64));
     assert_eq!(
-        archive.resource.start(),
+        resource.start(),
         "https://tfhub.dev/google/x/1?tf-hub-format=compressed"
     );
     assert_eq!(
@@ -136,7 +103,7 @@ async fn a_refusal_says_what_it_may_need() {
             "{text}"
         );
         assert!(
-            text.ends_with("see https://www.kaggle.com/models/google/x"),
+            text.contains("accept its terms at https://www.kaggle.com/models/google/x,"),
             "{text}"
         );
     }
@@ -203,7 +170,11 @@ async fn the_newest_version_is_told_by_the_redirects() {
             None,
         ),
     ] {
-        let (origin, source) = world(vec![redirect(302, &location), signed(), archive()]).await;
+        let (origin, source) = world(
+            LoadFormat::Auto,
+            vec![redirect(302, &location), signed(), archive()],
+        )
+        .await;
         let newest = source.newest(&handle(HUB)).await.unwrap();
         assert_eq!(origin.asked().len(), 3);
         match (&newest, version) {
@@ -216,7 +187,7 @@ async fn the_newest_version_is_told_by_the_redirects() {
         }
     }
     for answers in [vec![archive()], vec![signed(), archive()]] {
-        let (_origin, source) = world(answers).await;
+        let (_origin, source) = world(LoadFormat::Auto, answers).await;
         assert!(matches!(
             source.newest(&handle(HUB)).await.unwrap(),
             Newest::Unnumbered(_)
@@ -225,12 +196,11 @@ async fn the_newest_version_is_told_by_the_redirects() {
 }
 
 #[tokio::test]
-async fn an_unversioned_kaggle_handle_tells_its_version_too() {
-    let (_origin, source) = world(vec![redirect(302, format!("{KAGGLE}/5")), archive()]).await;
+async fn an_unversioned_kaggle_handle_tells_its_version_by_redirects_too() {
+    let no_api = answer(&["404 Not Found", "Content-Length: 0"], b"");
+    let found = redirect(302, format!("{KAGGLE}/5"));
+    let (_origin, source) = world(LoadFormat::Auto, vec![no_api, found, archive()]).await;
     let newest = source.newest(&handle(KAGGLE)).await.unwrap();
     assert!(matches!(newest, Newest::Version(5, _)), "{newest:?}");
-    let Plan::Archive(archive) = newest.plan() else {
-        panic!("an archive");
-    };
-    assert_eq!(archive.resource.hops().len(), 1);
+    assert_eq!(web(newest.plan().unwrap()).hops().len(), 1);
 }
