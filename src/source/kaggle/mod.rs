@@ -13,7 +13,6 @@ mod name;
 use crate::fetch::Client;
 use crate::handle::{Catalogue, Handle};
 
-use super::error::KAGGLE;
 use super::{Archive, Error, Folder};
 use api::{About, Api};
 use name::Name;
@@ -62,15 +61,15 @@ pub(super) async fn versions(client: &Client, unversioned: &Handle) -> Result<Ve
 
 /// What lies below a directory of Kaggle, sorted.
 pub(super) async fn children(client: &Client, of: &Catalogue) -> Result<Vec<String>, Error> {
-    let about = |path: &str| About {
-        model: format!("{KAGGLE}{path}"),
-        page: format!("{KAGGLE}{path}"),
+    let page = of.to_string();
+    let about = About {
+        model: page.clone(),
+        page,
     };
     match of {
-        Catalogue::Owner { owner } => listings::models(client, owner, &about(owner)).await,
+        Catalogue::Owner { owner } => listings::models(client, owner, &about).await,
         Catalogue::Model { owner, model } => {
-            let model = format!("{owner}/{model}");
-            listings::frameworks(client, &model, &about(&model)).await
+            listings::frameworks(client, &format!("{owner}/{model}"), &about).await
         }
         Catalogue::Framework {
             owner,
@@ -78,7 +77,7 @@ pub(super) async fn children(client: &Client, of: &Catalogue) -> Result<Vec<Stri
             framework,
         } => {
             let model = format!("{owner}/{model}");
-            listings::variations(client, &model, framework, &about(&model)).await
+            listings::variations(client, &model, framework, &about).await
         }
     }
 }
