@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use super::web::{WebFile, base};
 use super::{Archive, Error, Folder, Plan, RemoteFile, hosting};
 use crate::fetch::{Client, Resource};
-use crate::handle::{Format, Handle};
+use crate::handle::{Format, Handle, Kind};
 
 const LITE: &str = "lite-format=tflite";
 const JS: &str = "tfjs-format=compressed";
@@ -28,13 +28,18 @@ pub(super) async fn plan(client: &Client, handle: &Handle) -> Result<Option<Plan
 
 /// What the query of the handle's own format leads to.
 pub(super) async fn found(client: &Client, handle: &Handle) -> Result<Option<Resource>, Error> {
-    let query = match handle.format() {
-        Format::SavedModel => return Ok(None),
-        Format::TfLite => LITE,
-        Format::TfJs => JS,
+    let query = match (handle.kind(), handle.format()) {
+        (Kind::Hosted | Kind::Kaggle, Format::TfLite) => LITE,
+        (Kind::Hosted | Kind::Kaggle, Format::TfJs) => JS,
+        _ => return Ok(None),
     };
-    match hosting::ask(client, handle, query).await {
-        Ok(resource) => Ok(Some(resource)),
+    unless_refused(hosting::ask(client, handle, query).await)
+}
+
+/// A refusal is a reason to ask for an archive, and silence is none.
+fn unless_refused<T>(told: Result<T, Error>) -> Result<Option<T>, Error> {
+    match told {
+        Ok(told) => Ok(Some(told)),
         Err(error) if error.is_timeout() => Err(error),
         Err(error) => {
             tracing::debug!(%error, "asking for an archive instead");
@@ -64,7 +69,9 @@ async fn lite(client: &Client, handle: &Handle, found: Resource) -> Result<Optio
             .unwrap_or_default(),
         from: Arc::new(WebFile::probed(client, handle, found.clone(), size)),
     };
-    let mark: Vec<_> = file.from.read(start..end as u64).try_collect().await?;
+    let mark = file.from.read(start..end as u64);
+    let mark: Result<Vec<_>, _> = mark.try_collect().await;
+    let mark = unless_refused(mark)?.unwrap_or_default();
     let folder = || Folder {
         shown: found.shown(),
         remote: None,

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use futures_util::{FutureExt, TryFutureExt};
 use tokio::sync::OnceCell;
 
-use super::{Bytestream, Error, Ranged};
+use super::{Bytestream, Error, Ranged, kaggle};
 use crate::fetch::{self, Client, Hashes, RangeDownload, Resource, SharedResource, redacted};
 use crate::handle::Handle;
 
@@ -115,6 +115,13 @@ impl Shared {
         let found = found.map_err(|why| self.explain(&why))?;
         if is_zip_of(&found.url(), &self.url) {
             return Err(self.failed(format!("{} is zipped", found.shown())));
+        }
+        let media = found.content_type.as_deref().unwrap_or_default();
+        if found.hops().is_empty() && media.starts_with("application/json") {
+            // Of a file that is JSON itself, these are no words.
+            if let Some(why) = kaggle::words(&self.client, &self.url).await {
+                return Err(self.explain(&why));
+            }
         }
         if found.size != Some(self.size) {
             let size = found.size.map(|size| size.to_string());

@@ -1,11 +1,13 @@
 //! Questions to Kaggle's REST API, and what its answers say. Everything in them is hostile input.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::fetch::{self, Ask, Client, Tries, redacted};
 use crate::source::Error;
@@ -21,6 +23,9 @@ const MAX_ANSWER: usize = 4 << 20;
 const MAX_PAGES: usize = 5_000;
 /// Most things in one listing.
 const MAX_ITEMS: usize = 100_000;
+
+/// After a refusal with status 200; `fetch` waits by itself after the others.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// Everything but what a path component may have unencoded (RFC 3986, `unreserved`).
 const COMPONENT: AsciiSet = NON_ALPHANUMERIC
@@ -81,20 +86,39 @@ pub(super) struct Api<'a> {
 impl Api<'_> {
     /// The answer to one question.
     pub async fn get<T: DeserializeOwned>(&self, about: &About, url: &str) -> Result<T, Error> {
-        let ask = Ask {
-            max: MAX_ANSWER,
-            accept: &[200],
-            ..Ask::default()
-        };
-        let asked = self.client.mirrored(url);
-        let answer = self.client.document(&asked, ask).await;
-        let answer = answer.map_err(|why| about.explain(&why))?;
-        if let Some(why) = refusal(&asked, &answer.body) {
-            return Err(about.explain(&why));
-        }
-        serde_json::from_slice(&answer.body).map_err(|error| {
+        let body = self.body(url).await.map_err(|why| about.explain(&why))?;
+        serde_json::from_slice(&body).map_err(|error| {
+            let asked = self.client.mirrored(url);
             about.broken(&asked, &format!("gave no such answer as expected: {error}"))
         })
+    }
+
+    /// The body of an answer that is no refusal, however that is told. "Too many requests" is waited out.
+    pub async fn body(&self, url: &str) -> Result<Bytes, fetch::Error> {
+        let asked = self.client.mirrored(url);
+        let began = Instant::now();
+        let mut wait = FIRST_WAIT;
+        loop {
+            let ask = Ask {
+                max: MAX_ANSWER,
+                accept: &[200],
+                ..Ask::default()
+            };
+            let body = self.client.document(&asked, ask).await?.body;
+            let Some(why) = refusal(&asked, &body) else {
+                return Ok(body);
+            };
+            let left = self
+                .client
+                .options()
+                .timeout
+                .saturating_sub(began.elapsed());
+            if why.status() != Some(429) || wait >= left {
+                return Err(why);
+            }
+            sleep(wait).await;
+            wait *= 2;
+        }
     }
 
     /// Everything in a listing, page by page.

@@ -10,7 +10,7 @@ mod framework;
 mod listings;
 mod name;
 
-use crate::fetch::Client;
+use crate::fetch::{self, Client};
 use crate::handle::{Catalogue, Handle};
 
 use super::{Archive, Error, Folder};
@@ -93,6 +93,11 @@ fn named(handle: &Handle) -> Result<(Name, About), Error> {
         page: name.page(),
     };
     Ok((name, about))
+}
+
+/// The refusal that is said at `url` with status 200, if it is one.
+pub(super) async fn words(client: &Client, url: &str) -> Option<fetch::Error> {
+    Api { client }.body(url).await.err()
 }
 
 /// What is said in place of an archive.

@@ -156,3 +156,13 @@ async fn what_is_not_as_listed_is_told_and_not_read() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_refusal_within_a_200_is_one() {
+    let consent = r#"{"code":403,"message":"User has not consented to terms of use."}"#;
+    let said = || json("200 OK", consent);
+    let (_origin, _source, file) = listed(MODEL.len(), vec![said(), said()]).await;
+    let error = read(&file, 0..4).await.unwrap_err();
+    assert!(error.is_denied(), "{error}");
+    assert!(error.to_string().contains("accept its terms"), "{error}");
+}

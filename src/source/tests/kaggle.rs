@@ -156,6 +156,9 @@ async fn a_limit_is_waited_out_within_the_timeout() {
     let listing = r#"{"files":[{"name":"a","size":1}]}"#;
     let (_origin, told) = files(vec![limit(0), json("200 OK", listing)]).await;
     assert_eq!(told.unwrap().files.len(), 1);
+    let said = r#"{"code":429,"message":"TooManyRequests"}"#;
+    let (_origin, told) = files(vec![json("200 OK", said), json("200 OK", listing)]).await;
+    assert_eq!(told.unwrap().files.len(), 1);
     let (origin, told) = files(vec![limit(999)]).await;
     let error = told.unwrap_err();
     assert!(
