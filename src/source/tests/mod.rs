@@ -27,6 +27,7 @@ async fn world(format: LoadFormat, answers: Vec<Answer>) -> (Origin, Source) {
     options.mirrors = [
         ("tfhub.dev", "hub"),
         ("www.kaggle.com", "kaggle"),
+        ("kaggle.com", "kaggle"),
         ("storage.googleapis.com", "gcs"),
     ]
     .map(|(host, path)| {
