@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, Response};
+use reqwest::{ClientBuilder, Method, Response};
 use tokio::time::timeout_at;
 
 use super::address::Address;
@@ -54,6 +55,13 @@ struct Shared {
     /// Why https is impossible here.
     no_certificates: Option<String>,
     options: Options,
+}
+
+/// What is sent, whatever it takes.
+pub(super) struct Question {
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub body: Bytes,
 }
 
 impl Client {
@@ -136,12 +144,27 @@ impl Client {
         })
     }
 
-    /// One GET, tried until there is an answer for which another attempt would not help. Of redirects, the answer
-    /// is the redirect.
+    /// One GET; see [`Client::exchange`].
     pub(super) async fn ask(
         &self,
         address: &Address,
         headers: &HeaderMap,
+        patience: &mut Patience,
+    ) -> Result<Response, Error> {
+        let question = Question {
+            method: Method::GET,
+            headers: headers.clone(),
+            body: Bytes::new(),
+        };
+        self.exchange(address, &question, patience).await
+    }
+
+    /// One request, made until there is an answer for which another attempt would not help. Of redirects, the answer
+    /// is the redirect.
+    pub(super) async fn exchange(
+        &self,
+        address: &Address,
+        question: &Question,
         patience: &mut Patience,
     ) -> Result<Response, Error> {
         self.may_be_asked(address)?;
@@ -155,7 +178,11 @@ impl Client {
         };
         loop {
             patience.attempt();
-            let request = http.get(url.clone()).headers(headers.clone()).send();
+            let request = http
+                .request(question.method.clone(), url.clone())
+                .headers(question.headers.clone())
+                .body(question.body.clone())
+                .send();
             let failure = match timeout_at(patience.deadline(), request).await {
                 Ok(Ok(answer)) if !transient(answer.status().as_u16()) => return Ok(answer),
                 Ok(Ok(answer)) => refusal(&answer, None),

@@ -1,18 +1,20 @@
 //! Small documents: listings, refusals, addresses.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
 use reqwest::header::HeaderMap;
+use tokio::time::timeout_at;
 
-use super::client::Client;
+use super::client::{Client, broken};
 use super::error::Error;
-use super::retry::Patience;
+use super::retry::{Failure, Patience};
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Ask<'a> {
     /// Headers beside our own.
     pub headers: HeaderMap,
-    /// Longest body that is read.
+    /// Longest body that is read, in bytes.
     pub max: usize,
     /// Statuses that are answers; others are [`Error::Status`].
     pub accept: &'a [u16],
@@ -30,26 +32,58 @@ pub struct Document {
 }
 
 impl Client {
-    /// Stand-in.
+    /// Asks for a document, at the mirror of its host if that has one. Redirects are not followed.
+    ///
+    /// # Errors
+    ///
+    /// Another status; a body that is too long or breaks off again and again; everything that a request may fail with.
     pub async fn document(&self, url: &str, ask: Ask<'_>) -> Result<Document, Error> {
         let address = Client::address(&self.mirrored(url))?;
         let mut patience = Patience::new(self.options().timeout);
-        let mut answer = self.ask(&address, &ask.headers, &mut patience).await?;
-        if !ask.accept.contains(&answer.status().as_u16()) {
-            return Err(Client::refused(&address, &patience, answer).await);
-        }
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let mut body = Vec::new();
-        while let Ok(Some(bytes)) = answer.chunk().await {
-            body.extend_from_slice(&bytes);
-            if body.len() > ask.max {
-                break;
+        loop {
+            let answer = self.ask(&address, &ask.headers, &mut patience).await?;
+            if !ask.accept.contains(&answer.status().as_u16()) {
+                return Err(Client::refused(&address, &patience, answer).await);
             }
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            let failure = match whole(answer, ask.max, &mut patience).await {
+                Ok(Some(body)) => {
+                    return Ok(Document {
+                        status,
+                        headers,
+                        body,
+                    });
+                }
+                Ok(None) => {
+                    return Err(Error::TooLong {
+                        url: address.to_string(),
+                        max: ask.max,
+                    });
+                }
+                Err(failure) => failure,
+            };
+            patience.again(&address, failure).await?;
         }
-        Ok(Document {
-            status,
-            headers,
-            body: body.into(),
-        })
+    }
+}
+
+/// The body; `None` if it is longer than `max`.
+async fn whole(
+    mut answer: Response,
+    max: usize,
+    patience: &mut Patience,
+) -> Result<Option<Bytes>, Failure> {
+    let mut body = BytesMut::new();
+    loop {
+        match timeout_at(patience.deadline(), answer.chunk()).await {
+            Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
+            Ok(Ok(None)) => return Ok(Some(body.freeze())),
+            Ok(Err(error)) => return Err(broken(error)),
+            Err(_) => return Err(Failure::Silent),
+        }
+        if body.len() > max {
+            return Ok(None);
+        }
+        patience.sign_of_life();
     }
 }

@@ -116,6 +116,22 @@ pub enum Error {
         /// What differs.
         why: String,
     },
+    /// The answer to a question for a part is not that part.
+    #[error("{url} cannot be read in parts: {why}")]
+    WrongPart {
+        /// What was read, redacted.
+        url: String,
+        /// What came instead.
+        why: String,
+    },
+    /// A listing or another small document is none.
+    #[error("{url} sends more than {max} bytes where a small document was expected")]
+    TooLong {
+        /// What was asked, redacted.
+        url: String,
+        /// The most that is read, in bytes.
+        max: usize,
+    },
     /// The bytes are not the ones the origin announced.
     #[error("{url} is damaged: its {what} is {found}, but {announced} was announced")]
     Integrity {
@@ -171,6 +187,8 @@ impl Error {
             | Error::BadLocation { from: url, .. }
             | Error::BadUrl { url, .. }
             | Error::Changed { url, .. }
+            | Error::WrongPart { url, .. }
+            | Error::TooLong { url, .. }
             | Error::Integrity { url, .. }
             | Error::NoCertificates { url, .. } => Some(url),
             Error::Setup { .. } => None,

@@ -21,6 +21,14 @@ impl Hashes {
         self.crc32c.is_none() && self.md5.is_none()
     }
 
+    /// Of base64 texts, as the listing of a bucket has them (`crc32c` in big-endian order). What is none counts as not told.
+    pub fn of_base64(crc32c: Option<&str>, md5: Option<&str>) -> Hashes {
+        Hashes {
+            crc32c: crc32c.and_then(decoded).map(u32::from_be_bytes),
+            md5: md5.and_then(decoded),
+        }
+    }
+
     /// Reads `crc32c=<base64>` and `md5=<base64>` from as many header lines as there are, comma-joined or not.
     pub(super) fn read(headers: &HeaderMap) -> Hashes {
         let mut hashes = Hashes::default();

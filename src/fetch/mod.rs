@@ -17,6 +17,7 @@
 
 mod address;
 mod client;
+mod connector;
 mod document;
 mod download;
 mod error;
@@ -31,6 +32,7 @@ mod verify;
 pub(crate) mod tests;
 
 pub use client::{Client, Options};
+pub use connector::{Connector, cause};
 pub use document::{Ask, Document};
 pub use download::Download;
 pub use error::{Error, Tries};
@@ -38,4 +40,5 @@ pub use headers::Hashes;
 pub use probe::{Hop, MAX_HOPS, Resource};
 pub use range::{RangeDownload, SharedResource};
 pub use redact::redacted;
+pub(crate) use retry::{MAX_ATTEMPTS, backoff};
 pub use verify::{Check, Mismatch};

@@ -15,7 +15,7 @@ use super::error::{Error, Tries};
 
 /// Attempts without progress before an origin counts as down. With [`FIRST_WAIT`] doubling each time it is about ten
 /// seconds, which outlasts a restarting server but does not hold a reader of a dead one for a whole `--timeout`.
-const MAX_ATTEMPTS: u32 = 8;
+pub(crate) const MAX_ATTEMPTS: u32 = 8;
 /// The wait after the first failure; long enough for a load balancer to pick another backend.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// No single wait is longer, unless the origin asks for it.
@@ -185,7 +185,7 @@ pub(super) fn transient(status: u16) -> bool {
 
 /// The wait after the `attempts`th failure: doubling, and a random part of it, so that a fleet that failed together
 /// does not come back together.
-fn backoff(attempts: u32) -> Duration {
+pub(crate) fn backoff(attempts: u32) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(1 << attempts.saturating_sub(1).min(16));
     let whole = doubled.min(MAX_WAIT);
     // A fresh RandomState is seeded by the system: random enough, and std has it.

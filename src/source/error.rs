@@ -178,6 +178,8 @@ fn advice(why: &fetch::Error, page: impl FnOnce() -> String) -> String {
         Why::Changed { .. } | Why::Integrity { .. } => {
             "nothing of it was kept; try again, and if that does not help, tell the host's owner"
         }
+        Why::WrongPart { .. } => "the archive may do: use --load-format compressed",
+        Why::TooLong { .. } => "the fault is on the host's side; tell its owner",
         Why::PlainHttp { .. }
         | Why::NoCertificates { .. }
         | Why::Setup { .. }

@@ -1,0 +1,388 @@
+//! How one bucket is asked: anonymously, or with credentials once it wants them.
+
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::HeaderMap;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer};
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::path::Path;
+use object_store::{
+    ClientOptions, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, RetryConfig,
+};
+use tokio::sync::OnceCell;
+
+use super::names::{Entry, Listed};
+use super::{Options, amazon, google};
+use crate::fetch::{self, Ask, Client, Connector};
+use crate::handle::{BucketPath, Scheme};
+use crate::source::{Error, RemoteFile};
+
+const GOOGLE: &str = "https://storage.googleapis.com";
+
+/// A page of a thousand long names, and room.
+const MAX_LISTING: usize = 8 << 20;
+
+/// One bucket.
+#[derive(Debug)]
+pub(super) struct Access {
+    scheme: Scheme,
+    bucket: String,
+    client: Client,
+    credentials: Client,
+    options: Options,
+    anonymous: OnceCell<Store>,
+    signed: OnceCell<Store>,
+    /// The bucket has wanted credentials, or they were named.
+    sign: AtomicBool,
+}
+
+/// One way to ask.
+#[derive(Debug)]
+enum Store {
+    Google(GoogleCloudStorage, bool),
+    Amazon(AmazonS3, bool),
+}
+
+impl Access {
+    pub(super) fn new(
+        path: &BucketPath,
+        client: &Client,
+        credentials: &Client,
+        options: &Options,
+    ) -> Access {
+        let named = match path.scheme() {
+            Scheme::S3 => options.aws_credentials,
+            _ => options.gcs_credentials.is_some(),
+        };
+        Access {
+            scheme: path.scheme(),
+            bucket: path.bucket().to_owned(),
+            client: client.clone(),
+            credentials: credentials.clone(),
+            options: options.clone(),
+            anonymous: OnceCell::new(),
+            signed: OnceCell::new(),
+            sign: AtomicBool::new(named),
+        }
+    }
+
+    /// The URL of a key, for messages.
+    pub(super) fn shown(&self, key: &str) -> String {
+        format!("{}://{}/{key}", self.scheme.as_str(), self.bucket)
+    }
+
+    /// A page of what lies below `dir`; `delimited`: directly below it.
+    pub(super) async fn list(
+        &self,
+        dir: &BucketPath,
+        token: Option<&str>,
+        delimited: bool,
+        most: usize,
+    ) -> Result<Listed, Error> {
+        let prefix = match dir.key() {
+            "" => String::new(),
+            key => format!("{key}/"),
+        };
+        let url = match self.scheme {
+            Scheme::S3 => amazon::list_url(&self.amazon(), &prefix, token, delimited, most),
+            _ => google::list_url(&self.google(), &self.bucket, &prefix, token, delimited, most),
+        };
+        let model = dir.to_string();
+        let body = self.attempt(|store| self.document(store, &url, &model)).await?;
+        let read = match self.scheme {
+            Scheme::S3 => amazon::page(&body),
+            _ => google::page(&body),
+        };
+        read.map_err(|why| unreadable(&model, &why))
+    }
+
+    /// The object with this name, if there is one.
+    pub(super) async fn stat(
+        self: &Arc<Access>,
+        path: &BucketPath,
+    ) -> Result<Option<RemoteFile>, Error> {
+        let found = match self.scheme {
+            Scheme::S3 => self.attempt(|store| self.head(store, path)).await,
+            _ => {
+                let (url, model) = (google::object_url(&self.google(), path), path.to_string());
+                let body = self.attempt(|store| self.document(store, &url, &model)).await;
+                body.and_then(|body| google::object(&body).map_err(|why| unreadable(&model, &why)))
+            }
+        };
+        let entry = match found {
+            Ok(entry) => entry,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let name = path.split().map_or("", |(_, name)| name).to_owned();
+        Ok(Some(RemoteFile {
+            name,
+            size: entry.size,
+            mtime: entry.mtime,
+            hashes: entry.hashes,
+            version: entry.version.clone(),
+            from: Arc::new(super::object::Object::new(self.clone(), &entry)),
+        }))
+    }
+
+    /// Part of an object, if it still is that version.
+    pub(super) async fn get(
+        &self,
+        key: &str,
+        version: &str,
+        range: Range<u64>,
+    ) -> Result<GetResult, Error> {
+        let mut options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        match self.scheme {
+            Scheme::S3 => options.if_match = Some(version.to_owned()),
+            _ => options.version = Some(version.to_owned()),
+        }
+        // Keys were vetted: what object_store would change in them is not in them.
+        let path = Path::parse(key).map_err(|why| unreadable(key, &why.to_string()))?;
+        let (path, options) = (&path, &options);
+        self.attempt(|store| async move {
+            let got = store.objects().get_opts(path, options.clone()).await;
+            got.map_err(|error| match fetch::cause(&error).and_then(fetch::Error::status) {
+                Some(404 | 410 | 412 | 416) => Error::Changed {
+                    model: self.shown(key),
+                    why: error_text(&error),
+                },
+                _ => self.explain(key, &error),
+            })
+        })
+        .await
+    }
+
+    /// What says that an answer is about another content than `version`.
+    pub(super) fn is_other(&self, version: &str, told: &ObjectMeta) -> Option<String> {
+        let found = match self.scheme {
+            Scheme::S3 => told.e_tag.as_deref(),
+            _ => told.version.as_deref(),
+        };
+        let found = found.filter(|found| *found != version)?;
+        Some(format!("it was {version} and is {found}"))
+    }
+
+    /// What an error of object_store's means for a key.
+    pub(super) fn explain(&self, key: &str, error: &object_store::Error) -> Error {
+        let model = self.shown(key);
+        match fetch::cause(error) {
+            Some(why) => Error::told(model, why, self.advice(why)),
+            None => Error::Failed {
+                model,
+                why: error_text(error),
+                advice: String::from("check the credentials and the bucket's region"),
+            },
+        }
+    }
+
+    /// Asks anonymously, and with credentials if that is refused and there may be some.
+    async fn attempt<'a, T, F>(&'a self, ask: impl Fn(&'a Store) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>> + 'a,
+    {
+        if self.sign.load(Ordering::Relaxed) {
+            return ask(self.signed().await?).await;
+        }
+        let anonymous = self.anonymous.get_or_try_init(async || self.store(false));
+        let refused = match ask(anonymous.await?).await {
+            Err(error) if error.is_denied() && self.may_sign() => error,
+            answer => return answer,
+        };
+        let Ok(signed) = self.signed().await else {
+            return Err(refused);
+        };
+        let answer = ask(signed).await;
+        if answer.is_ok() {
+            self.sign.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn signed(&self) -> Result<&Store, Error> {
+        self.signed.get_or_try_init(async || self.store(true)).await
+    }
+
+    /// Credentials go to Google and Amazon, and to another endpoint only if they were named for it.
+    fn may_sign(&self) -> bool {
+        match self.scheme {
+            Scheme::S3 => self.options.aws_credentials || self.options.on_amazon,
+            _ => self.options.gcs_endpoint.is_none(),
+        }
+    }
+
+    fn store(&self, sign: bool) -> Result<Store, Error> {
+        let client = if sign { &self.credentials } else { &self.client };
+        let connector = Connector::new(client.clone());
+        let retry = RetryConfig {
+            max_retries: 0,
+            ..RetryConfig::default()
+        };
+        // Plain http is the connector's to refuse.
+        let plain = ClientOptions::new().with_allow_http(true);
+        let store = match self.scheme {
+            Scheme::S3 => {
+                let mut builder = match sign {
+                    true => AmazonS3Builder::from_env(),
+                    false => AmazonS3Builder::new().with_skip_signature(true),
+                };
+                if let Some(endpoint) = &self.options.aws_endpoint {
+                    builder = builder.with_endpoint(endpoint);
+                }
+                let builder = builder
+                    .with_region(self.region())
+                    .with_bucket_name(&self.bucket)
+                    .with_virtual_hosted_style_request(false)
+                    .with_http_connector(connector)
+                    .with_client_options(plain)
+                    .with_retry(retry);
+                builder.build().map(|store| Store::Amazon(store, sign))
+            }
+            _ => {
+                let mut builder = GoogleCloudStorageBuilder::new();
+                builder = match (sign, &self.options.gcs_credentials) {
+                    // An empty token keeps the builder from looking for credentials, which may be broken.
+                    (false, _) => builder.with_bearer_token("").with_skip_signature(true),
+                    (true, Some(file)) => builder.with_application_credentials(file),
+                    (true, None) => builder,
+                };
+                let builder = builder
+                    .with_base_url(&self.google())
+                    .with_bucket_name(&self.bucket)
+                    .with_http_connector(connector)
+                    .with_client_options(plain)
+                    .with_retry(retry);
+                builder.build().map(|store| Store::Google(store, sign))
+            }
+        };
+        store.map_err(|error| self.explain("", &error))
+    }
+
+    async fn document(
+        &self,
+        store: &Store,
+        url: &str,
+        model: &str,
+    ) -> Result<bytes::Bytes, Error> {
+        let headers = store.headers(url, &self.region()).await;
+        let headers = headers.map_err(|error| self.explain("", &error))?;
+        let ask = Ask {
+            headers,
+            max: MAX_LISTING,
+            accept: &[200],
+        };
+        let told = self.client.document(url, ask).await;
+        let told = told.map_err(|why| Error::told(model.to_owned(), &why, self.advice(&why)))?;
+        Ok(told.body)
+    }
+
+    async fn head(&self, store: &Store, path: &BucketPath) -> Result<Entry, Error> {
+        let key = Path::parse(path.key()).map_err(|why| unreadable(path.key(), &why.to_string()))?;
+        let options = GetOptions {
+            head: true,
+            ..GetOptions::default()
+        };
+        let told = store.objects().get_opts(&key, options).await;
+        let meta = told.map_err(|error| self.explain(path.key(), &error))?.meta;
+        Ok(Entry {
+            key: path.key().to_owned(),
+            size: meta.size,
+            version: meta.e_tag.unwrap_or_default(),
+            mtime: meta.last_modified.into(),
+            hashes: fetch::Hashes::default(),
+        })
+    }
+
+    fn google(&self) -> String {
+        let endpoint = self.options.gcs_endpoint.as_deref();
+        endpoint.unwrap_or(GOOGLE).trim_end_matches('/').to_owned()
+    }
+
+    /// The bucket's own URL.
+    fn amazon(&self) -> String {
+        let bucket = &self.bucket;
+        match &self.options.aws_endpoint {
+            Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
+            None => format!("https://s3.{}.amazonaws.com/{bucket}", self.region()),
+        }
+    }
+
+    fn region(&self) -> String {
+        let region = self.options.aws_region.as_deref();
+        region.unwrap_or("us-east-1").to_owned()
+    }
+
+    fn advice(&self, why: &fetch::Error) -> String {
+        let text = match (self.scheme, why.status()) {
+            (Scheme::S3, Some(301 | 307)) => "the bucket is in another region: set AWS_REGION",
+            (Scheme::S3, Some(401 | 403)) => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of somebody who may read it"
+            }
+            (_, Some(401 | 403)) => {
+                "set GOOGLE_APPLICATION_CREDENTIALS to a key file of somebody who may read it"
+            }
+            (_, Some(404)) => "check the names of the bucket and what is in it",
+            _ if why.is_timeout() => "try again, or give it more time with --timeout",
+            _ => "try again later",
+        };
+        text.to_owned()
+    }
+}
+
+impl Store {
+    fn objects(&self) -> &dyn ObjectStore {
+        match self {
+            Store::Google(store, _) => store,
+            Store::Amazon(store, _) => store,
+        }
+    }
+
+    /// What a GET of `url` carries: a token, a signature, or nothing.
+    async fn headers(&self, url: &str, region: &str) -> object_store::Result<HeaderMap> {
+        match self {
+            Store::Google(store, true) => {
+                let credential = store.credentials().get_credential().await?;
+                let token = format!("Bearer {}", credential.bearer);
+                let value = http::HeaderValue::from_str(&token);
+                let mut headers = HeaderMap::new();
+                if let Ok(mut value) = value {
+                    value.set_sensitive(true);
+                    headers.insert(http::header::AUTHORIZATION, value);
+                }
+                Ok(headers)
+            }
+            Store::Amazon(store, true) => {
+                let credential = store.credentials().get_credential().await?;
+                let mut request = http::Request::new(object_store::client::HttpRequestBody::empty());
+                if let Ok(uri) = url.parse() {
+                    *request.uri_mut() = uri;
+                }
+                AwsAuthorizer::new(&credential, "s3", region).try_authorize(&mut request, None)?;
+                request.headers_mut().remove(http::header::HOST);
+                Ok(std::mem::take(request.headers_mut()))
+            }
+            Store::Google(_, false) | Store::Amazon(_, false) => Ok(HeaderMap::new()),
+        }
+    }
+}
+
+fn unreadable(model: &str, why: &str) -> Error {
+    Error::Failed {
+        model: model.to_owned(),
+        why: format!("the bucket's answer cannot be read: {why}"),
+        advice: String::from("the fault is on the bucket's side"),
+    }
+}
+
+fn error_text(error: &object_store::Error) -> String {
+    match fetch::cause(error) {
+        Some(why) => why.to_string(),
+        None => error.to_string(),
+    }
+}

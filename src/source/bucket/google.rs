@@ -1,0 +1,147 @@
+//! Google Cloud Storage's JSON listings (cloud.google.com/storage/docs/json_api/v1/objects/list).
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use super::names::{Entry, Listed, time};
+use crate::fetch::Hashes;
+use crate::handle::BucketPath;
+
+/// What of a listing is asked for.
+const FIELDS: &str = "nextPageToken,prefixes,items(name,size,generation,updated,md5Hash,crc32c)";
+const OBJECT: &str = "name,size,generation,updated,md5Hash,crc32c";
+
+/// The URL of one page.
+pub(super) fn list_url(
+    base: &str,
+    bucket: &str,
+    prefix: &str,
+    token: Option<&str>,
+    delimited: bool,
+    most: usize,
+) -> String {
+    let mut url = format!(
+        "{base}/storage/v1/b/{bucket}/o?prefix={}&maxResults={most}&fields={}",
+        encoded(prefix),
+        encoded(FIELDS)
+    );
+    if delimited {
+        url.push_str("&delimiter=%2F");
+    }
+    if let Some(token) = token {
+        url.push_str("&pageToken=");
+        url.push_str(&encoded(token));
+    }
+    url
+}
+
+/// The URL that tells of one object.
+pub(super) fn object_url(base: &str, path: &BucketPath) -> String {
+    let (bucket, key) = (path.bucket(), encoded(path.key()));
+    format!("{base}/storage/v1/b/{bucket}/o/{key}?fields={}", encoded(OBJECT))
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "nextPageToken")]
+    next: Option<String>,
+    prefixes: Option<Vec<String>>,
+    items: Option<Vec<Item>>,
+}
+
+/// Numbers come as strings.
+#[derive(Deserialize)]
+struct Item {
+    name: String,
+    size: Option<String>,
+    generation: Option<String>,
+    updated: Option<String>,
+    #[serde(rename = "md5Hash")]
+    md5: Option<String>,
+    crc32c: Option<String>,
+}
+
+/// Reads a page. `Err` says what is wrong with it.
+pub(super) fn page(body: &[u8]) -> Result<Listed, String> {
+    let answer: Answer = serde_json::from_slice(body).map_err(|why| why.to_string())?;
+    let items = answer.items.unwrap_or_default().into_iter();
+    Ok(Listed {
+        entries: items.map(entry).collect::<Result<_, _>>()?,
+        prefixes: answer.prefixes.unwrap_or_default(),
+        next: answer.next.filter(|next| !next.is_empty()),
+    })
+}
+
+/// Reads what is told of one object.
+pub(super) fn object(body: &[u8]) -> Result<Entry, String> {
+    let item = serde_json::from_slice(body).map_err(|why| why.to_string())?;
+    entry(item)
+}
+
+fn entry(item: Item) -> Result<Entry, String> {
+    let number = |what: &str, text: Option<&str>| {
+        let number = text.and_then(|text| text.parse::<u64>().ok());
+        number.ok_or_else(|| format!("an object without a {what}"))
+    };
+    Ok(Entry {
+        size: number("size", item.size.as_deref())?,
+        version: number("generation", item.generation.as_deref())?.to_string(),
+        mtime: time(item.updated.as_deref()),
+        hashes: Hashes::of_base64(item.crc32c.as_deref(), item.md5.as_deref()),
+        key: item.name,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_read() {
+        let body = br#"{"kind":"storage#objects","nextPageToken":"t","prefixes":["m/variables/"],"items":[
+            {"name":"m/saved_model.pb","size":"7","generation":"1700000000000001","updated":"2024-05-01T10:00:00.123456789Z",
+             "crc32c":"AAAAAA==","md5Hash":"1B2M2Y8AsgTpgAmY7PhCfg=="}]}"#;
+        let listed = page(body).unwrap();
+        assert_eq!(listed.prefixes, ["m/variables/"]);
+        assert_eq!(listed.next.as_deref(), Some("t"));
+        let entry = &listed.entries[0];
+        assert_eq!((entry.key.as_str(), entry.size), ("m/saved_model.pb", 7));
+        assert_eq!(entry.version, "1700000000000001");
+        assert_eq!(entry.hashes.crc32c, Some(0));
+        assert!(entry.hashes.md5.is_some() && entry.mtime > SystemTime::UNIX_EPOCH);
+        for empty in ["{}", r#"{"items":null,"prefixes":null,"nextPageToken":""}"#] {
+            let listed = page(empty.as_bytes()).unwrap();
+            assert!(listed.is_empty() && listed.next.is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_no_listing_is_refused() {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            r#"{"items":[{"name":"x"}]}"#,
+            r#"{"items":[{"name":"x","size":"-1","generation":"1"}]}"#,
+            r#"{"items":[{"name":"x","size":"1","generation":"now"}]}"#,
+        ] {
+            assert!(page(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_is_encoded() {
+        let url = list_url("http://h", "b", "a b/%/", Some("x+/="), true, 5);
+        assert!(url.starts_with("http://h/storage/v1/b/b/o?prefix=a%20b%2F%25%2F&maxResults=5&"), "{url}");
+        assert!(url.ends_with("&delimiter=%2F&pageToken=x%2B%2F%3D"), "{url}");
+        let path = BucketPath::parse("gs://bucket/a?/b#").unwrap();
+        let url = object_url("http://h", &path);
+        assert!(url.starts_with("http://h/storage/v1/b/bucket/o/a%3F%2Fb%23?"), "{url}");
+    }
+}

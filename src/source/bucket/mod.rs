@@ -1,0 +1,200 @@
+//! `gs://` and `s3://`: what lies in buckets, and how any part of it is read.
+//!
+//! Objects are read through object_store, which knows credentials and signatures, over `fetch`'s client. Listings are asked
+//! for and read here (`google`, `amazon`): they tell of generations and checksums, and an odd key among ten thousand is left out
+//! instead of failing them all (`names`).
+
+mod access;
+mod amazon;
+mod google;
+mod names;
+mod object;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{Error, Folder, RemoteFile};
+use crate::fetch::Client;
+use crate::handle::{BucketPath, Scheme};
+
+use access::Access;
+use names::Level;
+
+/// Where buckets are, and how they may be asked.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Speaks as Google Cloud Storage does; without it, Google.
+    pub gcs_endpoint: Option<String>,
+    /// Speaks as S3 does; without it, Amazon.
+    pub aws_endpoint: Option<String>,
+    /// Where S3's buckets are, if that was said.
+    pub aws_region: Option<String>,
+    /// Google credentials were named (`GOOGLE_APPLICATION_CREDENTIALS`): they are used from the first request on.
+    pub gcs_credentials: Option<String>,
+    /// AWS credentials were named in the environment: likewise.
+    pub aws_credentials: bool,
+    /// This machine is Google's, and so has a metadata server that gives credentials.
+    pub on_google: bool,
+    /// This machine is Amazon's.
+    pub on_amazon: bool,
+    /// The most objects that one model may have.
+    pub max_objects: usize,
+}
+
+/// All buckets. Clones share what was learnt of each.
+#[derive(Debug, Clone)]
+pub struct Buckets {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    /// Also asks metadata servers, in plain http; never follows anybody there.
+    credentials: Client,
+    options: Options,
+    known: Mutex<HashMap<(Scheme, String), Arc<Access>>>,
+}
+
+/// One page of a directory.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// Names of directories.
+    pub dirs: Vec<String>,
+    /// Objects, with the last component of their key as the name.
+    pub files: Vec<RemoteFile>,
+    /// Where the listing goes on.
+    pub next: Option<String>,
+}
+
+/// What one name is; both, where an object and a directory have one name.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The object.
+    pub file: Option<RemoteFile>,
+    /// Whether objects lie below it.
+    pub dir: bool,
+}
+
+impl Buckets {
+    /// Buckets that are reached through `client`; `credentials` is a client that may also ask metadata servers.
+    pub fn new(client: Client, credentials: Client, options: Options) -> Buckets {
+        Buckets {
+            shared: Arc::new(Shared {
+                client,
+                credentials,
+                options,
+                known: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Everything below a `gs://` or `s3://` folder: a model.
+    pub async fn folder(&self, url: &str) -> Result<Folder, Error> {
+        let dir = BucketPath::parse(url).map_err(|why| Error::Failed {
+            model: url.to_owned(),
+            why: why.to_string(),
+            advice: String::from("the host that named this folder is wrong"),
+        })?;
+        let access = self.access(&dir);
+        let mut level = Level::default();
+        let mut token = None;
+        loop {
+            let listed = access.list(&dir, token.as_deref(), false, 1000).await?;
+            let next = listed.next.clone();
+            level.add(&access, &dir, listed);
+            if level.files() > self.shared.options.max_objects {
+                return Err(Error::Failed {
+                    model: dir.to_string(),
+                    why: format!("it has more than {} objects", self.shared.options.max_objects),
+                    advice: String::from("if it is a model all the same, raise --max-archive-entries"),
+                });
+            }
+            match next {
+                Some(next) if token.as_ref() == Some(&next) => return Err(in_circles(&dir)),
+                Some(next) => token = Some(next),
+                None => break,
+            }
+        }
+        let (dirs, files) = level.end(&dir);
+        if files.is_empty() {
+            return Err(absent(&dir));
+        }
+        Ok(Folder {
+            shown: dir.to_string(),
+            remote: Some(dir.to_string()),
+            files,
+            dirs,
+        })
+    }
+
+    /// A page of a directory's names, from `token` on.
+    pub async fn page(&self, dir: &BucketPath, token: Option<String>) -> Result<Page, Error> {
+        let access = self.access(dir);
+        let listed = access.list(dir, token.as_deref(), true, 1000).await?;
+        let next = listed.next.clone();
+        if next.is_some() && next == token {
+            return Err(in_circles(dir));
+        }
+        let empty = listed.is_empty() && next.is_none() && token.is_none();
+        if empty && !dir.key().is_empty() {
+            return Err(absent(dir));
+        }
+        let mut level = Level::default();
+        level.add(&access, dir, listed);
+        let (dirs, files) = level.end(dir);
+        Ok(Page { dirs, files, next })
+    }
+
+    /// What `path` is: two requests at once.
+    pub async fn look(&self, path: &BucketPath) -> Result<Seen, Error> {
+        let access = self.access(path);
+        let (file, below) = tokio::join!(access.stat(path), access.list(path, None, true, 1));
+        match (file, below) {
+            (Ok(file), below) => Ok(Seen {
+                file,
+                dir: below.is_ok_and(|listed| !listed.is_empty()),
+            }),
+            (Err(_), Ok(listed)) if !listed.is_empty() => Ok(Seen {
+                file: None,
+                dir: true,
+            }),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn access(&self, path: &BucketPath) -> Arc<Access> {
+        let key = (path.scheme(), path.bucket().to_owned());
+        let mut known = self.shared.known.lock();
+        let access = known.entry(key).or_insert_with(|| {
+            let Shared {
+                client,
+                credentials,
+                options,
+                ..
+            } = &*self.shared;
+            Arc::new(Access::new(path, client, credentials, options))
+        });
+        access.clone()
+    }
+}
+
+fn absent(dir: &BucketPath) -> Error {
+    Error::Unknown {
+        model: dir.to_string(),
+        why: String::from("the bucket has nothing below this name"),
+        advice: String::from("check the name"),
+    }
+}
+
+fn in_circles(dir: &BucketPath) -> Error {
+    Error::Failed {
+        model: dir.to_string(),
+        why: String::from("its listing goes on where it was before"),
+        advice: String::from("the fault is on the bucket's side"),
+    }
+}
