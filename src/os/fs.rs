@@ -42,7 +42,7 @@ pub fn open_beneath(dir: &Path, name: &Path) -> io::Result<File> {
         .read(true)
         .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
         .open(dir)?;
-    let file = match open_by_rule(&base, name, flags | libc::O_CLOEXEC) {
+    let file = match open_by_rule(&base, name, flags | libc::O_CLOEXEC, 0) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
             let path = dir.join(name);
             OpenOptions::new().read(true).custom_flags(flags).open(path)
@@ -55,11 +55,38 @@ pub fn open_beneath(dir: &Path, name: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn open_by_rule(base: &File, name: &Path, flags: libc::c_int) -> io::Result<File> {
+/// Opens `name` below the open directory `base`, following no link; `flags` are those of open(2). Without openat2(2)
+/// only the last component is looked at.
+pub(super) fn open_in(base: &File, name: &Path, flags: libc::c_int, mode: u32) -> io::Result<File> {
+    let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    // O_PATH allows no other flags than these.
+    let flags = match flags & libc::O_PATH {
+        0 => flags | libc::O_NONBLOCK,
+        _ => flags,
+    };
+    match open_by_rule(base, name, flags, mode) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            let path = Path::new("/proc/self/fd")
+                .join(base.as_raw_fd().to_string())
+                .join(name.strip_prefix("/").unwrap_or(name));
+            OpenOptions::new()
+                .read(true)
+                .write(flags & libc::O_RDWR != 0)
+                .create_new(flags & libc::O_CREAT != 0)
+                .mode(mode)
+                .custom_flags(flags & !(libc::O_CREAT | libc::O_EXCL))
+                .open(path)
+        }
+        other => other,
+    }
+}
+
+fn open_by_rule(base: &File, name: &Path, flags: libc::c_int, mode: u32) -> io::Result<File> {
     let name = c_path(name)?;
     // SAFETY: all zeros is a valid `open_how`, which must be so before its fields are set.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = u64::from(flags.cast_unsigned());
+    how.mode = u64::from(mode);
     how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS;
     // SAFETY: the name is NUL-terminated, it, the descriptor and `how` live through the call, and the size is that of `how`.
     let opened = unsafe {

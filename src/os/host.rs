@@ -17,6 +17,16 @@ pub fn boot_time() -> io::Result<u64> {
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// What tells this boot from every other (`boot_id` of the kernel's random numbers).
+///
+/// # Errors
+///
+/// `/proc` is not mounted.
+pub fn boot_id() -> io::Result<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(text.trim().to_owned())
+}
+
 /// The name of this host, as Python's `socket.gethostname()` gives it (tensorflow_hub writes it into its lock files).
 ///
 /// # Errors
@@ -38,6 +48,7 @@ mod tests {
     fn facts_of_the_host() {
         let boot = boot_time().unwrap();
         assert!(boot > 1_000_000_000, "{boot}");
+        assert_eq!(boot_id().unwrap().len(), 36);
         let file = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
         assert_eq!(hostname().unwrap(), file.trim());
     }

@@ -7,8 +7,9 @@
 //! - [`mount`] and [`unmount`]: `/dev/fuse` with mount(2) as root, fusermount3 as anybody else; [`probe`] tells a dead mount.
 //! - [`process`], [`signals`], [`users`]: who is alive, who has been interrupted, who uses a mount; all read from `/proc`.
 //! - [`own`] and [`host`]: this process and this host.
-//! - [`fs`], [`disk`], [`lock`]: what std lacks for a cache on a local disk.
+//! - [`fs`], [`beneath`], [`sparse`], [`disk`], [`lock`]: what std lacks for a cache on a local disk.
 
+pub mod beneath;
 pub mod disk;
 pub mod fs;
 mod fusermount;
@@ -23,6 +24,7 @@ pub mod path;
 pub mod probe;
 pub mod process;
 pub mod signals;
+pub mod sparse;
 pub mod unmount;
 pub mod users;
 pub mod xattr;
