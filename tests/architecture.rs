@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("source", &["fetch", "handle", "config"]),
     ("fetch", &["config"]),
     ("archive", &[]),
-    ("store", &["handle", "os"]),
+    ("store", &["handle", "fetch", "config", "os"]),
     ("handle", &["config"]),
     ("config", &[]),
     ("status", &[]),

@@ -13,17 +13,18 @@ pub struct Check {
 }
 
 /// A checksum that is not the announced one.
+#[derive(Debug)]
 pub struct Mismatch {
-    /// x
+    /// Which kind of checksum.
     pub what: &'static str,
-    /// x
+    /// What it should be, in hex.
     pub announced: String,
-    /// x
+    /// What it is.
     pub found: String,
 }
 
 impl Check {
-    /// x
+    /// Begins with no bytes.
     pub fn new(announced: Hashes) -> Check {
         let only_md5 = announced.crc32c.is_none() && announced.md5.is_some();
         Check {
@@ -47,6 +48,10 @@ impl Check {
     }
 
     /// The body is complete.
+    ///
+    /// # Errors
+    ///
+    /// Its checksum is not the announced one. CRC-32C is looked at, else MD5; if neither is announced, all is well.
     pub fn finish(&mut self) -> Result<(), Mismatch> {
         let mismatch = |what, announced: String, found: String| match announced == found {
             true => Ok(()),

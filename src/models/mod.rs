@@ -161,8 +161,8 @@ impl Models {
         self.shared.options.timeout
     }
 
-    /// The cache's directory.
-    pub fn cache_dir(&self) -> &std::path::Path {
+    /// The cache's directory, if there is one.
+    pub fn cache_dir(&self) -> Option<&std::path::Path> {
         self.shared.cache.root()
     }
 }

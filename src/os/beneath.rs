@@ -1,7 +1,7 @@
 //! Files below a directory that is held open, reached without following any link on the way: whoever may write to the
 //! directory cannot have files made, cut or removed elsewhere.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, DirEntry, File, ReadDir};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -76,6 +76,37 @@ pub fn remove(base: &File, name: &Path) -> io::Result<()> {
     std::fs::remove_file(path_in(&open_dir(base, parent)?, Path::new(last)))
 }
 
+/// Opens the directory `name` below `base`, and lists it.
+///
+/// # Errors
+///
+/// Those of openat2(2): ELOOP or ENOTDIR for a link.
+pub fn list(base: &File, name: &Path) -> io::Result<Listing> {
+    let name = if name.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        name
+    };
+    let dir = open_in(base, name, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    let entries = std::fs::read_dir(path_in(&dir, Path::new("")))?;
+    Ok(Listing { entries, _dir: dir })
+}
+
+/// The entries of a directory. Their paths are good as long as this lives.
+#[derive(Debug)]
+pub struct Listing {
+    entries: ReadDir,
+    _dir: File,
+}
+
+impl Iterator for Listing {
+    type Item = io::Result<DirEntry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.entries.next()
+    }
+}
+
 fn open_dir(base: &File, name: &Path) -> io::Result<File> {
     open_in(base, name, libc::O_PATH | libc::O_DIRECTORY, 0)
 }
@@ -113,7 +144,11 @@ mod tests {
         remove(&base, name).unwrap();
         assert!(!dir.path().join(name).exists());
 
+        let names = |name: &str| list(&base, Path::new(name)).map(|entries| entries.count());
+        assert_eq!(names("").unwrap(), 1);
+        assert_eq!(names("a/b").unwrap(), 1);
         symlink(outside.path(), dir.path().join("link")).unwrap();
+        assert!(names("link").is_err());
         for name in ["link/kept", "../kept", "/etc/passwd"] {
             assert!(open(&base, Path::new(name)).is_err(), "{name}");
             assert!(create(&base, Path::new(name), 0o644).is_err(), "{name}");

@@ -1,9 +1,9 @@
 //! The directory under which a filling's files lie, wherever that directory has been renamed to.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::DIR_MODE;
@@ -19,8 +19,12 @@ pub(super) struct Base {
 
 impl Base {
     pub(super) fn open(path: &Path) -> io::Result<Base> {
+        let dir = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+            .open(path)?;
         Ok(Base {
-            dir: File::open(path)?,
+            dir,
             named: path.to_path_buf(),
         })
     }
@@ -41,6 +45,11 @@ impl Base {
             .recursive(true)
             .mode(DIR_MODE)
             .create(self.path(name))
+    }
+
+    /// The open directory, for `os::beneath`.
+    pub(super) fn dir(&self) -> &File {
+        &self.dir
     }
 
     pub(super) fn named(&self) -> &Path {

@@ -80,6 +80,12 @@ pub enum Error {
         /// The name that it collides with: itself, or a parent.
         what: String,
     },
+    /// A list of files has one name twice.
+    #[error("cannot put {name:?} into a model: it is there already")]
+    Twice {
+        /// The name.
+        name: String,
+    },
     /// More bytes came for a file than were announced.
     #[error("cannot write {name:?}: more bytes came than the {size} announced")]
     TooLong {
@@ -109,6 +115,36 @@ pub enum Error {
     Empty {
         /// The staging directory.
         path: PathBuf,
+    },
+    /// There is no cache directory that could keep it.
+    #[error(
+        "cannot keep a whole model: {why}; choose a directory with room with --cache-dir, or read models without keeping them with --load-format uncompressed"
+    )]
+    NoCache {
+        /// What is wrong with the directory.
+        why: String,
+    },
+    /// A file whose bytes are not the announced ones.
+    #[error(
+        "{name:?} is not what its origin announced: its {what} is {found}, announced was {announced}; nothing of the model was kept, the next open fetches it again"
+    )]
+    Mismatch {
+        /// The file.
+        name: String,
+        /// The kind of checksum.
+        what: &'static str,
+        /// What it should be.
+        announced: String,
+        /// What it is.
+        found: String,
+    },
+    /// Larger than any disk.
+    #[error("cannot keep parts of {id}: its files are said to have {size} bytes")]
+    TooLarge {
+        /// The handle or object.
+        id: String,
+        /// The sum of all sizes.
+        size: u64,
     },
     /// The filling had failed before.
     #[error("the filling of this model has failed")]

@@ -4,45 +4,27 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
+use crate::fetch::Hashes;
+
 use super::base::Base;
+use super::blocks::Blocks;
 use super::error::Failure;
+use super::layout::BLOCK;
 use super::presence::Presence;
-use super::waiting::{Progress, Wait, Waiters, Woken};
+use super::segments::Segments;
+use super::shared::Shared;
+use super::sparse::{Sparse, is_lost};
+use super::waiting::{Wait, Waiters, Woken};
 
-/// What every file of one filling shares with it.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) base: Base,
-    pub(super) failure: OnceLock<Failure>,
-    pub(super) progress: Mutex<Progress>,
-}
-
-impl Shared {
-    pub(super) fn new(base: Base) -> Shared {
-        let progress = Mutex::new(Progress {
-            bytes: 0,
-            grown: Instant::now(),
-        });
-        Shared {
-            base,
-            failure: OnceLock::new(),
-            progress,
-        }
-    }
-
-    pub(super) fn grow(&self, bytes: u64) {
-        let now = Instant::now();
-        let mut progress = self.progress.lock();
-        progress.bytes = progress.bytes.saturating_add(bytes);
-        progress.grown = now;
-    }
-}
+/// How much of a file on disk is given back as one: fewer and larger holes than blocks would make.
+const SEGMENT: u64 = 1 << 20;
 
 /// A file whose size is known and whose bytes are arriving.
 #[derive(Debug)]
@@ -50,16 +32,42 @@ pub struct FillFile {
     path: Box<str>,
     size: u64,
     mtime: SystemTime,
-    shared: Arc<Shared>,
+    pub(super) hashes: Hashes,
+    pub(super) shared: Arc<Shared>,
     replaced: AtomicBool,
-    map: Mutex<Map>,
-    disk: Mutex<Weak<File>>,
+    /// Whether all of it was compared with its checksum, and is as it was then.
+    pub(super) verified: AtomicBool,
+    /// The file that was given out to be read without us, as long as somebody holds it.
+    pub(super) given: Mutex<Weak<File>>,
+    pub(super) map: Mutex<Map>,
+    pub(super) body: Body,
 }
 
-#[derive(Debug, Default)]
-struct Map {
-    present: Presence,
-    waiters: Waiters<Range<u64>>,
+/// Where the bytes are.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// In a staging directory, written from the start to the end.
+    Appended(Appended),
+    /// In parts on disk.
+    Sparse(Box<Sparse>),
+    /// In the map itself.
+    Memory,
+}
+
+#[derive(Debug)]
+pub(super) struct Appended {
+    base: Arc<Base>,
+    handle: Mutex<Weak<File>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Map {
+    pub(super) present: Presence,
+    pub(super) waiters: Waiters<Range<u64>>,
+    /// Of a range filling.
+    pub(super) segments: Segments,
+    /// Of a file in memory.
+    pub(super) blocks: Blocks,
 }
 
 /// The answer to a read of a filling file.
@@ -78,22 +86,47 @@ pub enum ReadAt {
 }
 
 impl FillFile {
-    /// `disk` is the open file; it is kept open as long as somebody holds it.
-    pub(super) fn new(
+    /// A file that is being appended to. `disk` is the open file; it is kept open as long as somebody holds it.
+    pub(super) fn appended(
         path: &str,
         size: u64,
         mtime: SystemTime,
         shared: Arc<Shared>,
-        disk: &Arc<File>,
+        (base, disk): (Arc<Base>, &Arc<File>),
     ) -> FillFile {
+        let handle = Mutex::new(Arc::downgrade(disk));
+        let body = Body::Appended(Appended { base, handle });
+        FillFile::new(path, size, mtime, Hashes::default(), shared, body)
+    }
+
+    pub(super) fn new(
+        path: &str,
+        size: u64,
+        mtime: SystemTime,
+        hashes: Hashes,
+        shared: Arc<Shared>,
+        body: Body,
+    ) -> FillFile {
+        let unit = match body {
+            Body::Memory => BLOCK,
+            Body::Appended(_) | Body::Sparse(_) => SEGMENT,
+        };
         FillFile {
             path: path.into(),
             size,
             mtime,
+            hashes,
             shared,
             replaced: AtomicBool::new(false),
-            map: Mutex::default(),
-            disk: Mutex::new(Arc::downgrade(disk)),
+            verified: AtomicBool::new(false),
+            given: Mutex::default(),
+            map: Mutex::new(Map {
+                present: Presence::default(),
+                waiters: Waiters::default(),
+                segments: Segments::new(unit),
+                blocks: Blocks::default(),
+            }),
+            body,
         }
     }
 
@@ -107,28 +140,24 @@ impl FillFile {
         self.size
     }
 
-    /// As the archive has it.
+    /// As the archive, or the origin, has it.
     pub fn mtime(&self) -> SystemTime {
         self.mtime
     }
 
-    /// Opens the file. As long as the result is held, every `read_at` uses it; otherwise each opens the file anew, so that
-    /// a model of 100,000 files does not take 100,000 descriptors.
+    /// Opens the file. As long as the result is held, every `read_at` and `write_at` uses it; otherwise each opens the file
+    /// anew, so that a model of 100,000 files does not take 100,000 descriptors.
     ///
     /// # Errors
     ///
-    /// Those of open(2); also when the model has been removed from the cache since.
+    /// Those of open(2); also when the model has been removed from the cache since. `Unsupported` of a file in memory.
     pub fn open(&self) -> io::Result<Arc<File>> {
-        if let Some(file) = self.disk.lock().upgrade() {
-            return Ok(file);
+        match &self.body {
+            Body::Appended(disk) => disk.open(&self.path),
+            Body::Sparse(disk) if self.shared.is_sealed() => disk.open(),
+            Body::Sparse(disk) => disk.open_or_make(),
+            Body::Memory => Err(io::ErrorKind::Unsupported.into()),
         }
-        let file = Arc::new(File::open(self.shared.base.path(&self.path))?);
-        let mut slot = self.disk.lock();
-        if let Some(other) = slot.upgrade() {
-            return Ok(other);
-        }
-        *slot = Arc::downgrade(&file);
-        Ok(file)
     }
 
     /// Fills `buf` from `offset`, all of it or up to the end of the file. Never waits for bytes.
@@ -136,23 +165,39 @@ impl FillFile {
         if let Some(bad) = self.bad() {
             return bad;
         }
-        let end = offset.saturating_add(buf.len() as u64).min(self.size);
-        let Some(len) = end.checked_sub(offset).filter(|len| *len > 0) else {
+        let range = self.clamp(offset..offset.saturating_add(buf.len() as u64));
+        // At most `buf.len()`, so neither conversion nor slice can fail.
+        let len = usize::try_from(range.end - range.start).unwrap_or(0);
+        let Some(buf) = buf.get_mut(..len).filter(|buf| !buf.is_empty()) else {
             return ReadAt::Ready(0);
         };
-        if !self.map.lock().present.covers(offset..end) {
-            return ReadAt::NotYet;
+        let answer = self.read(&range, buf, true);
+        match answer {
+            ReadAt::Ready(_) => self.shared.tell(&self.path, range, true),
+            ReadAt::NotYet => self.shared.tell(&self.path, range, false),
+            _ => {}
         }
-        // `len` is at most `buf.len()`, so neither conversion nor slice can fail.
-        let len = usize::try_from(len).unwrap_or(buf.len());
-        let Some(buf) = buf.get_mut(..len) else {
-            return ReadAt::Ready(0);
-        };
-        if let Err(error) = self.open().and_then(|file| file.read_exact_at(buf, offset)) {
-            return self.bad().unwrap_or(ReadAt::Io(error));
+        answer
+    }
+
+    /// Fills `buf`, which is as long as `range`. `noted`: these bytes count as used by a reader.
+    pub(super) fn read(&self, range: &Range<u64>, buf: &mut [u8], noted: bool) -> ReadAt {
+        loop {
+            if let Some(bad) = self.bad() {
+                return bad;
+            }
+            let answer = match &self.body {
+                Body::Appended(disk) => Some(self.read_appended(disk, range, buf)),
+                Body::Sparse(disk) => self.read_sparse(disk, range, buf, noted),
+                Body::Memory => Some(self.read_memory(range, buf, noted)),
+            };
+            // Whoever replaced or failed it meanwhile did so before touching the disk: these bytes may be another file's.
+            match answer {
+                Some(ReadAt::NotYet) => return ReadAt::NotYet,
+                Some(answer) => return self.bad().unwrap_or(answer),
+                None => {}
+            }
         }
-        // Whoever replaced or failed it meanwhile did so before touching the disk: these bytes may be another file's.
-        self.bad().unwrap_or(ReadAt::Ready(len))
     }
 
     /// Whether every byte is present.
@@ -160,11 +205,80 @@ impl FillFile {
         self.map.lock().present.covers(0..self.size)
     }
 
-    pub(super) fn present(&self) -> u64 {
+    /// How many bytes are present.
+    pub fn bytes_present(&self) -> u64 {
         self.map.lock().present.bytes()
     }
 
-    fn bad(&self) -> Option<ReadAt> {
+    fn read_appended(&self, disk: &Appended, range: &Range<u64>, buf: &mut [u8]) -> ReadAt {
+        if !self.map.lock().present.covers(range.clone()) {
+            return ReadAt::NotYet;
+        }
+        let file = disk.open(&self.path);
+        match file.and_then(|file| file.read_exact_at(buf, range.start)) {
+            Ok(()) => ReadAt::Ready(buf.len()),
+            Err(error) => ReadAt::Io(error),
+        }
+    }
+
+    fn read_memory(&self, range: &Range<u64>, buf: &mut [u8], noted: bool) -> ReadAt {
+        let lent = {
+            let mut map = self.map.lock();
+            if !map.present.covers(range.clone()) {
+                return ReadAt::NotYet;
+            }
+            if noted {
+                map.segments.read(range, self.shared.now());
+            }
+            map.blocks.lend(range)
+        };
+        match lent {
+            Some(lent) => lent.copy(range.start, buf),
+            None => return ReadAt::NotYet,
+        }
+        ReadAt::Ready(buf.len())
+    }
+
+    /// `None` if bytes were given back, or found to be lost, meanwhile: look again.
+    fn read_sparse(
+        &self,
+        disk: &Sparse,
+        range: &Range<u64>,
+        buf: &mut [u8],
+        noted: bool,
+    ) -> Option<ReadAt> {
+        let generation = disk.generation();
+        let losses = {
+            let mut map = self.map.lock();
+            if !map.present.covers(range.clone()) {
+                return Some(ReadAt::NotYet);
+            }
+            if noted {
+                map.segments.read(range, self.shared.now());
+            }
+            map.segments.losses(range)
+        };
+        let read = disk
+            .open()
+            .and_then(|file| file.read_exact_at(buf, range.start));
+        match read {
+            Ok(()) => {
+                let kept = self.map.lock().segments.losses(range) == losses;
+                kept.then_some(ReadAt::Ready(buf.len()))
+            }
+            // Somebody has taken the file away, or cut it off.
+            Err(error)
+                if !self.shared.is_sealed()
+                    && (is_lost(&error) || error.kind() == io::ErrorKind::UnexpectedEof) =>
+            {
+                self.lost(disk, generation);
+                None
+            }
+            Err(error) => Some(ReadAt::Io(error)),
+        }
+    }
+
+    pub(super) fn bad(&self) -> Option<ReadAt> {
         if let Some(why) = self.shared.failure.get() {
             return Some(ReadAt::Failed(why.clone()));
         }
@@ -173,24 +287,35 @@ impl FillFile {
             .then_some(ReadAt::Replaced)
     }
 
-    /// A future for the moment when `range` is present, or when it never will be.
-    pub(super) fn wait(&self, range: Range<u64>) -> Wait {
-        let range = range.start..range.end.min(self.size);
-        let mut map = self.map.lock();
-        // Looked at under the lock that `wake_all` takes after it set either flag: no wake-up is lost.
-        if self.bad().is_some() || map.present.covers(range.clone()) {
-            return Wait::over();
-        }
-        map.waiters.add(range)
+    pub(super) fn clamp(&self, range: Range<u64>) -> Range<u64> {
+        let start = range.start.min(self.size);
+        start..range.end.min(self.size).max(start)
     }
 
-    /// Says that `range` is on disk now.
+    /// A future for the moment when `range` is present, or when it never will be.
+    pub(super) fn wait(&self, range: Range<u64>) -> Wait {
+        let range = self.clamp(range);
+        let wait = {
+            let mut map = self.map.lock();
+            // Looked at under the lock that `wake_all` takes after it set either flag: no wake-up is lost.
+            if self.bad().is_some() || map.present.covers(range.clone()) {
+                return Wait::over();
+            }
+            map.waiters.add(range.clone())
+        };
+        self.shared.tell(&self.path, range, false);
+        wait
+    }
+
+    /// Says that `range` was appended.
     pub(super) fn advance(&self, range: Range<u64>) {
         self.shared.grow(range.end.saturating_sub(range.start));
         let mut woken = Woken::default();
         {
             let mut map = self.map.lock();
-            let Map { present, waiters } = &mut *map;
+            let Map {
+                present, waiters, ..
+            } = &mut *map;
             present.insert(range);
             waiters.take_met(&mut woken, |want| present.covers(want.clone()));
         }
@@ -209,7 +334,27 @@ impl FillFile {
         woken.wake();
     }
 
-    pub(super) fn shared(&self) -> &Shared {
-        &self.shared
+    /// Where the bytes are, for messages.
+    pub(super) fn shown(&self) -> PathBuf {
+        match &self.body {
+            Body::Appended(disk) => disk.base.shown(&self.path),
+            Body::Sparse(disk) => disk.parts.data.shown(&self.path),
+            Body::Memory => PathBuf::from(&*self.path),
+        }
+    }
+}
+
+impl Appended {
+    fn open(&self, path: &str) -> io::Result<Arc<File>> {
+        if let Some(file) = self.handle.lock().upgrade() {
+            return Ok(file);
+        }
+        let file = Arc::new(File::open(self.base.path(path))?);
+        let mut slot = self.handle.lock();
+        if let Some(other) = slot.upgrade() {
+            return Ok(other);
+        }
+        *slot = Arc::downgrade(&file);
+        Ok(file)
     }
 }

@@ -1,19 +1,23 @@
-//! A model whose files are arriving: one writer, many readers, and no reader ever waits here.
+//! A model whose files are arriving: one filler, many readers, and no reader ever waits here.
+//!
+//! An archive's files are appended one after another; `ranged.rs` is the other way, files of which any part may come.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
 use super::base::Base;
 use super::error::{Context, Error, Failure, if_there};
-use super::fillfile::{FillFile, Shared};
+use super::fillfile::FillFile;
 use super::index::{Attr, Child, Conflict, Entry, Index, is_plain};
 use super::layout::create_new;
+use super::shared::Shared;
 use super::waiting::{Need, Progress, Wait, Waiters, Woken};
 use super::writer::Writer;
 
@@ -40,8 +44,14 @@ pub enum Found {
 /// Locks are held for lookups in memory only, never over a system call.
 #[derive(Debug)]
 pub struct Filling {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    /// The directory under which the files lie; `None` in memory.
+    pub(super) base: Option<Arc<Base>>,
     state: Mutex<State>,
+    /// Of a range filling: its files, in the order of the plan.
+    pub(super) ranged: Vec<Arc<FillFile>>,
+    /// How many are reading all of it, so that nothing may be given back.
+    pub(super) frozen: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -58,18 +68,33 @@ impl Filling {
     /// `staging` is an empty directory that nobody else writes to.
     pub(super) fn new(staging: &Path) -> Result<Filling, Error> {
         let base = Base::open(staging).context("open", staging)?;
+        let shared = Arc::new(Shared::new(None, Weak::new()));
+        let names = Index::new(SystemTime::now());
+        Ok(Filling::of(shared, Some(Arc::new(base)), names, Vec::new()))
+    }
+
+    /// With `ranged`, every name is known, and is in `index`.
+    pub(super) fn of(
+        shared: Arc<Shared>,
+        base: Option<Arc<Base>>,
+        index: Index<Arc<FillFile>>,
+        ranged: Vec<Arc<FillFile>>,
+    ) -> Filling {
         let state = State {
-            index: Index::new(SystemTime::now()),
-            names_known: false,
+            index,
+            names_known: !ranged.is_empty(),
             sealed: false,
             names: Waiters::default(),
             listings: Waiters::default(),
             seals: Waiters::default(),
         };
-        Ok(Filling {
-            shared: Arc::new(Shared::new(base)),
+        Filling {
+            shared,
+            base,
             state: Mutex::new(state),
-        })
+            ranged,
+            frozen: AtomicUsize::new(0),
+        }
     }
 
     /// Adds a directory and its missing parents, or sets the time of one that is there. "" is the model itself.
@@ -93,6 +118,9 @@ impl Filling {
     /// As [`Filling::dir`]; the disk is full or failed.
     pub fn file(&self, path: &str, size: u64, mtime: SystemTime) -> Result<Writer, Error> {
         vet(path)?;
+        let Some(base) = self.base.clone().filter(|_| self.ranged.is_empty()) else {
+            return Err(Error::Abandoned);
+        };
         let (missing, earlier) = {
             let mut state = self.state.lock();
             if let Some(Entry::Dir(_)) = state.index.get(path) {
@@ -106,14 +134,15 @@ impl Filling {
                 state.index.remove_file(path),
             )
         };
-        let (real, shown) = (self.shared.base.path(path), self.shared.base.shown(path));
+        let (real, shown) = (base.path(path), base.shown(path));
         if let Some(earlier) = earlier {
             earlier.replace();
             if_there(std::fs::remove_file(&real)).context("replace", &shown)?;
         }
         self.add_dirs(path, missing)?;
-        let disk = Arc::new(self.create(path).context("create", &shown)?);
-        let file = Arc::new(FillFile::new(path, size, mtime, self.shared.clone(), &disk));
+        let disk = Arc::new(create(&base, path).context("create", &shown)?);
+        let shared = self.shared.clone();
+        let file = Arc::new(FillFile::appended(path, size, mtime, shared, (base, &disk)));
         self.change(|state| state.index.add_file(path, file.clone()))?;
         Ok(Writer::new(file, disk))
     }
@@ -206,10 +235,6 @@ impl Filling {
         *self.shared.progress.lock()
     }
 
-    pub(super) fn base(&self) -> &Base {
-        &self.shared.base
-    }
-
     /// Every name with what must be true of it on disk.
     ///
     /// # Errors
@@ -219,7 +244,10 @@ impl Filling {
         if let Some(why) = self.failure() {
             return Err(Error::Failed(why));
         }
-        let path = || self.base().named().to_path_buf();
+        let path = || {
+            let base = self.base.as_ref();
+            base.map_or_else(PathBuf::new, |base| base.named().to_path_buf())
+        };
         let state = self.state.lock();
         if !state.names_known {
             return Err(Error::NamesOpen { path: path() });
@@ -230,7 +258,7 @@ impl Filling {
                 return Err(Error::TooShort {
                     name,
                     size: file.size(),
-                    got: file.present(),
+                    got: file.bytes_present(),
                 });
             }
             files.insert(name, file.size());
@@ -251,6 +279,7 @@ impl Filling {
         {
             let mut state = self.state.lock();
             state.sealed = true;
+            self.shared.sealed.store(true, Ordering::Release);
             state.seals.take_all(&mut woken);
         }
         woken.wake();
@@ -267,20 +296,6 @@ impl Filling {
             self.change(|state| state.index.add_dir(&dir, SystemTime::now()))?;
         }
         Ok(())
-    }
-
-    /// Creates a file, and the directories above it that are not on the disk yet.
-    fn create(&self, path: &str) -> io::Result<File> {
-        let real = self.shared.base.path(path);
-        match create_new(&real) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if let Some((parent, _)) = path.rsplit_once('/') {
-                    self.shared.base.make_dir(parent)?;
-                }
-                create_new(&real)
-            }
-            created => created,
-        }
     }
 
     /// Changes the names, unless the filling has failed, and wakes those who waited for one of them.
@@ -326,7 +341,21 @@ pub(super) struct Contents {
     pub(super) dirs: Vec<(String, SystemTime)>,
 }
 
-fn vet(path: &str) -> Result<(), Error> {
+/// Creates a file, and the directories above it that are not on the disk yet.
+fn create(base: &Base, path: &str) -> io::Result<File> {
+    let real = base.path(path);
+    match create_new(&real) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some((parent, _)) = path.rsplit_once('/') {
+                base.make_dir(parent)?;
+            }
+            create_new(&real)
+        }
+        created => created,
+    }
+}
+
+pub(super) fn vet(path: &str) -> Result<(), Error> {
     if is_plain(path) {
         Ok(())
     } else {

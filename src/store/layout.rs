@@ -11,6 +11,9 @@
 //!     v1/                                     the version of what follows
 //!       locks/<sha1>                          flock(2) of the filler among ourselves; holds the text of its <sha1>.lock
 //!       sealed/<sha1>                         what we sealed: handle, descriptor, names and sizes (JSON)
+//!       parts/<sha1>/                         a model read by ranges, as far as its bytes are here (drawn in `parts.rs`);
+//!                                             sha1 is that of its handle, or of `gs://bucket/object#generation`
+//!       parts/<sha1>.<uid>/                   the same, of a second process that reads the same model
 //!       tmp/<sha1>.{lock,descriptor,record}   files about to be linked or renamed to their names above
 //!       trash/<sha1>.<uid>                    being deleted
 //! ```
@@ -28,6 +31,9 @@ pub(super) use crate::handle::Key;
 
 /// The version of everything below `.tfhub-fs/v1`. A change of form means a new number, and so a new directory.
 pub(super) const VERSION: u32 = 1;
+
+/// What of a model read by ranges is kept or not: the unit of the maps in `parts`.
+pub(super) const BLOCK: u64 = 64 << 10;
 
 /// Modes before the umask, as tensorflow_hub has them: with umask 022 every user may read a model.
 pub(super) const FILE_MODE: u32 = 0o644;
@@ -106,6 +112,10 @@ impl Layout {
         self.version_dir().join("tmp").join(format!("{key}.{what}"))
     }
 
+    pub(super) fn parts(&self) -> PathBuf {
+        self.version_dir().join("parts")
+    }
+
     pub(super) fn trash(&self) -> PathBuf {
         self.version_dir().join("trash")
     }
@@ -128,7 +138,7 @@ impl Layout {
         self.refuse_newer()?;
         make_own_dir(&self.own())?;
         make_own_dir(&self.version_dir())?;
-        for name in ["locks", "sealed", "tmp", "trash"] {
+        for name in ["locks", "sealed", "parts", "tmp", "trash"] {
             make_own_dir(&self.version_dir().join(name))?;
         }
         let tag = self.own().join("CACHEDIR.TAG");
@@ -169,7 +179,7 @@ impl Layout {
 }
 
 /// Makes one directory of our own state. A link in its place is refused: what is in `trash` is deleted, wherever it leads.
-fn make_own_dir(path: &Path) -> Result<(), Error> {
+pub(super) fn make_own_dir(path: &Path) -> Result<(), Error> {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(Error::NotADirectory {
@@ -255,7 +265,7 @@ mod tests {
         let layout = Layout::new(dir.path().join("deep/cache"));
         layout.prepare().unwrap();
         layout.prepare().unwrap();
-        for name in ["locks", "sealed", "tmp", "trash"] {
+        for name in ["locks", "sealed", "parts", "tmp", "trash"] {
             assert!(
                 layout.root().join(".tfhub-fs/v1").join(name).is_dir(),
                 "{name}"

@@ -16,6 +16,9 @@
 //! What a handle means, where bytes come from and how an archive is packed are unknown here.
 
 mod base;
+mod bitmap;
+mod blocks;
+mod budget;
 mod bundle;
 mod cache;
 mod complete;
@@ -26,16 +29,29 @@ mod error;
 mod fillfile;
 mod filling;
 mod foreign;
+mod giveback;
 mod index;
 pub mod kagglehub;
 mod layout;
 mod lead;
 mod lock;
+mod locks;
+mod partial;
+mod parts;
 mod plain;
+mod plan;
 mod presence;
+mod publish;
+mod ranged;
+mod rangefile;
 mod record;
+mod room;
 mod savedmodel;
 mod sealed;
+mod segments;
+mod shared;
+mod sparse;
+mod spec;
 mod trash;
 mod waiting;
 mod writer;
@@ -43,7 +59,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Begin, Cache};
+pub use cache::{Begin, Cache, Streaming};
 pub use demand::Demand;
 pub use descriptor::Descriptor;
 pub use error::{Error, Failure};
@@ -52,7 +68,9 @@ pub use filling::{Filling, Found};
 pub use index::{Attr, Child};
 pub use lead::Lead;
 pub use lock::Holder;
+pub use partial::{Partial, Sealing};
 pub use presence::Presence;
 pub use sealed::Sealed;
+pub use spec::{FileSpec, Options};
 pub use waiting::{Need, Progress, Wait};
 pub use writer::Writer;

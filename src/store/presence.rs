@@ -11,10 +11,10 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Adds every offset in `range`.
-    pub fn insert(&mut self, range: Range<u64>) {
+    /// Adds every offset in `range`. Returns how many of them are new.
+    pub fn insert(&mut self, range: Range<u64>) -> u64 {
         if range.is_empty() {
-            return;
+            return 0;
         }
         // Those from `first` up to `last` touch or overlap the new one, and become one with it.
         let first = self.ranges.partition_point(|have| have.end < range.start);
@@ -27,7 +27,79 @@ impl Presence {
             Some(have) => have.end.max(range.end),
             None => range.end,
         };
-        self.ranges.splice(first..last, std::iter::once(start..end));
+        let had: u64 = self
+            .ranges
+            .splice(first..last, std::iter::once(start..end))
+            .map(|have| have.end - have.start)
+            .sum();
+        end - start - had
+    }
+
+    /// Takes every offset in `range` away. Returns how many of them were present.
+    pub fn remove(&mut self, range: Range<u64>) -> u64 {
+        if range.is_empty() {
+            return 0;
+        }
+        let touched = self.touched(&range);
+        let (Some(first), Some(last)) = (
+            self.ranges.get(touched.start).cloned(),
+            touched
+                .end
+                .checked_sub(1)
+                .and_then(|at| self.ranges.get(at))
+                .cloned(),
+        ) else {
+            return 0;
+        };
+        if touched.is_empty() {
+            return 0;
+        }
+        let kept = [
+            first.start..range.start.max(first.start),
+            range.end.min(last.end)..last.end,
+        ];
+        let kept = kept.into_iter().filter(|left| !left.is_empty());
+        let before = self.bytes_of(touched.clone());
+        let left: u64 = kept.clone().map(|left| left.end - left.start).sum();
+        self.ranges.splice(touched, kept);
+        before - left
+    }
+
+    /// The parts of `range` that are not present, in order.
+    pub fn missing(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let mut missing = Vec::new();
+        let mut at = range.start;
+        for have in self.ranges.get(self.touched(&range)).unwrap_or_default() {
+            if at < have.start {
+                missing.push(at..have.start);
+            }
+            at = have.end;
+        }
+        if at < range.end {
+            missing.push(at..range.end);
+        }
+        missing
+    }
+
+    /// How many bytes of `range` are present.
+    pub fn bytes_in(&self, range: Range<u64>) -> u64 {
+        let touched = self.ranges.get(self.touched(&range)).unwrap_or_default();
+        touched
+            .iter()
+            .map(|have| have.end.min(range.end) - have.start.max(range.start))
+            .sum()
+    }
+
+    /// The indices of the ranges that overlap `range`.
+    fn touched(&self, range: &Range<u64>) -> Range<usize> {
+        let first = self.ranges.partition_point(|have| have.end <= range.start);
+        let last = self.ranges.partition_point(|have| have.start < range.end);
+        first..last.max(first)
+    }
+
+    fn bytes_of(&self, ranges: Range<usize>) -> u64 {
+        let ranges = self.ranges.get(ranges).unwrap_or_default();
+        ranges.iter().map(|have| have.end - have.start).sum()
     }
 
     /// Whether every offset in `range` is present. An empty range always is.
@@ -40,9 +112,14 @@ impl Presence {
                 .is_some_and(|have| have.start <= range.start && range.end <= have.end)
     }
 
+    /// What is present, in order.
+    pub fn ranges(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.ranges.iter()
+    }
+
     /// How many bytes are present.
     pub fn bytes(&self) -> u64 {
-        self.ranges.iter().map(|have| have.end - have.start).sum()
+        self.bytes_of(0..self.ranges.len())
     }
 }
 
@@ -78,18 +155,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_bitmap(inserted in proptest::collection::vec(range(), 0..24), asked in range()) {
+        fn agrees_with_a_bitmap(
+            changes in proptest::collection::vec((range(), any::<bool>()), 0..24),
+            asked in range(),
+        ) {
             let mut presence = Presence::default();
             let mut bitmap = [false; SIZE as usize];
-            for range in inserted {
-                bitmap[range.start as usize..range.end as usize].fill(true);
-                presence.insert(range);
+            for (range, insert) in changes {
+                let bits = &mut bitmap[range.start as usize..range.end as usize];
+                let changed = bits.iter().filter(|b| **b != insert).count() as u64;
+                bits.fill(insert);
+                let told = if insert { presence.insert(range) } else { presence.remove(range) };
+                prop_assert_eq!(told, changed);
                 prop_assert!(presence.ranges.iter().all(|r| !r.is_empty()), "{presence:?}");
                 prop_assert!(presence.ranges.windows(2).all(|w| w[0].end < w[1].start), "{presence:?}");
             }
             prop_assert_eq!(presence.bytes(), bitmap.iter().filter(|b| **b).count() as u64);
-            let all = bitmap[asked.start as usize..asked.end as usize].iter().all(|b| *b);
-            prop_assert_eq!(presence.covers(asked), all);
+            let bits = &bitmap[asked.start as usize..asked.end as usize];
+            prop_assert_eq!(presence.covers(asked.clone()), bits.iter().all(|b| *b));
+            prop_assert_eq!(presence.bytes_in(asked.clone()), bits.iter().filter(|b| **b).count() as u64);
+            let missing = presence.missing(asked.clone());
+            prop_assert!(missing.iter().all(|gap| !gap.is_empty()), "{missing:?}");
+            let gaps: Vec<u64> = missing.into_iter().flatten().collect();
+            let clear: Vec<u64> = asked.filter(|at| !bitmap[*at as usize]).collect();
+            prop_assert_eq!(gaps, clear);
         }
     }
 }

@@ -13,7 +13,12 @@ use super::layout::{Key, Layout, new_uid};
 ///
 /// It could not be moved. That it could not be deleted afterwards is only logged: the next open tries again.
 pub(super) fn discard(layout: &Layout, key: &Key, path: &Path) -> Result<(), Error> {
-    let grave = layout.trash().join(format!("{key}.{}", new_uid()?));
+    discard_named(layout, &key.to_string(), path)
+}
+
+/// The same, of anything: `name` is for people who look into the trash.
+pub(super) fn discard_named(layout: &Layout, name: &str, path: &Path) -> Result<(), Error> {
+    let grave = layout.trash().join(format!("{name}.{}", new_uid()?));
     if if_there(fs::rename(path, &grave))
         .context("remove", path)?
         .is_some()

@@ -93,6 +93,13 @@ impl<K> Waiters<K> {
         );
     }
 
+    /// Whether somebody who has not given up waits for what `is` says yes to.
+    pub(super) fn any(&self, mut is: impl FnMut(&K) -> bool) -> bool {
+        self.0
+            .iter()
+            .any(|(key, sender)| !sender.is_closed() && is(key))
+    }
+
     pub(super) fn take_all(&mut self, woken: &mut Woken) {
         woken.0.extend(self.0.drain(..).map(|(_, sender)| sender));
     }

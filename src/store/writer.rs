@@ -30,7 +30,7 @@ impl Writer {
         let end = self.room(bytes.len() as u64)?;
         self.disk
             .write_all_at(bytes, self.at)
-            .context("write", self.file.shared().base.shown(self.file.path()))?;
+            .context("write", self.file.shown())?;
         self.reached(end);
         Ok(())
     }
@@ -44,7 +44,7 @@ impl Writer {
         let end = self.room(len)?;
         self.disk
             .set_len(end)
-            .context("extend", self.file.shared().base.shown(self.file.path()))?;
+            .context("extend", self.file.shown())?;
         self.reached(end);
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Writer {
     }
 
     fn room(&self, len: u64) -> Result<u64, Error> {
-        if let Some(why) = self.file.shared().failure.get() {
+        if let Some(why) = self.file.shared.failure.get() {
             return Err(Error::Failed(why.clone()));
         }
         let size = self.file.size();

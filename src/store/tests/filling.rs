@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 
-fn done(wait: &mut Wait) -> bool {
+pub(super) fn done(wait: &mut Wait) -> bool {
     Pin::new(wait).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
 }
 
@@ -260,7 +260,7 @@ fn a_hundred_names_take_no_descriptor_each() {
     for file in &files {
         assert_eq!(read(file, 0, 1).unwrap(), b"x");
     }
-    let staging = lead.filling().base().named().to_path_buf();
+    let staging = lead.filling().base.as_ref().unwrap().named().to_path_buf();
     let open = std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter(|fd| {

@@ -2,6 +2,7 @@
 
 mod crash;
 mod filling;
+mod ranges;
 mod sealing;
 mod shared;
 
@@ -20,7 +21,17 @@ pub(super) fn long_ago() -> SystemTime {
 /// A lead goes to the thread that unpacks, everything else to whoever reads.
 const _: fn() = || {
     fn crosses_threads<T: Send + Sync>() {}
-    crosses_threads::<(Cache, Lead, Filling, FillFile, Writer, Sealed, Wait, Error)>();
+    crosses_threads::<(
+        Cache,
+        Lead,
+        Partial,
+        Filling,
+        FillFile,
+        Writer,
+        Sealed,
+        Wait,
+        Error,
+    )>();
 };
 
 pub(super) fn cache() -> (tempfile::TempDir, Cache) {

@@ -8,7 +8,7 @@ use super::super::layout::{Key, Layout};
 use super::*;
 
 fn entry(cache: &Cache) -> std::path::PathBuf {
-    Layout::new(cache.root().to_path_buf()).model(&Key::of(URL))
+    Layout::new(cache.root().unwrap().to_path_buf()).model(&Key::of(URL))
 }
 
 #[test]
@@ -184,6 +184,7 @@ fn an_archive_of_other_files_is_a_model_if_we_sealed_it() {
     fs::write(
         cache
             .root()
+            .unwrap()
             .join(format!("{}.descriptor.txt", Key::of(URL))),
         "Module: x",
     )

@@ -78,7 +78,10 @@ fn of_many_threads_exactly_one_leads_at_a_time() {
 }
 
 fn foreign_lock(cache: &Cache, host: &str, pid: u32) -> (Layout, Key, String) {
-    let (layout, key) = (Layout::new(cache.root().to_path_buf()), Key::of(URL));
+    let (layout, key) = (
+        Layout::new(cache.root().unwrap().to_path_buf()),
+        Key::of(URL),
+    );
     let uid = "0123456789abcdef0123456789abcdef".to_owned();
     fs::create_dir(layout.staging(&key, &uid)).unwrap();
     fs::write(layout.staging(&key, &uid).join("part"), "123").unwrap();

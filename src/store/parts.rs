@@ -1,0 +1,294 @@
+//! The bytes of a model read by ranges, on disk, from one run to the next.
+//!
+//! ```text
+//! parts/<sha1>/
+//!   claim          flock(2) of the process that has them open; its time is when that was
+//!   plan.json      which files there are, and of which boot the map is
+//!   map.<uid>      which blocks of them are in `data` (bitmap.rs), file after file in the order of the plan
+//!   synced.<uid>   the same, as far as it is certain to outlive the machine
+//!   data/<path>    the files, with holes where nothing has come yet
+//! ```
+//!
+//! The map never says more than `data` holds: a bit is set after its block was written and cleared before the block is
+//! given back. So it can be trusted after `kill -9`. After another boot it cannot, because the kernel writes back in any
+//! order: `synced` is trusted then, and is removed, for good, before anything makes it untrue.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::os;
+use crate::os::lock::Locked;
+
+use super::base::Base;
+use super::error::{Context, Error, if_there};
+use super::layout::{FILE_MODE, Key, Layout, make_own_dir, new_uid};
+use super::plan::{self, Kept, Plan};
+use super::spec::FileSpec;
+use super::trash;
+
+/// Open parts. Only the holder of their claim has such a value.
+#[derive(Debug)]
+pub(super) struct Parts {
+    layout: Arc<Layout>,
+    /// The directory's name in `parts/`.
+    name: String,
+    top: Base,
+    pub(super) data: Arc<Base>,
+    pub(super) plan: Plan,
+    map: File,
+    claim: Mutex<Option<Locked>>,
+    /// Writers pass together, whoever gives blocks back alone; nobody once it is `false`.
+    pub(super) gate: RwLock<bool>,
+    synced: Mutex<Synced>,
+    /// Whether the map has changed since it was last synced.
+    dirty: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Synced {
+    /// Changes whenever blocks are about to be given back.
+    generation: u64,
+    exists: bool,
+}
+
+/// The file whose lock is the right to use the parts in `dir`.
+pub(super) fn claim_of(dir: &Path) -> PathBuf {
+    dir.join("claim")
+}
+
+/// Takes that right, without waiting. `None` if somebody has it.
+pub(super) fn claim(dir: &Path) -> io::Result<Option<Locked>> {
+    Locked::open(&claim_of(dir), FILE_MODE)
+}
+
+impl Parts {
+    /// Opens the parts of `id`, keeping what is still right of them, and says what that is, file by file. If another
+    /// process has them open, these are new and gone with this value.
+    ///
+    /// # Errors
+    ///
+    /// The disk cannot be written, or failed. Damage is none: what is damaged is begun anew.
+    pub(super) fn open(
+        layout: &Arc<Layout>,
+        id: &str,
+        boot: &str,
+        files: &[FileSpec],
+    ) -> Result<(Parts, Vec<Option<Kept>>), Error> {
+        layout.prepare()?;
+        let key = Key::of(id);
+        let (name, claim) = take(layout, &key)?;
+        let dir = layout.parts().join(&name);
+        match Parts::load(layout, &name, id, boot, files) {
+            Ok((parts, kept)) => {
+                *parts.claim.lock() = Some(claim);
+                parts.stamp();
+                Ok((parts, kept))
+            }
+            Err(error @ (Error::NoSpace { .. } | Error::TooLarge { .. })) => Err(error),
+            Err(error) => {
+                tracing::warn!(id, %error, "what was kept of a model cannot be used, beginning anew");
+                trash::discard_named(layout, &name, &dir)?;
+                drop(claim);
+                let (name, claim) = take(layout, &key)?;
+                let (parts, kept) = Parts::load(layout, &name, id, boot, files)?;
+                *parts.claim.lock() = Some(claim);
+                Ok((parts, kept))
+            }
+        }
+    }
+
+    fn load(
+        layout: &Arc<Layout>,
+        name: &str,
+        id: &str,
+        boot: &str,
+        files: &[FileSpec],
+    ) -> Result<(Parts, Vec<Option<Kept>>), Error> {
+        let dir = layout.parts().join(name);
+        let top = Base::open(&dir).context("open", &dir)?;
+        let data = dir.join("data");
+        if make_own_dir(&data).is_err() {
+            trash::discard_named(layout, name, &data)?;
+            make_own_dir(&data)?;
+        }
+        let data = Arc::new(Base::open(&data).context("open", &data)?);
+        let loaded = plan::load(&top, &data, id, boot, files)?;
+        let plan::Loaded {
+            plan,
+            kept,
+            unchanged,
+        } = loaded;
+        let map_name = plan.map_name();
+        if !unchanged {
+            plan::forget_synced(&top).context("change", &dir)?;
+            plan.write(&top, &kept).context("write", &dir)?;
+            plan::prune(&top, &data, &plan, &kept).context("clear", &dir)?;
+        }
+        let map = os::beneath::open(top.dir(), Path::new(&map_name)).context("open", &dir)?;
+        let exists = fs::symlink_metadata(top.path(&plan.synced_name())).is_ok();
+        let parts = Parts {
+            layout: layout.clone(),
+            name: name.to_owned(),
+            top,
+            data,
+            plan,
+            map,
+            claim: Mutex::default(),
+            gate: RwLock::new(true),
+            synced: Mutex::new(Synced {
+                generation: 0,
+                exists,
+            }),
+            dirty: AtomicBool::new(false),
+        };
+        Ok((parts, kept))
+    }
+
+    /// The directory's name in `parts/`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether they go when they are closed, because another process keeps those of this model.
+    pub(super) fn is_private(&self) -> bool {
+        Key::parse(&self.name).is_none()
+    }
+
+    /// Writes bits into the map, which begin at byte `at` of it.
+    pub(super) fn save(&self, at: u64, bits: &[u8]) -> io::Result<()> {
+        self.dirty.store(true, Ordering::Release);
+        self.map.write_all_at(bits, at)
+    }
+
+    /// Removes the map: nothing of it will be trusted by a later run.
+    pub(super) fn forget_map(&self) -> io::Result<()> {
+        if_there(os::beneath::remove(
+            self.top.dir(),
+            Path::new(&self.plan.map_name()),
+        ))
+        .map(drop)
+    }
+
+    /// To be called before a block is given back or lost. Afterwards the next boot trusts nothing, until the next sync.
+    pub(super) fn unsync(&self) -> io::Result<()> {
+        let mut synced = self.synced.lock();
+        synced.generation += 1;
+        if synced.exists {
+            plan::forget_synced(&self.top)?;
+            synced.exists = false;
+        }
+        self.dirty.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether there is anything to sync, and what is to be given to [`Parts::synced`] afterwards.
+    pub(super) fn begin_sync(&self) -> Option<u64> {
+        let generation = self.synced.lock().generation;
+        self.dirty
+            .swap(false, Ordering::AcqRel)
+            .then_some(generation)
+    }
+
+    /// Says that the blocks of `map` are on the disk for good. `false`: some were given back meanwhile.
+    pub(super) fn synced(&self, generation: u64, map: &[u8]) -> io::Result<bool> {
+        let temp = self.top.path("synced.tmp");
+        if_there(fs::remove_file(&temp))?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(&temp)?;
+        file.write_all_at(map, 0)?;
+        file.sync_all()?;
+        os::beneath::open_read(self.top.dir(), Path::new(plan::NAME))?.sync_all()?;
+        let mut synced = self.synced.lock();
+        if synced.generation != generation {
+            self.dirty.store(true, Ordering::Release);
+            fs::remove_file(&temp)?;
+            return Ok(false);
+        }
+        fs::rename(&temp, self.top.path(&self.plan.synced_name()))?;
+        synced.exists = true;
+        self.top.dir().sync_all()?;
+        Ok(true)
+    }
+
+    /// Ends all writing and giving back, as long as it is not reopened.
+    pub(super) fn shut(&self) {
+        *self.gate.write() = false;
+    }
+
+    /// Unless the files have another name already.
+    pub(super) fn reopen(&self) {
+        if fs::symlink_metadata(self.data.named()).is_ok() {
+            *self.gate.write() = true;
+        }
+    }
+
+    /// Ends all writing and lets the claim go.
+    pub(super) fn close(&self) {
+        *self.gate.write() = false;
+        if self.is_private() {
+            self.remove();
+        }
+        self.stamp();
+        drop(self.claim.lock().take());
+    }
+
+    /// Ends all writing, and takes everything away.
+    pub(super) fn remove(&self) {
+        *self.gate.write() = false;
+        let Some(claim) = self.claim.lock().take() else {
+            return; // somebody else's by now
+        };
+        let dir = self.layout.parts().join(&self.name);
+        if let Err(error) = trash::discard_named(&self.layout, &self.name, &dir) {
+            tracing::warn!(%error, "cannot remove an unfinished model");
+        }
+        drop(claim);
+    }
+
+    fn stamp(&self) {
+        if let Some(claim) = &*self.claim.lock()
+            && let Err(error) = claim.file().set_modified(SystemTime::now())
+        {
+            tracing::debug!(%error, "cannot note when a model was used");
+        }
+    }
+}
+
+/// Makes the directory and takes its claim, or those of a new one if somebody else has it.
+fn take(layout: &Layout, key: &Key) -> Result<(String, Locked), Error> {
+    let name = key.to_string();
+    let dir = layout.parts().join(&name);
+    for _ in 0..4 {
+        if make_own_dir(&dir).is_err() {
+            trash::discard_named(layout, &name, &dir)?;
+            make_own_dir(&dir)?;
+        }
+        match claim(&dir) {
+            Ok(Some(claim)) => return Ok((name, claim)),
+            Ok(None) => break,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // just being reclaimed
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                return Err(Error::io("lock", dir, error));
+            }
+            Err(_) => trash::discard_named(layout, &name, &dir)?,
+        }
+    }
+    let name = format!("{key}.{}", new_uid()?);
+    let dir = layout.parts().join(&name);
+    make_own_dir(&dir)?;
+    match claim(&dir).context("lock", &dir)? {
+        Some(claim) => Ok((name, claim)),
+        None => Err(Error::Abandoned),
+    }
+}

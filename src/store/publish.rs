@@ -1,0 +1,124 @@
+//! How a directory of complete files becomes a sealed model.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use crate::os;
+
+use super::base::Base;
+use super::descriptor::Descriptor;
+use super::entry::{self, Look};
+use super::error::{Context, Error};
+use super::filling::Contents;
+use super::layout::{Key, Layout, replace};
+use super::record::Record;
+use super::sealed::Sealed;
+
+/// Up to so many files are synced one by one, which leaves other programs' unwritten data alone; above it one syncfs(2)
+/// of the whole file system is cheaper than as many journal commits.
+pub(super) const SYNC_EACH: usize = 32;
+
+/// The entry of the cache that a model is to become. Its lock is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) key: &'a Key,
+    pub(super) url: &'a str,
+    pub(super) host: &'a str,
+}
+
+impl Entry<'_> {
+    /// Gives a durable directory its name in the cache. `false`: somebody else sealed the same model first
+    /// (tensorflow_hub, which took the lock for idle); theirs stays, and ours is where it was.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed; the directory is where it was, unless only what comes after the rename failed.
+    pub(super) fn publish(&self, base: &Base, contents: Contents) -> Result<(Sealed, bool), Error> {
+        let Entry {
+            layout,
+            key,
+            url,
+            host,
+        } = *self;
+        // Looked at before the descriptor too, or theirs would be described as ours.
+        if let Look::Whole(theirs) = entry::look(layout, key)? {
+            return Ok(self.lost(theirs));
+        }
+        let descriptor = Descriptor::new(url, host.to_owned()).to_string();
+        replace(
+            &layout.temp(key, "descriptor"),
+            &layout.descriptor(key),
+            descriptor.as_bytes(),
+        )?;
+        let model = layout.model(key);
+        if let Some(theirs) = self.rename(base.named())? {
+            return Ok(self.lost(theirs));
+        }
+        os::fs::sync_dir(layout.root()).context("sync", layout.root())?;
+        let files = contents.files.into_iter().collect();
+        let record = Record {
+            handle: url.to_owned(),
+            descriptor,
+            files,
+        };
+        // Without a record the model is judged by what it looks like, which nearly always does.
+        if let Err(error) = record.write(layout, key) {
+            tracing::warn!(model = url, %error, "cannot record what was sealed");
+        }
+        let sealed = Sealed::load(model.clone()).context("list", &model)?;
+        Ok((sealed, true))
+    }
+
+    fn lost(&self, theirs: Sealed) -> (Sealed, bool) {
+        tracing::info!(model = self.url, "somebody else completed this model first");
+        (theirs, false)
+    }
+
+    /// Gives the directory the model's name. `Some` is what somebody else put there first.
+    ///
+    /// rename(2) of a directory replaces nothing but an empty directory.
+    fn rename(&self, from: &Path) -> Result<Option<Sealed>, Error> {
+        let (layout, key) = (self.layout, self.key);
+        let to = layout.model(key);
+        let Err(mut error) = fs::rename(from, &to) else {
+            return Ok(None);
+        };
+        // What is in the way may be removed, or come back, meanwhile; twice is enough to tell that from a fault.
+        for _ in 0..2 {
+            match entry::look(layout, key)? {
+                Look::Whole(theirs) => return Ok(Some(theirs)),
+                Look::Half(_) => entry::clear(layout, key)?,
+                Look::Missing => {}
+            }
+            match fs::rename(from, &to) {
+                Ok(()) => return Ok(None),
+                Err(again) => error = again,
+            }
+        }
+        Err(Error::io("rename", to, error))
+    }
+}
+
+/// Gives directories their times and gets everything onto the disk. (Files got theirs when they ended.)
+pub(super) fn make_durable(base: &Base, contents: &Contents) -> Result<(), Error> {
+    for (name, _) in &contents.dirs {
+        base.make_dir(name).context("create", base.shown(name))?;
+    }
+    for (name, mtime) in &contents.dirs {
+        let set = File::open(base.path(name)).and_then(|dir| dir.set_modified(*mtime));
+        if let Err(error) = set {
+            tracing::debug!(dir = name, %error, "cannot set the time of a directory");
+        }
+    }
+    if contents.files.len() > SYNC_EACH {
+        return base.sync_all().context("sync", base.named());
+    }
+    let sync = |name: &str| -> io::Result<()> { File::open(base.path(name))?.sync_all() };
+    let names = contents.files.keys().map(String::as_str);
+    for name in names.chain(contents.dirs.iter().map(|(name, _)| name.as_str())) {
+        sync(name).context("sync", base.shown(name))?;
+    }
+    Ok(())
+}

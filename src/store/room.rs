@@ -1,0 +1,228 @@
+//! How much the bytes of range fillings may take together, and whose go when that is too much.
+//!
+//! A write asks for room first. Over the limit, segments are given back in the order of [`Worth`]: what was read longest ago
+//! first. Bytes that somebody waits for, or has waited for and not fetched yet, stay. Bytes that were read ahead give way
+//! only to bytes that somebody waits for, and those are taken in even if nothing can go: so every reader gets what it
+//! waits for, however little room there is, and the limit is exceeded by what is being waited for at most.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::budget::Budget;
+use super::fillfile::FillFile;
+use super::filling::Filling;
+use super::giveback::Unit;
+use super::segments::Worth;
+
+/// What is given back in one go beyond what is needed at once: this share of the limit, and at most so many bytes.
+const SLACK_SHARE: u64 = 64;
+const MAX_SLACK: u64 = 64 << 20;
+
+/// One pool of bytes: the parts on disk, or those in memory.
+#[derive(Debug)]
+pub(super) struct Room {
+    budget: Budget,
+    /// Bytes of fillings that are open, with those that are about to be written.
+    used: AtomicU64,
+    fillings: Mutex<Vec<Weak<Filling>>>,
+    /// One gives back at a time.
+    giving: Mutex<()>,
+    born: Instant,
+}
+
+impl Room {
+    pub(super) fn new(budget: Budget) -> Arc<Room> {
+        Arc::new(Room {
+            budget,
+            used: AtomicU64::new(0),
+            fillings: Mutex::default(),
+            giving: Mutex::default(),
+            born: Instant::now(),
+        })
+    }
+
+    /// The clock of [`super::segments::Segments`]: nanoseconds, never 0.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_nanos()).map_or(u64::MAX, |now| now.max(1))
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Lets the segments of a filling be given back from now on.
+    pub(super) fn enter(&self, filling: &Arc<Filling>) {
+        let mut fillings = self.fillings.lock();
+        fillings.retain(|other| other.strong_count() > 0);
+        fillings.push(Arc::downgrade(filling));
+    }
+
+    /// Makes room for `cost` bytes and counts them as used. `false`: nobody waits for them, and nothing may go for them.
+    pub(super) fn admit(&self, cost: u64, awaited: bool) -> bool {
+        self.used.fetch_add(cost, Ordering::Relaxed);
+        if self.over() == 0 {
+            return true;
+        }
+        self.give_back(awaited, || self.over());
+        if awaited || self.over() == 0 {
+            return true;
+        }
+        self.release(cost);
+        false
+    }
+
+    fn over(&self) -> u64 {
+        let used = self.used();
+        used.saturating_sub(self.budget.limit(used))
+    }
+
+    /// Corrects what [`Room::admit`] counted.
+    pub(super) fn release(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Gives at least `bytes` back if so many may go: the disk is full. Returns how many went.
+    pub(super) fn spare(&self, bytes: u64) -> u64 {
+        let before = self.used();
+        self.give_back(true, || {
+            bytes.saturating_sub(before.saturating_sub(self.used()))
+        })
+    }
+
+    /// Gives back until nothing is `lacking`, and some more. Somebody else may have done so meanwhile.
+    fn give_back(&self, fresh_too: bool, lacking: impl Fn() -> u64) -> u64 {
+        let _one = self.giving.lock();
+        let lack = lacking();
+        if lack == 0 {
+            return 0;
+        }
+        let slack = (self.budget.limit(self.used()) / SLACK_SHARE).min(MAX_SLACK);
+        let want = lack.saturating_add(slack);
+        let idle = self.budget.reclaim(want);
+        idle + self.shrink(
+            want.saturating_sub(idle),
+            lack.saturating_sub(idle),
+            fresh_too,
+        )
+    }
+
+    /// Takes `want` bytes of what has been used, or at least `lack` bytes of what has just been fetched too.
+    fn shrink(&self, want: u64, lack: u64, fresh_too: bool) -> u64 {
+        let fillings: Vec<Arc<Filling>> = {
+            self.fillings
+                .lock()
+                .iter()
+                .filter_map(Weak::upgrade)
+                .collect()
+        };
+        let now = self.now();
+        let mut offers: Vec<Offer> = Vec::new();
+        let files = fillings.iter().filter(|filling| !filling.is_frozen());
+        for file in files.flat_map(|filling| filling.files()) {
+            file.offer(now, |worth, unit, bytes| {
+                offers.push(Offer {
+                    worth,
+                    file,
+                    unit,
+                    bytes,
+                });
+            });
+        }
+        offers.sort_unstable_by_key(|offer| offer.worth);
+        let mut chosen = 0;
+        let mut count = 0;
+        for offer in &offers {
+            let enough = match offer.worth {
+                Worth::Used(_) => want,
+                Worth::Fresh(_) if fresh_too => lack,
+                Worth::Fresh(_) => 0,
+            };
+            if chosen >= enough {
+                break;
+            }
+            chosen += offer.bytes;
+            count += 1;
+        }
+        offers.truncate(count);
+        offers.sort_unstable_by_key(|offer| std::ptr::from_ref(&**offer.file));
+        offers
+            .chunk_by(|one, next| Arc::ptr_eq(one.file, next.file))
+            .filter_map(|of_one| {
+                let units: Vec<Unit> = of_one.iter().map(|offer| offer.unit).collect();
+                Some(of_one.first()?.file.give_back(&units))
+            })
+            .sum()
+    }
+}
+
+struct Offer<'a> {
+    worth: Worth,
+    file: &'a Arc<FillFile>,
+    unit: Unit,
+    bytes: u64,
+}
+
+/// What one filling has taken of a room. Dropped, it gives that back.
+#[derive(Debug)]
+pub(super) struct Stake {
+    pub(super) room: Arc<Room>,
+    bytes: AtomicU64,
+}
+
+impl Stake {
+    pub(super) fn new(room: Arc<Room>) -> Stake {
+        Stake {
+            room,
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts bytes that were there before this run.
+    pub(super) fn begin_with(&self, bytes: u64) {
+        self.room.used.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Settles what was admitted against what was written.
+    pub(super) fn settle(&self, admitted: u64, written: u64) {
+        self.bytes.fetch_add(written, Ordering::Relaxed);
+        // Bytes of a block that another write made meanwhile may be more than were admitted for them.
+        if written > admitted {
+            self.room
+                .used
+                .fetch_add(written - admitted, Ordering::Relaxed);
+        } else {
+            self.room.release(admitted - written);
+        }
+    }
+
+    /// Says that so many bytes are gone.
+    pub(super) fn lose(&self, bytes: u64) {
+        let less = |had: u64| Some(had.saturating_sub(bytes));
+        // After its end nothing is left to lose.
+        let had = self
+            .bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        self.room.release(had.unwrap_or(0).min(bytes));
+    }
+
+    /// Ends the stake: the bytes are somebody else's to count.
+    pub(super) fn take(&self) -> u64 {
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        self.room.release(bytes);
+        bytes
+    }
+}
+
+impl Drop for Stake {
+    fn drop(&mut self) {
+        self.take();
+    }
+}

@@ -1,0 +1,75 @@
+//! What every file of one filling shares with it.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::demand::Demand;
+use super::error::Failure;
+use super::filling::Filling;
+use super::room::Stake;
+use super::waiting::Progress;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) failure: OnceLock<Failure>,
+    pub(super) progress: Mutex<Progress>,
+    /// The files have their final names: they are not ours to change any more.
+    pub(super) sealed: AtomicBool,
+    /// Of a range filling: what it takes of its room.
+    pub(super) stake: Option<Stake>,
+    demand: RwLock<Option<Arc<dyn Demand>>>,
+    /// Of a range filling: the filling itself.
+    filling: Weak<Filling>,
+}
+
+impl Shared {
+    pub(super) fn new(stake: Option<Stake>, filling: Weak<Filling>) -> Shared {
+        let progress = Mutex::new(Progress {
+            bytes: 0,
+            grown: Instant::now(),
+        });
+        Shared {
+            failure: OnceLock::new(),
+            progress,
+            sealed: AtomicBool::new(false),
+            stake,
+            demand: RwLock::default(),
+            filling,
+        }
+    }
+
+    pub(super) fn grow(&self, bytes: u64) {
+        let now = Instant::now();
+        let mut progress = self.progress.lock();
+        progress.bytes = progress.bytes.saturating_add(bytes);
+        progress.grown = now;
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_demand(&self, demand: Option<Arc<dyn Demand>>) {
+        let earlier = std::mem::replace(&mut *self.demand.write(), demand);
+        drop(earlier); // without the lock: it may be the last of something large
+    }
+
+    /// Tells the filler of a read. No lock is held meanwhile.
+    pub(super) fn tell(&self, file: &str, range: Range<u64>, present: bool) {
+        let Some(demand) = self.demand.read().clone() else {
+            return;
+        };
+        if let Some(filling) = self.filling.upgrade() {
+            demand.read(&filling, file, range, present);
+        }
+    }
+
+    /// The room's clock.
+    pub(super) fn now(&self) -> u64 {
+        self.stake.as_ref().map_or(0, |stake| stake.room.now())
+    }
+}
