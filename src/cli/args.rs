@@ -105,6 +105,10 @@ pub(super) struct Hub {
     /// Replaces https://www.kaggle.com
     #[arg(long, env = "TFHUB_FS_KAGGLE_URL", value_name = "URL")]
     pub kaggle_url: Option<String>,
+    /// Speaks as Google Cloud Storage does, for gs:// [env: TFHUB_FS_GCS_ENDPOINT, STORAGE_EMULATOR_HOST]
+    // Its environment variables have an order of their own: see config.
+    #[arg(long, value_name = "URL")]
+    pub gcs_endpoint: Option<String>,
     /// Hosts that may be spoken to without TLS, besides loopback and the hosts of configured URLs
     #[arg(
         long,
@@ -121,9 +125,28 @@ pub(super) struct Hub {
         default_value = "60s"
     )]
     pub timeout: String,
-    /// Which form of a model is asked for: auto, compressed [env: TFHUB_FS_LOAD_FORMAT, TFHUB_MODEL_LOAD_FORMAT] [default: auto]
+    /// Which form of a model is asked for: auto, compressed, uncompressed [env: TFHUB_FS_LOAD_FORMAT, TFHUB_MODEL_LOAD_FORMAT] [default: auto]
     #[arg(long, value_name = "FORMAT", alias = "tfhub_model_load_format")]
     pub load_format: Option<String>,
+    /// What of an uncompressed model is fetched: none (what is read), file (ahead of readers), model (all of it)
+    #[arg(
+        long,
+        env = "TFHUB_FS_PREFETCH",
+        value_name = "WHAT",
+        default_value = "file"
+    )]
+    pub prefetch: String,
+    /// How much streaming keeps on the disk, like 20GiB or 40%; 0 streams through memory [default: until 10% of the disk is left]
+    #[arg(long, env = "TFHUB_FS_CACHE_SIZE", value_name = "SIZE")]
+    pub cache_size: Option<String>,
+    /// How much memory streaming may use where there is no cache directory for it
+    #[arg(
+        long,
+        env = "TFHUB_FS_MEMORY",
+        value_name = "SIZE",
+        default_value = "128MiB"
+    )]
+    pub memory: String,
     /// Refuse archives with more entries [default: 100000]
     #[arg(long, env = "TFHUB_FS_MAX_ARCHIVE_ENTRIES", value_name = "COUNT")]
     pub max_archive_entries: Option<u64>,
@@ -184,12 +207,15 @@ pub(super) struct Unmount {
 
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
-    after_help = "Example:\n  tfhub-fs resolve https://tfhub.dev/google/nnlm-en-dim128/2\n\nPrints a path in a live mount that has the model, unless --cache-dir is given; otherwise the\nmodel is fetched into the cache and its directory there is printed."
+    after_help = "Example:\n  tfhub-fs resolve https://tfhub.dev/google/nnlm-en-dim128/2\n\nPrints a path in a live mount that has the model, unless --cache-dir is given; otherwise the\nmodel is fetched into the cache and its directory there is printed.\nWith --remote nothing is fetched: the gs:// folder of the uncompressed form is printed."
 )]
 pub(super) struct Resolve {
     /// URLs of models, or local paths, which are printed as they are
     #[arg(required = true, value_name = "HANDLE")]
     pub handles: Vec<String>,
+    /// Print the gs:// folder of the uncompressed form, for readers with a bucket client of their own (TPU workers)
+    #[arg(long)]
+    pub remote: bool,
     #[command(flatten)]
     pub hub: Hub,
 }

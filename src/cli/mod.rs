@@ -6,6 +6,7 @@ mod args;
 mod demo;
 mod log;
 mod mount;
+mod reach;
 mod resolve;
 mod serve;
 mod setup;

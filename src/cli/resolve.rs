@@ -16,6 +16,10 @@ pub(super) fn run(command: &Resolve) -> Result<(), Failure> {
     let setup = Setup::check(&command.hub)?;
     let mut cache = None;
     for text in &command.handles {
+        if command.remote {
+            println!("{}", remote(text, &setup, &mut cache)?);
+            continue;
+        }
         let path = match local(text)? {
             Some(path) => path,
             None => {
@@ -75,20 +79,40 @@ fn pasted(mountpoint: &Path, handle: &Handle) -> PathBuf {
     }
 }
 
-/// The model's directory in the cache, fetched if it is not there.
-fn in_cache(
-    handle: &Handle,
+type Opened = Option<(tokio::runtime::Runtime, Models)>;
+
+/// The `gs://` folder of a model, or of a bucket's directory as it was typed.
+fn remote(text: &str, setup: &Setup, opened: &mut Opened) -> Result<String, Failure> {
+    let handle = Handle::parse(text).map_err(Failure::usage)?;
+    if handle.kind() == Kind::Bucket {
+        return Ok(handle.url());
+    }
+    let (runtime, models) = open(setup, opened)?;
+    let folder = runtime.block_on(models.remote(&handle));
+    folder.map_err(Failure::failed)
+}
+
+fn open<'a>(
     setup: &Setup,
-    opened: &mut Option<(tokio::runtime::Runtime, Models)>,
-) -> Result<PathBuf, Failure> {
+    opened: &'a mut Opened,
+) -> Result<&'a (tokio::runtime::Runtime, Models), Failure> {
     if opened.is_none() {
         let runtime = setup::runtime()?;
         let models = setup.models(runtime.handle())?;
         *opened = Some((runtime, models));
     }
-    let Some((runtime, models)) = opened else {
-        return Err(Failure::Failed("the cache is not open".to_owned()));
-    };
+    let opened = opened.as_ref();
+    opened.ok_or_else(|| Failure::Failed("the cache is not open".to_owned()))
+}
+
+/// The model's directory in the cache, fetched if it is not there.
+fn in_cache(handle: &Handle, setup: &Setup, opened: &mut Opened) -> Result<PathBuf, Failure> {
+    if handle.kind() == Kind::Bucket {
+        return Err(Failure::Failed(format!(
+            "{handle} is read where it is: mount (tfhub-fs mount) and resolve it again, or print it with --remote"
+        )));
+    }
+    let (runtime, models) = open(setup, opened)?;
     runtime.block_on(async {
         let handle = newest(handle, models).await?;
         let sealed = models

@@ -7,23 +7,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use super::args::Hub;
+use super::reach::Reach;
 use crate::archive::Limits;
 use crate::config::{
-    BaseUrl, ByteSize, CacheDir, HttpHosts, LoadFormat, Mirror, Origin, Surroundings,
-    parse_duration, verify_certificates,
+    BaseUrl, ByteSize, CacheDir, LoadFormat, Origin, Surroundings, kagglehub_cache, parse_duration,
 };
-use crate::fetch::{self, Client};
 use crate::handle::Names;
 use crate::models::{self, Models};
 use crate::os;
 use crate::os::mountinfo::{FSTYPE, Table};
-use crate::store::Cache;
+use crate::source::{self, Source};
+use crate::store::{self, Cache};
 
 /// Each model that is being unpacked holds a thread, also while its origin stalls; others must not wait for one.
 const BLOCKING: usize = 4096;
-
-/// What the program calls itself to servers.
-const USER_AGENT: &str = concat!("tfhub-fs/", env!("CARGO_PKG_VERSION"));
 
 /// The variable that tensorflow_hub reads, and that may well point into a mount.
 const OF_TFHUB: &str = "TFHUB_CACHE_DIR";
@@ -31,49 +28,47 @@ const OF_TFHUB: &str = "TFHUB_CACHE_DIR";
 /// Checked settings of one run.
 pub(super) struct Setup {
     names: Names,
-    fetch: fetch::Options,
+    reach: Reach,
+    format: LoadFormat,
     models: models::Options,
-    cache: PathBuf,
+    cache: store::Options,
 }
 
 impl Setup {
     /// Checks what was typed; nothing is opened or made yet.
     pub fn check(hub: &Hub) -> Result<Setup, Failure> {
         let base: BaseUrl = hub.hub_url.parse().map_err(Failure::usage)?;
-        let kaggle: Option<BaseUrl> = match &hub.kaggle_url {
-            Some(typed) => Some(typed.parse().map_err(Failure::usage)?),
-            None => None,
-        };
-        let mut mirrors = Vec::new();
-        for typed in &hub.mirror {
-            mirrors.push(typed.parse::<Mirror>().map_err(Failure::usage)?);
-        }
-        mirrors.extend(kaggle.iter().flat_map(Mirror::of_kaggle));
         let cwd = std::env::current_dir().map_err(Failure::failed)?;
         let around = Surroundings {
             env: &|name| std::env::var_os(name),
             uid: os::own::uid(),
             cwd: &cwd,
         };
-        LoadFormat::choose(hub.load_format.as_deref(), &around).map_err(Failure::usage)?;
+        let format = LoadFormat::choose(hub.load_format.as_deref(), &around);
+        let (format, _) = format.map_err(Failure::usage)?;
         let timeout = duration("--timeout", &hub.timeout)?;
-        let configured =
-            std::iter::once(base.as_str()).chain(mirrors.iter().map(|mirror| mirror.to.as_str()));
-        let http_hosts = HttpHosts::new(configured, &hub.allow_http).map_err(Failure::usage)?;
+        let reach = Reach::check(hub, &base, timeout, &around)?;
+        let http_hosts = reach.http_hosts.clone();
         Ok(Setup {
-            names: Names::new(base.as_str(), http_hosts.clone()).map_err(Failure::usage)?,
-            fetch: fetch::Options {
-                timeout,
-                verify_certificates: verify_certificates(&around),
-                http_hosts,
-                mirrors,
-                user_agent: USER_AGENT.to_owned(),
-            },
+            names: Names::new(base.as_str(), http_hosts).map_err(Failure::usage)?,
+            reach,
+            format,
             models: models::Options {
                 timeout,
                 limits: limits(hub)?,
+                may_stream: format == LoadFormat::Auto,
+                prefetch: hub.prefetch.parse().map_err(Failure::usage)?,
+                kagglehub: outside(kagglehub_cache(&around))?,
             },
-            cache: cache_dir(hub, &around)?,
+            cache: store::Options {
+                dir: Some(cache_dir(hub, &around)?),
+                limit: match &hub.cache_size {
+                    Some(typed) => Some(typed.parse().map_err(Failure::usage)?),
+                    None => None,
+                },
+                memory: bytes(&hub.memory)?,
+                ..store::Options::default()
+            },
         })
     }
 
@@ -82,18 +77,20 @@ impl Setup {
         &self.names
     }
 
-    /// The cache's directory.
+    /// The cache's directory, whether or not it can be used.
     pub fn cache_dir(&self) -> &Path {
-        &self.cache
+        self.cache.dir.as_deref().unwrap_or(Path::new("/"))
     }
 
     /// Opens the cache and the network.
     pub fn models(&self, runtime: &tokio::runtime::Handle) -> Result<Models, Failure> {
-        let cache = Cache::open(&self.cache).map_err(Failure::failed)?;
-        let client = Client::new(self.fetch.clone()).map_err(Failure::failed)?;
+        let cache = Cache::with(&self.cache).map_err(Failure::failed)?;
+        let (client, buckets) = self.reach.open()?;
+        let format = self.format;
+        let source = Source::new(client, source::Options { format, buckets });
         Ok(Models::new(
             cache,
-            client,
+            source,
             self.models.clone(),
             runtime.clone(),
         ))
@@ -151,9 +148,25 @@ pub(super) fn duration(flag: &str, typed: &str) -> Result<Duration, Failure> {
     parse_duration(typed).map_err(|error| Failure::Usage(format!("{flag}: {error}")))
 }
 
+/// A size as typed.
+fn bytes(typed: &str) -> Result<u64, Failure> {
+    let size = typed.parse::<ByteSize>().map_err(Failure::usage)?;
+    Ok(size.bytes())
+}
+
+/// A directory, unless it lies inside a tfhub-fs mount.
+fn outside(dir: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+    let Some(dir) = dir else {
+        return Ok(None);
+    };
+    let table = Table::read().map_err(Failure::failed)?;
+    let path = os::path::resolve(&dir, &table).map_err(Failure::failed)?;
+    Ok(Some(path).filter(|path| !table.inside(path, FSTYPE)))
+}
+
 fn limits(hub: &Hub) -> Result<Limits, Failure> {
     let size = match &hub.max_model_size {
-        Some(typed) => Some(typed.parse::<ByteSize>().map_err(Failure::usage)?.bytes()),
+        Some(typed) => Some(bytes(typed)?),
         None => None,
     };
     Ok(Limits::from_settings(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Method, Response};
 use tokio::time::timeout_at;
@@ -37,8 +37,19 @@ pub struct Options {
     pub http_hosts: HttpHosts,
     /// Other places for the bytes of a host.
     pub mirrors: Vec<Mirror>,
+    /// What hosts are told of who asks.
+    pub credentials: Vec<HostCredential>,
     /// `User-Agent` of every request.
     pub user_agent: String,
+}
+
+/// What one host, and no other, is told of who asks.
+#[derive(Debug, Clone)]
+pub struct HostCredential {
+    /// `host` or `host:port`.
+    pub authority: String,
+    /// The value of `Authorization`, marked as sensitive.
+    pub authorization: HeaderValue,
 }
 
 /// A pool of connections with the rules of this room. Clones share it.
@@ -176,11 +187,17 @@ impl Client {
             true => &self.shared.loopback,
             false => &self.shared.http,
         };
+        let mut headers = question.headers.clone();
+        if let Some(value) = self.authorization(address)
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            headers.insert(AUTHORIZATION, value);
+        }
         loop {
             patience.attempt();
             let request = http
                 .request(question.method.clone(), url.clone())
-                .headers(question.headers.clone())
+                .headers(headers.clone())
                 .body(question.body.clone())
                 .send();
             let failure = match timeout_at(patience.deadline(), request).await {
@@ -215,6 +232,13 @@ impl Client {
             }
             other => patience.spent(address, other),
         }
+    }
+
+    /// What the host of `address` may be told. Judged anew at every hop, so that no redirect takes it along.
+    fn authorization(&self, address: &Address) -> Option<HeaderValue> {
+        let mut known = self.options().credentials.iter();
+        let told = known.find(|known| known.authority == address.authority())?;
+        Some(told.authorization.clone())
     }
 
     fn may_be_asked(&self, address: &Address) -> Result<(), Error> {

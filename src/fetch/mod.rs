@@ -31,7 +31,7 @@ mod verify;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use client::{Client, Options};
+pub use client::{Client, HostCredential, Options};
 pub use connector::{Connector, cause};
 pub use document::{Ask, Document};
 pub use download::Download;

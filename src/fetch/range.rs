@@ -144,7 +144,10 @@ impl RangeDownload {
             }
             let headers = HeaderMap::from_iter([(RANGE, asked(&self.left))]);
             let address = &resource.address;
-            let answer = self.client.ask(address, &headers, &mut self.patience).await?;
+            let answer = self
+                .client
+                .ask(address, &headers, &mut self.patience)
+                .await?;
             match answer.status().as_u16() {
                 206 => self.is_asked_part(&resource, &answer)?,
                 200 => self.is_whole(&resource, &answer)?,

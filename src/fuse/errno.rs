@@ -33,7 +33,7 @@ fn of_model(error: &models::Error) -> Errno {
         models::Error::Store { .. } if error.is_no_space() => Errno::ENOSPC,
         models::Error::Store { .. } => Errno::EIO,
         models::Error::Stalled { .. } | models::Error::Held { .. } => Errno::ETIMEDOUT,
-        models::Error::Lost { .. } => Errno::EIO,
+        models::Error::Lost { .. } | models::Error::Unsealed { .. } => Errno::EIO,
     }
 }
 

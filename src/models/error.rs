@@ -47,6 +47,14 @@ pub enum Error {
         /// How long nothing moved.
         after: Duration,
     },
+    /// All of it is here, and there is no place where it could stay.
+    #[error(
+        "{handle}: it was streamed through memory, and there is no cache to keep it in; give --cache-dir a directory that can be written, and no --cache-size of 0"
+    )]
+    Unsealed {
+        /// The model's handle.
+        handle: String,
+    },
     /// A worker of this program ended without a word.
     #[error("{handle}: the fetching task ended early; this is a bug of tfhub-fs")]
     Lost {
@@ -56,6 +64,34 @@ pub enum Error {
 }
 
 impl Error {
+    /// A task that was to find out about `what` ended early.
+    pub(super) fn lost(what: &impl std::fmt::Display) -> Error {
+        Error::Lost {
+            handle: what.to_string(),
+        }
+    }
+
+    /// What the cache said of the model `handle`.
+    pub(super) fn of_store(handle: &str, cause: store::Error) -> Error {
+        let cause = match cause {
+            // Readers have been told already; this is what they were told.
+            store::Error::Failed(why) => return Error::of_failure(&why, handle),
+            other => Arc::new(other),
+        };
+        Error::Store {
+            handle: handle.to_owned(),
+            cause,
+        }
+    }
+
+    /// Whether another try of the same would end as this one did.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            Error::Source(error) => error.is_changed() || error.is_not_found() || error.is_denied(),
+            _ => true,
+        }
+    }
+
     /// The error that a filling was failed with: one of ours, or the store's own.
     pub fn of_failure(why: &store::Failure, handle: &str) -> Error {
         match why.downcast_ref::<Error>() {
@@ -78,6 +114,16 @@ impl Error {
     /// Whether the origin said that there is no such model.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Error::Source(e) if e.is_not_found())
+    }
+
+    /// Whether the origin refuses.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Error::Source(e) if e.is_denied())
+    }
+
+    /// Whether the content is not any more what it was.
+    pub fn is_changed(&self) -> bool {
+        matches!(self, Error::Source(e) if e.is_changed())
     }
 
     /// Whether the answer is a verdict worth remembering for a short time, and not a passing fault.

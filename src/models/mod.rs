@@ -10,15 +10,21 @@
 //! Every step runs in a task of its own, so that it outlives the reader who caused it; readers hold a shared
 //! future of the step and may go away at any time. Nothing here blocks a thread that serves the kernel.
 
+mod bucket;
+mod download;
 mod error;
 mod fill;
+mod memo;
 mod model;
 mod newest;
 mod patience;
 mod step;
+pub mod stream;
+mod streaming;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use bucket::{BucketNames, Seen};
 pub use error::Error;
 pub use model::{Content, Model};
 pub use newest::Latest;
@@ -26,6 +32,7 @@ pub use patience::Patience;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -33,10 +40,13 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::archive::Limits;
+use crate::config::Prefetch;
 use crate::fetch::Client;
-use crate::handle::{Handle, Key};
-use crate::source::Source;
+use crate::handle::{BucketPath, Catalogue, Handle, Key};
+use crate::source::{RemoteFile, Source};
 use crate::store::Cache;
+
+use streaming::Object;
 
 /// How many models are remembered that nobody uses; a sealed one that falls out is read from the disk again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
@@ -51,6 +61,12 @@ pub struct Options {
     pub timeout: Duration,
     /// What an archive may ask of this host.
     pub limits: Limits,
+    /// Whether files may be streamed where an archive does not fit.
+    pub may_stream: bool,
+    /// What of a streamed model is fetched before it is read.
+    pub prefetch: Prefetch,
+    /// The cache of kagglehub, where models may be already.
+    pub kagglehub: Option<PathBuf>,
 }
 
 /// All models, by handle.
@@ -65,9 +81,11 @@ pub(crate) struct Shared {
     pub client: Client,
     pub source: Source,
     pub options: Options,
+    pub streams: stream::Options,
     pub runtime: tokio::runtime::Handle,
     table: Mutex<Table>,
-    newest: newest::Table,
+    told: newest::Told,
+    buckets: bucket::Told,
 }
 
 /// Every model that somebody holds (a node of the kernel's, a reader, a step on its way) exactly once, so that all of them
@@ -107,43 +125,76 @@ impl Table {
 }
 
 impl Models {
-    /// Models from `client`'s network into `cache`; background work runs on `runtime`.
+    /// Models from `source` into `cache`; background work runs on `runtime`.
     pub fn new(
         cache: Cache,
-        client: Client,
+        source: Source,
         options: Options,
         runtime: tokio::runtime::Handle,
     ) -> Models {
+        let streams = stream::Options {
+            prefetch: options.prefetch,
+            ahead: u64::MAX,
+            pool: Arc::default(),
+        };
         Models {
             shared: Arc::new(Shared {
+                streams,
                 cache,
-                source: Source::new(
-                    client.clone(),
-                    crate::source::Options {
-                        format: Default::default(),
-                        buckets: crate::source::Buckets,
-                    },
-                ),
-                client,
+                client: source.client().clone(),
+                source,
                 options,
                 runtime,
                 table: Mutex::new(Table::new()),
-                newest: newest::Table::default(),
+                told: newest::Told::default(),
+                buckets: bucket::Told::default(),
             }),
         }
     }
 
     /// The model of a handle; asking for it does nothing yet.
     pub fn model(&self, handle: &Handle) -> Arc<Model> {
-        let key = handle.key();
+        self.find(handle.key(), || (handle.clone(), None))
+    }
+
+    /// An object of a bucket, as it was when it was listed, as a model of one file; asking for it does nothing yet.
+    pub fn object(&self, path: &BucketPath, file: RemoteFile) -> Arc<Model> {
+        let key = Key::of(&Object::id(path, &file.version));
+        self.find(key, || {
+            (Handle::of_object(path), Some(Object::new(path, file)))
+        })
+    }
+
+    fn find(&self, key: Key, new: impl FnOnce() -> (Handle, Option<Object>)) -> Arc<Model> {
         let mut table = self.shared.table.lock();
-        let model = table
-            .find(&key)
-            .unwrap_or_else(|| Arc::new(Model::new(handle.clone(), self.shared.clone())));
+        let model = table.find(&key).unwrap_or_else(|| {
+            let (handle, object) = new();
+            Arc::new(Model::new(handle, object, self.shared.clone()))
+        });
         let out = table.add(key, model.clone());
         drop(table);
         drop(out);
         model
+    }
+
+    /// What a path in a bucket is, if that is known without a request.
+    pub fn seen_here(&self, path: &BucketPath) -> Option<Result<Seen, Error>> {
+        self.shared.buckets.seen(path)
+    }
+
+    /// What a path in a bucket is.
+    pub async fn seen(&self, path: &BucketPath) -> Result<Seen, Error> {
+        bucket::look(&self.shared, path).await
+    }
+
+    /// Every name in a directory of a bucket, if they are known without a request.
+    pub fn listed_here(&self, dir: &BucketPath) -> Option<Result<Arc<BucketNames>, Error>> {
+        self.shared.buckets.listed(dir)
+    }
+
+    /// Every name in a directory of a bucket.
+    pub async fn list(&self, dir: &BucketPath) -> Result<Arc<BucketNames>, Error> {
+        bucket::list(&self.shared, dir).await
     }
 
     /// The handles of all models that are sealed in the cache.
@@ -153,7 +204,26 @@ impl Models {
 
     /// The newest version of an unversioned handle; asked of the origin at most once a minute.
     pub async fn newest(&self, unversioned: &Handle) -> Result<Latest, Error> {
-        newest::ask(self.shared.clone(), unversioned).await
+        newest::newest(&self.shared, unversioned).await
+    }
+
+    /// Every version that the origin tells of; empty where it tells of none.
+    pub async fn versions(&self, unversioned: &Handle) -> Result<Arc<Vec<u64>>, Error> {
+        newest::versions(&self.shared, unversioned).await
+    }
+
+    /// What lies below a directory of Kaggle.
+    pub async fn children(&self, of: &Catalogue) -> Result<Arc<Vec<String>>, Error> {
+        newest::children(&self.shared, of).await
+    }
+
+    /// The `gs://` folder of a model, as `hub.resolve` gives it for the uncompressed form.
+    pub async fn remote(&self, handle: &Handle) -> Result<String, Error> {
+        self.shared
+            .source
+            .remote(handle)
+            .await
+            .map_err(Error::Source)
     }
 
     /// How long a wait without progress may last.
@@ -162,7 +232,7 @@ impl Models {
     }
 
     /// The cache's directory, if there is one.
-    pub fn cache_dir(&self) -> Option<&std::path::Path> {
+    pub fn cache_dir(&self) -> Option<&Path> {
         self.shared.cache.root()
     }
 }

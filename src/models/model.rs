@@ -3,18 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
-use tokio::time::sleep;
-
-use super::fill::{self, Unfilled};
 use super::step::{Step, join, step};
+use super::stream::Streamer;
+use super::streaming::Object;
 use super::{Error, Shared, VERDICT};
 use crate::handle::Handle;
-use crate::source::{Archive, Plan};
-use crate::store::{Begin, Filling, Lead, Sealed};
-
-/// How often a follower looks whether another process has finished the model.
-const FOLLOW: std::time::Duration = std::time::Duration::from_millis(50);
+use crate::source::Plan;
+use crate::store::{Filling, Partial, Sealed, kagglehub};
+use parking_lot::Mutex;
 
 /// How long the answer of a stat is good for the download that follows it.
 const PLAN: std::time::Duration = std::time::Duration::from_secs(300);
@@ -30,27 +26,36 @@ pub enum Content {
 
 /// One model and all that is known of it.
 pub struct Model {
-    handle: Handle,
-    shared: Arc<Shared>,
-    state: Mutex<State>,
+    pub(super) handle: Handle,
+    pub(super) shared: Arc<Shared>,
+    /// What an object of a bucket is, which is a model of one file and never sealed.
+    pub(super) object: Option<Object>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     content: Option<Content>,
     plan: Option<(Plan, Instant)>,
     source: Option<String>,
     asking: Option<Step<Result<(), Error>>>,
     starting: Option<Step<Result<Content, Error>>>,
     /// How the latest filling ends, or ended.
-    ending: Option<Step<Result<Arc<Sealed>, Error>>>,
+    ending: Option<Step<Result<Content, Error>>>,
+    /// Who fills it by ranges.
+    streamer: Option<Arc<Streamer>>,
+    /// What was streamed, is complete, and is not to be sealed.
+    kept: Option<Arc<Partial>>,
+    /// Its archive turned out too large for the cache.
+    too_large: bool,
     refused: Option<(Error, Instant)>,
 }
 
 impl Model {
-    pub(super) fn new(handle: Handle, shared: Arc<Shared>) -> Model {
+    pub(super) fn new(handle: Handle, object: Option<Object>, shared: Arc<Shared>) -> Model {
         Model {
             handle,
+            object,
             shared,
             state: Mutex::new(State::default()),
         }
@@ -66,8 +71,12 @@ impl Model {
         if let Some(content) = &self.state.lock().content {
             return Some(content.clone());
         }
+        if self.object.is_some() {
+            return None;
+        }
         let sealed = match self.shared.cache.sealed(&self.handle.url()) {
-            Ok(found) => Arc::new(found?),
+            Ok(Some(found)) => Arc::new(found),
+            Ok(None) => Arc::new(self.of_kagglehub()?),
             Err(error) => {
                 tracing::warn!(model = %self.handle, %error, "the cached copy cannot be read");
                 return None;
@@ -75,6 +84,12 @@ impl Model {
         };
         let mut state = self.state.lock();
         Some(state.content.get_or_insert(Content::Sealed(sealed)).clone())
+    }
+
+    /// What kagglehub has downloaded already.
+    fn of_kagglehub(&self) -> Option<Sealed> {
+        let root = self.shared.options.kagglehub.as_ref()?;
+        kagglehub::find(root, &self.handle.variation()?)
     }
 
     /// Where the bytes come from, without secrets, if that was asked in this run.
@@ -85,6 +100,9 @@ impl Model {
     /// Whether the model is known to exist or known not to, without any request. What memory knows is not asked of the
     /// disk: programs look for absent names all day.
     pub fn verdict(&self) -> Option<Result<(), Error>> {
+        if self.object.is_some() {
+            return Some(Ok(()));
+        }
         let known = self.state.lock().verdict();
         known.or_else(|| self.here().map(|_| Ok(())))
     }
@@ -125,15 +143,25 @@ impl Model {
         starting.await
     }
 
-    /// Waits until the model is complete and verified.
+    /// Fetches all of the model, and waits until it is complete and verified.
     pub async fn sealed(self: &Arc<Model>) -> Result<Arc<Sealed>, Error> {
         loop {
             if let Content::Sealed(sealed) = self.content().await? {
                 return Ok(sealed);
             }
-            let ending = self.state.lock().ending.clone();
-            if let Some(ending) = ending {
-                return ending.await;
+            let (ending, streamer) = {
+                let state = self.state.lock();
+                (state.ending.clone(), state.streamer.clone())
+            };
+            if let Some(streamer) = streamer {
+                streamer.want_all();
+            }
+            if let Some(ending) = ending
+                && let Content::Filling(_) = ending.await?
+            {
+                return Err(Error::Unsealed {
+                    handle: self.handle.url(),
+                });
             }
         }
     }
@@ -181,118 +209,91 @@ impl Model {
 
     async fn try_start(self: &Arc<Model>) -> Result<Content, Error> {
         self.exists().await?;
-        let lead = match self.lead().await? {
-            Leading::Sealed(sealed) => return Ok(Content::Sealed(Arc::new(sealed))),
-            Leading::Lead(lead) => lead,
-        };
-        let archive = self.archive().await?;
-        let content = Content::Filling(lead.filling());
-        let mut state = self.state.lock();
-        state.content = Some(content.clone());
-        let work = self.clone().fill(archive, lead);
-        state.ending = Some(step(&self.shared.runtime, Err(self.lost()), work));
-        Ok(content)
+        match self.planned().await? {
+            Plan::Archive(archive) => match self.instead_of(&archive).await {
+                Some(folder) => self.stream(folder).await,
+                None => self.download(archive).await,
+            },
+            Plan::Files(folder) => self.stream(folder).await,
+        }
     }
 
-    /// What the answer of `exists` said of the archive. Asked again if it is not there: the model was in the cache when
-    /// `exists` looked, and has gone since.
-    async fn archive(&self) -> Result<Archive, Error> {
+    /// What the answer of `exists` said. Asked again if it is not there: the model was in the cache when `exists` looked,
+    /// and has gone since.
+    async fn planned(&self) -> Result<Plan, Error> {
+        if let Some(object) = &self.object {
+            return Ok(Plan::Files(object.folder.clone()));
+        }
         let told = self.state.lock().plan.take();
-        let plan = match told {
-            Some((plan, _)) => plan,
+        match told {
+            Some((plan, _)) => Ok(plan),
             None => {
                 let asked = self.shared.source.plan(&self.handle).await;
-                asked.map_err(Error::Source)?
+                asked.map_err(Error::Source)
             }
-        };
-        match plan {
-            Plan::Archive(archive) => Ok(archive),
-            Plan::Files(_) => Err(self.lost()),
         }
     }
 
-    /// Fills the model to its end, good or bad.
-    async fn fill(self: Arc<Model>, archive: Archive, lead: Lead) -> Result<Arc<Sealed>, Error> {
-        let filling = lead.filling();
-        let work = fill::run(self.shared.clone(), self.handle.clone(), archive, lead);
-        // A task of its own: a panic in it must not leave the model filling for ever.
-        let result = match self.shared.runtime.spawn(work).await {
-            Ok(result) => result,
-            Err(_) => Err(Unfilled {
-                error: self.lost(),
-                lead: None,
-            }),
-        };
+    /// Says that the model is being filled; `work` is the rest of it.
+    pub(super) fn is_filling(
+        &self,
+        filling: Arc<Filling>,
+        streamer: Option<Arc<Streamer>>,
+        work: impl Future<Output = Result<Content, Error>> + Send + 'static,
+    ) -> Content {
+        let content = Content::Filling(filling);
         let mut state = self.state.lock();
-        match result {
-            Ok(sealed) => {
-                state.content = Some(Content::Sealed(sealed.clone()));
-                Ok(sealed)
-            }
-            Err(Unfilled { error, lead }) => {
-                // First this, then the readers: whoever of them opens again at once starts anew.
-                state.content = None;
-                state.refuse(&error);
-                drop(state);
-                filling.fail(Arc::new(error.clone()));
-                // Deletes what was staged, which may be much.
-                self.shared.runtime.spawn_blocking(move || drop(lead));
-                Err(error)
-            }
+        state.content = Some(content.clone());
+        state.streamer = streamer;
+        state.ending = Some(step(&self.shared.runtime, Err(self.lost()), work));
+        content
+    }
+
+    /// Says that the model is complete.
+    pub(super) fn is_sealed(&self, sealed: &Arc<Sealed>) -> Content {
+        let content = Content::Sealed(sealed.clone());
+        let mut state = self.state.lock();
+        state.content = Some(content.clone());
+        state.streamer = None;
+        content
+    }
+
+    /// Keeps what is complete and not to be sealed.
+    pub(super) fn keep(&self, partial: Arc<Partial>) {
+        self.state.lock().kept = Some(partial);
+    }
+
+    /// Ends all transfers of what is streamed.
+    pub(super) fn stop_streaming(&self) {
+        if let Some(streamer) = self.state.lock().streamer.take() {
+            streamer.stop();
         }
     }
 
-    /// Becomes the one who fetches, or waits for the process that does.
-    async fn lead(self: &Arc<Model>) -> Result<Leading, Error> {
-        let mut grown = 0;
-        let mut moved = Instant::now();
-        loop {
-            match self.begin().await? {
-                Begin::Sealed(sealed) => return Ok(Leading::Sealed(sealed)),
-                Begin::Lead(lead) => return Ok(Leading::Lead(lead)),
-                Begin::Busy(holder) => {
-                    if holder.grown != grown {
-                        grown = holder.grown;
-                        moved = Instant::now();
-                    }
-                    let after = moved.elapsed();
-                    if after > self.shared.options.timeout {
-                        return Err(Error::Held {
-                            handle: self.handle.url(),
-                            who: holder.who,
-                            after,
-                        });
-                    }
-                    sleep(FOLLOW).await;
-                }
-            }
-        }
+    /// Says that a filling has come to a bad end.
+    pub(super) fn has_failed(&self, filling: &Filling, error: &Error) {
+        // First this, then the readers: whoever of them opens again at once starts anew.
+        let mut state = self.state.lock();
+        state.content = None;
+        state.streamer = None;
+        state.kept = None;
+        state.too_large |= error.is_no_space();
+        state.refuse(error);
+        drop(state);
+        self.outdate(error);
+        filling.fail(Arc::new(error.clone()));
     }
 
-    /// `Cache::begin` off the async threads: it may delete a broken copy.
-    async fn begin(self: &Arc<Model>) -> Result<Begin, Error> {
-        let model = self.clone();
-        let begun =
-            tokio::task::spawn_blocking(move || model.shared.cache.begin(&model.handle.url()));
-        match begun.await {
-            Ok(result) => result.map_err(|cause| Error::Store {
-                handle: self.handle.url(),
-                cause: Arc::new(cause),
-            }),
-            Err(_) => Err(self.lost()),
-        }
+    /// Whether an earlier try found the archive too large for the cache.
+    pub(super) fn was_too_large(&self) -> bool {
+        self.state.lock().too_large
     }
 
-    fn lost(&self) -> Error {
+    pub(super) fn lost(&self) -> Error {
         Error::Lost {
             handle: self.handle.url(),
         }
     }
-}
-
-enum Leading {
-    Sealed(Sealed),
-    Lead(Lead),
 }
 
 impl State {

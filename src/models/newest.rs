@@ -1,28 +1,12 @@
-//! Which version is the newest: asked of the origin at most once a minute (after an error sooner, if nothing is known),
-//! and never forgotten because of an error.
+//! Which version is the newest, which versions there are, and what Kaggle has: asked of the origin at most once a minute
+//! (after an error sooner, if nothing is known), and never forgotten because of an error.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use lru::LruCache;
-use parking_lot::Mutex;
-use tokio::time::timeout;
-
-use super::step::{Step, join, step};
-use super::{Error, Shared, VERDICT};
-use crate::handle::Handle;
+use super::memo::{Answer, Memo, Old};
+use super::{Error, Shared};
+use crate::handle::{Catalogue, Handle};
 use crate::source::Newest;
-
-/// How long an answer is good. TensorFlow Serving asks every second.
-const FRESH: Duration = Duration::from_secs(60);
-
-/// How long an origin may think before an answer that is no longer fresh is given again: TensorFlow Serving's poll, which
-/// is to see the same versions as before, must not hang when the origin does.
-const SOON: Duration = Duration::from_secs(2);
-
-/// How many unversioned handles are remembered.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// Where an unversioned handle leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,75 +19,77 @@ pub enum Latest {
     Unnumbered,
 }
 
-/// What is known of each unversioned handle that was asked for.
-pub(super) struct Table {
-    known: Mutex<LruCache<String, Known>>,
+/// What origins have told of more than one model.
+pub(super) struct Told {
+    newest: Memo<Handle, Latest>,
+    versions: Memo<Handle, Arc<Vec<u64>>>,
+    children: Memo<Catalogue, Arc<Vec<String>>>,
 }
 
-impl Default for Table {
-    fn default() -> Table {
-        Table {
-            known: Mutex::new(LruCache::new(REMEMBERED)),
+impl Default for Told {
+    fn default() -> Told {
+        Told {
+            newest: Memo::new(Old::Kept),
+            versions: Memo::new(Old::Kept),
+            children: Memo::new(Old::Kept),
         }
-    }
-}
-
-#[derive(Default)]
-struct Known {
-    answer: Option<(Result<Latest, Error>, Instant)>,
-    asking: Option<Step<Result<Latest, Error>>>,
-}
-
-impl Known {
-    /// The answer, while it is good: an error not for long.
-    fn fresh(&self) -> Option<Result<Latest, Error>> {
-        let (answer, at) = self.answer.as_ref()?;
-        let good = if answer.is_ok() { FRESH } else { VERDICT };
-        (at.elapsed() < good).then(|| answer.clone())
     }
 }
 
 /// The newest version, from memory when the answer is fresh.
-pub(super) async fn ask(shared: Arc<Shared>, unversioned: &Handle) -> Result<Latest, Error> {
-    let url = unversioned.url();
-    let (old, asking) = {
-        let mut table = shared.newest.known.lock();
-        let known = table.get_or_insert_mut(url.clone(), Known::default);
-        if let Some(answer) = known.fresh() {
-            return answer;
+pub(super) async fn newest(shared: &Arc<Shared>, unversioned: &Handle) -> Answer<Latest> {
+    let ask = |_| {
+        let (shared, handle) = (shared.clone(), unversioned.clone());
+        async move {
+            match shared.source.newest(&handle).await {
+                Ok(Newest::Version(number, _)) => Ok(Latest::Version(number)),
+                Ok(Newest::Elsewhere(handle, _)) => Ok(Latest::Elsewhere(handle)),
+                Ok(Newest::Unnumbered(_)) => Ok(Latest::Unnumbered),
+                Err(error) => Err(Error::Source(error)),
+            }
         }
-        let asking = join(&mut known.asking, || {
-            let lost = Err(Error::Lost { handle: url });
-            let work = ask_origin(shared.clone(), unversioned.clone());
-            step(&shared.runtime, lost, work)
-        });
-        let old = known.answer.as_ref();
-        (old.and_then(|(answer, _)| answer.clone().ok()), asking)
     };
-    match old {
-        Some(old) => timeout(SOON, asking).await.unwrap_or(Ok(old)),
-        None => asking.await,
-    }
+    let memo = &shared.told.newest;
+    memo.ask(
+        &shared.runtime,
+        unversioned,
+        Error::lost(unversioned),
+        |_| true,
+        ask,
+    )
+    .await
 }
 
-async fn ask_origin(shared: Arc<Shared>, unversioned: Handle) -> Result<Latest, Error> {
-    let answer = match shared.source.newest(&unversioned).await {
-        Ok(Newest::Version(number, _)) => Ok(Latest::Version(number)),
-        Ok(Newest::Elsewhere(handle, _)) => Ok(Latest::Elsewhere(handle)),
-        Ok(Newest::Unnumbered(_)) => Ok(Latest::Unnumbered),
-        Err(error) => Err(Error::Source(error)),
-    };
-    let mut table = shared.newest.known.lock();
-    let known = table.get_or_insert_mut(unversioned.url(), Known::default);
-    known.asking = None;
-    let kept = match (answer, known.answer.take()) {
-        // An error never takes back what was known.
-        (Err(error), Some((Ok(old), _))) => {
-            tracing::warn!(model = %unversioned, %error, "the newest version cannot be asked; keeping the known one");
-            Ok(old)
+/// Every version that the origin tells of; empty where it tells of none.
+pub(super) async fn versions(shared: &Arc<Shared>, unversioned: &Handle) -> Answer<Arc<Vec<u64>>> {
+    let ask = |_| {
+        let (shared, handle) = (shared.clone(), unversioned.clone());
+        async move {
+            let versions = shared.source.versions(&handle).await;
+            versions.map(Arc::new).map_err(Error::Source)
         }
-        (answer, _) => answer,
     };
-    known.answer = Some((kept.clone(), Instant::now()));
-    kept
+    let memo = &shared.told.versions;
+    memo.ask(
+        &shared.runtime,
+        unversioned,
+        Error::lost(unversioned),
+        |_| true,
+        ask,
+    )
+    .await
+}
+
+/// What lies below a directory of Kaggle.
+pub(super) async fn children(shared: &Arc<Shared>, of: &Catalogue) -> Answer<Arc<Vec<String>>> {
+    let ask = |_| {
+        let (shared, of) = (shared.clone(), of.clone());
+        async move {
+            let names = shared.source.children(&of).await;
+            names.map(Arc::new).map_err(Error::Source)
+        }
+    };
+    let memo = &shared.told.children;
+    memo.ask(&shared.runtime, of, Error::lost(of), |_| true, ask)
+        .await
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::{Error, Models, Options};
 use crate::archive::{Limits, Refusal};
+use crate::config::{LoadFormat, Prefetch};
 use crate::fetch::Client;
 use crate::fetch::tests::options;
-use crate::source;
+use crate::source::{self, BucketOptions, Buckets, Source};
 use crate::store::{self, Cache};
 
 pub(crate) use crate::fetch::tests::origin;
@@ -19,10 +20,23 @@ pub(crate) fn models(cache: &Path, timeout: Duration) -> Models {
     let client = Client::new(options(timeout)).unwrap();
     Models::new(
         Cache::open(cache).unwrap(),
-        client,
-        Options { timeout, limits },
+        source(client),
+        Options {
+            timeout,
+            limits,
+            may_stream: true,
+            prefetch: Prefetch::File,
+            kagglehub: None,
+        },
         tokio::runtime::Handle::current(),
     )
+}
+
+/// Every place that models come from.
+fn source(client: Client) -> Source {
+    let buckets = Buckets::new(client.clone(), client.clone(), BucketOptions::default());
+    let format = LoadFormat::Auto;
+    Source::new(client, source::Options { format, buckets })
 }
 
 /// One error of each kind, by the errno that a reader is to see.
@@ -53,6 +67,13 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
                 advice: advice.clone(),
             },
             libc::ETIMEDOUT,
+        ),
+        (
+            source::Error::Changed {
+                model: model.clone(),
+                why: why.clone(),
+            },
+            libc::EIO,
         ),
         (source::Error::Failed { model, why, advice }, libc::EIO),
     ];
@@ -88,6 +109,12 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
     };
     all.extend([
         (stalled, libc::ETIMEDOUT),
+        (
+            Error::Unsealed {
+                handle: handle.clone(),
+            },
+            libc::EIO,
+        ),
         (Error::Lost { handle }, libc::EIO),
     ]);
     all

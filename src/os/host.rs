@@ -40,6 +40,12 @@ pub fn hostname() -> io::Result<String> {
     Ok(String::from_utf8_lossy(name).into_owned())
 }
 
+/// Who has made this machine, as its firmware says: `Google`, `Amazon EC2`; empty if it says nothing.
+pub fn maker() -> String {
+    let said = std::fs::read_to_string("/sys/class/dmi/id/sys_vendor").unwrap_or_default();
+    said.trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

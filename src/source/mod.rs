@@ -27,7 +27,7 @@ use std::time::Instant;
 use tokio::time::timeout;
 
 pub use archive::Archive;
-pub use bucket::{Buckets, Seen};
+pub use bucket::{Buckets, Options as BucketOptions, Page, Seen};
 pub use error::Error;
 pub use plan::{Bytestream, Folder, Plan, Ranged, RemoteFile};
 

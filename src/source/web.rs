@@ -83,7 +83,7 @@ impl Ranged for WebFile {
 
 enum Reading {
     Asked(Arc<Shared>, Range<u64>),
-    Running(Arc<Shared>, RangeDownload),
+    Running(Arc<Shared>, Box<RangeDownload>),
 }
 
 impl Reading {
@@ -94,7 +94,7 @@ impl Reading {
             Reading::Asked(shared, range) => {
                 let found = shared.found().await?;
                 let download = shared.client.range(found, range);
-                (shared, download)
+                (shared, Box::new(download))
             }
         };
         match download.chunk().await {

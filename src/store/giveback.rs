@@ -158,7 +158,7 @@ impl FillFile {
         disk.forget();
         self.verified.store(false, Ordering::Release);
         map.segments.lost_all();
-        std::mem::replace(&mut map.present, Presence::default()).bytes()
+        std::mem::take(&mut map.present).bytes()
     }
 
     /// Nothing may be given back that the map on disk still has.

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::fetch::Check;
+use crate::fetch::{Check, Hashes};
 
 use super::bitmap;
 use super::error::{Context, Error};
@@ -115,8 +115,19 @@ impl FillFile {
         if self.verified.load(Ordering::Acquire) && self.is_complete() {
             return Ok(());
         }
+        self.compare(self.hashes)?;
+        self.verified.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Compares the whole file with checksums that were told after it was listed.
+    ///
+    /// # Errors
+    ///
+    /// Bytes are missing; they are not the announced ones ([`Error::Mismatch`]); the disk failed.
+    pub fn compare(&self, hashes: Hashes) -> Result<(), Error> {
         let losses = self.map.lock().segments.losses(&(0..self.size()));
-        let mut check = Check::new(self.hashes);
+        let mut check = Check::new(hashes);
         let mut buf = vec![0; PIECE.min(usize::try_from(self.size()).unwrap_or(PIECE))];
         let mut at = 0;
         while at < self.size() {
@@ -143,7 +154,6 @@ impl FillFile {
             drop(map);
             return Err(self.too_short());
         }
-        self.verified.store(true, Ordering::Release);
         Ok(())
     }
 

@@ -69,6 +69,10 @@ impl Tree {
         let Spot::Model { model, inside } = node.spot else {
             return Answer::Now(Err(Error::IsDirectory));
         };
+        if model.is_outdated() {
+            // The kernel looks the name up again, and gets what the bucket has now.
+            return Answer::Now(Err(Error::Stale));
+        }
         if let Some(content) = model.here()
             && let Some(opened) = self.open_here(&model, &content, &node.path, &inside)
         {
@@ -143,7 +147,7 @@ impl Tree {
                 None => Some(Err(Error::absent())),
                 Some(Attr::Dir { .. }) => Some(Err(Error::IsDirectory)),
                 Some(Attr::File { size, .. }) => match open_whole(sealed, inside, size) {
-                    Ok(file) => Some(Ok(self.opened_sealed(file, size, inside))),
+                    Ok(file) => Some(Ok(self.opened_sealed(Arc::new(file), size, inside))),
                     Err(error) if is_damage(&error) => {
                         model.damaged(sealed, inside);
                         let root = path.strip_suffix(inside).unwrap_or(path);
@@ -154,7 +158,10 @@ impl Tree {
                 },
             },
             Content::Filling(filling) => match filling.find(inside) {
-                Found::File(file) => Some(Ok(self.opened_filling(model, filling, file, inside))),
+                Found::File(file) => Some(Ok(match file.complete() {
+                    Some(whole) => self.opened_sealed(whole, file.size(), inside),
+                    None => self.opened_filling(model, filling, file, inside),
+                })),
                 Found::Dir { .. } => Some(Err(Error::IsDirectory)),
                 Found::Absent => Some(Err(Error::absent())),
                 Found::NotYet => None,
@@ -166,8 +173,7 @@ impl Tree {
         }
     }
 
-    fn opened_sealed(&self, file: File, size: u64, inside: &str) -> Opened {
-        let file = Arc::new(file);
+    fn opened_sealed(&self, file: Arc<File>, size: u64, inside: &str) -> Opened {
         let handle = self.shared.files.insert(OpenFile::Sealed {
             file: file.clone(),
             size,

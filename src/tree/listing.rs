@@ -1,12 +1,13 @@
 //! What a directory lists.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::attr::Kind;
 use super::lookup::Target;
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Tree};
-use crate::handle::Handle;
+use crate::handle::{Catalogue, Handle};
 use crate::models::{Content, Model};
 use crate::store::{self, Need};
 
@@ -42,8 +43,31 @@ impl Tree {
                 let (tree, model, inside) = (self.clone(), model.clone(), inside.clone());
                 Answer::later(async move { tree.wait_listing(&node, model, &inside).await })
             }
+            Spot::Bucket(dir) => self.list_bucket(&node.path, dir),
+            Spot::Catalogue(of) => {
+                let (tree, of) = (self.clone(), of.clone());
+                Answer::later(async move { Ok(tree.list_catalogue(&node.path, &of).await) })
+            }
             Spot::Link(_) => Answer::Now(Err(Error::NotDirectory)),
         }
+    }
+
+    /// What is known to be there, and what Kaggle tells of; its not answering takes nothing away.
+    async fn list_catalogue(&self, path: &str, of: &Catalogue) -> Vec<DirEntry> {
+        let mut entries = self.list_known(path);
+        match self.shared.models.children(of).await {
+            Ok(names) => self.add(&mut entries, path, names.iter().cloned()),
+            Err(error) => self.record(path, &Error::Model(error)),
+        }
+        entries
+    }
+
+    /// Adds directories that are not listed yet.
+    fn add(&self, entries: &mut Vec<DirEntry>, path: &str, names: impl Iterator<Item = String>) {
+        let known: HashSet<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+        let new = names.filter(|name| !known.contains(name));
+        entries.extend(new.map(|name| child(path, name, Kind::Directory)));
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
     }
 
     fn list_known(&self, path: &str) -> Vec<DirEntry> {
@@ -62,7 +86,15 @@ impl Tree {
         if let Err(error) = &newest {
             self.record(path, error);
         }
+        let versions = self.shared.models.versions(handle).await;
         let mut entries = self.list_known(path);
+        match versions {
+            Ok(versions) => {
+                let names = versions.iter().map(u64::to_string);
+                self.add(&mut entries, path, names);
+            }
+            Err(error) => self.record(path, &Error::Model(error)),
+        }
         let kind = match newest {
             Ok(Target::Link(_)) => Kind::Link,
             Ok(Target::Model) => Kind::Directory,
@@ -108,7 +140,7 @@ fn list_content(node: &Node, content: &Content, inside: &str) -> Option<Vec<DirE
     Some(entries.collect())
 }
 
-fn child(path: &str, name: String, kind: Kind) -> DirEntry {
+pub(super) fn child(path: &str, name: String, kind: Kind) -> DirEntry {
     DirEntry {
         node: number(&join(path, &name)),
         name,

@@ -34,7 +34,7 @@ impl Tree {
             Spot::Model { model, inside } => {
                 self.lookup_inside(node.path, node.refused, model, join(&inside, name), name)
             }
-            Spot::Above | Spot::Versions(_) => {
+            Spot::Above | Spot::Versions(_) | Spot::Bucket(_) | Spot::Catalogue(_) => {
                 self.lookup_above(join(&node.path, name), node.refused)
             }
             Spot::Link(_) => Answer::Now(Err(Error::NotDirectory)),
@@ -85,10 +85,14 @@ impl Tree {
                 let spot = Spot::Versions(handle);
                 Answer::Now(Ok(self.shared.hold_directory(path, refused, spot)))
             }
-            Place::Buckets(_) | Place::Catalogue(_) => {
+            Place::Buckets(_) => {
                 Answer::Now(Ok(self.shared.hold_directory(path, refused, Spot::Above)))
             }
-            Place::Bucket(_) => Answer::Now(Err(Error::absent())),
+            Place::Bucket(bucket) => self.lookup_bucket(path, bucket),
+            Place::Catalogue(of) => {
+                let spot = Spot::Catalogue(of);
+                Answer::Now(Ok(self.shared.hold_directory(path, refused, spot)))
+            }
             Place::Link(target) => {
                 if path.contains('?') {
                     self.shared.known.insert_pasted(&path);

@@ -9,6 +9,7 @@
 
 mod answer;
 mod attr;
+mod bucket;
 mod buffer;
 mod error;
 mod files;

@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 
 use super::attr::Attr;
 use super::retire::Stale;
-use crate::handle::Handle;
+use crate::handle::{BucketPath, Catalogue, Handle};
 use crate::models::Model;
 
 /// The root's number, fixed by the kernel's protocol.
@@ -23,6 +23,10 @@ pub(super) enum Spot {
     Versions(Handle),
     /// A symbolic link and its target.
     Link(String),
+    /// A directory of a bucket.
+    Bucket(BucketPath),
+    /// A directory of Kaggle above its models.
+    Catalogue(Catalogue),
     /// A model's root (`inside` is empty) or a path in it.
     Model {
         /// The model.

@@ -14,6 +14,7 @@ pub fn options(timeout: Duration) -> Options {
         verify_certificates: true,
         http_hosts: Default::default(),
         mirrors: Vec::new(),
+        credentials: Vec::new(),
         user_agent: String::from("tfhub-fs/test"),
     }
 }

@@ -88,10 +88,19 @@ impl Access {
         };
         let url = match self.scheme {
             Scheme::S3 => amazon::list_url(&self.amazon(), &prefix, token, delimited, most),
-            _ => google::list_url(&self.google(), &self.bucket, &prefix, token, delimited, most),
+            _ => google::list_url(
+                &self.google(),
+                &self.bucket,
+                &prefix,
+                token,
+                delimited,
+                most,
+            ),
         };
         let model = dir.to_string();
-        let body = self.attempt(|store| self.document(store, &url, &model)).await?;
+        let body = self
+            .attempt(|store| self.document(store, &url, &model))
+            .await?;
         let read = match self.scheme {
             Scheme::S3 => amazon::page(&body),
             _ => google::page(&body),
@@ -108,7 +117,9 @@ impl Access {
             Scheme::S3 => self.attempt(|store| self.head(store, path)).await,
             _ => {
                 let (url, model) = (google::object_url(&self.google(), path), path.to_string());
-                let body = self.attempt(|store| self.document(store, &url, &model)).await;
+                let body = self
+                    .attempt(|store| self.document(store, &url, &model))
+                    .await;
                 body.and_then(|body| google::object(&body).map_err(|why| unreadable(&model, &why)))
             }
         };
@@ -148,13 +159,15 @@ impl Access {
         let (path, options) = (&path, &options);
         self.attempt(|store| async move {
             let got = store.objects().get_opts(path, options.clone()).await;
-            got.map_err(|error| match fetch::cause(&error).and_then(fetch::Error::status) {
-                Some(404 | 410 | 412 | 416) => Error::Changed {
-                    model: self.shown(key),
-                    why: error_text(&error),
+            got.map_err(
+                |error| match fetch::cause(&error).and_then(fetch::Error::status) {
+                    Some(404 | 410 | 412 | 416) => Error::Changed {
+                        model: self.shown(key),
+                        why: error_text(&error),
+                    },
+                    _ => self.explain(key, &error),
                 },
-                _ => self.explain(key, &error),
-            })
+            )
         })
         .await
     }
@@ -218,7 +231,11 @@ impl Access {
     }
 
     fn store(&self, sign: bool) -> Result<Store, Error> {
-        let client = if sign { &self.credentials } else { &self.client };
+        let client = if sign {
+            &self.credentials
+        } else {
+            &self.client
+        };
         let connector = Connector::new(client.clone());
         let retry = RetryConfig {
             max_retries: 0,
@@ -264,12 +281,7 @@ impl Access {
         store.map_err(|error| self.explain("", &error))
     }
 
-    async fn document(
-        &self,
-        store: &Store,
-        url: &str,
-        model: &str,
-    ) -> Result<bytes::Bytes, Error> {
+    async fn document(&self, store: &Store, url: &str, model: &str) -> Result<bytes::Bytes, Error> {
         let headers = store.headers(url, &self.region()).await;
         let headers = headers.map_err(|error| self.explain("", &error))?;
         let ask = Ask {
@@ -283,7 +295,8 @@ impl Access {
     }
 
     async fn head(&self, store: &Store, path: &BucketPath) -> Result<Entry, Error> {
-        let key = Path::parse(path.key()).map_err(|why| unreadable(path.key(), &why.to_string()))?;
+        let key =
+            Path::parse(path.key()).map_err(|why| unreadable(path.key(), &why.to_string()))?;
         let options = GetOptions {
             head: true,
             ..GetOptions::default()
@@ -359,7 +372,8 @@ impl Store {
             }
             Store::Amazon(store, true) => {
                 let credential = store.credentials().get_credential().await?;
-                let mut request = http::Request::new(object_store::client::HttpRequestBody::empty());
+                let mut request =
+                    http::Request::new(object_store::client::HttpRequestBody::empty());
                 if let Ok(uri) = url.parse() {
                     *request.uri_mut() = uri;
                 }

@@ -69,7 +69,9 @@ pub(super) fn page(body: &[u8]) -> Result<Listed, String> {
     Ok(Listed {
         entries: answer.contents.into_iter().map(entry).collect(),
         prefixes: prefixes.map(|prefix| decoded(&prefix.prefix)).collect(),
-        next: answer.next_continuation_token.filter(|next| !next.is_empty()),
+        next: answer
+            .next_continuation_token
+            .filter(|next| !next.is_empty()),
     })
 }
 
@@ -105,7 +107,11 @@ mod tests {
         let listed = page(body).unwrap();
         assert_eq!(listed.next.as_deref(), Some("t&1"));
         assert_eq!(listed.prefixes, ["m/v/"]);
-        let keys: Vec<&str> = listed.entries.iter().map(|entry| entry.key.as_str()).collect();
+        let keys: Vec<&str> = listed
+            .entries
+            .iter()
+            .map(|entry| entry.key.as_str())
+            .collect();
         assert_eq!(keys, ["m/a b\n", "m/c+d"]);
         assert_eq!(listed.entries[0].version, "\"d41d\"");
         let empty = page(b"<ListBucketResult></ListBucketResult>").unwrap();

@@ -38,7 +38,10 @@ pub(super) fn list_url(
 /// The URL that tells of one object.
 pub(super) fn object_url(base: &str, path: &BucketPath) -> String {
     let (bucket, key) = (path.bucket(), encoded(path.key()));
-    format!("{base}/storage/v1/b/{bucket}/o/{key}?fields={}", encoded(OBJECT))
+    format!(
+        "{base}/storage/v1/b/{bucket}/o/{key}?fields={}",
+        encoded(OBJECT)
+    )
 }
 
 fn encoded(text: &str) -> String {
@@ -138,10 +141,19 @@ mod tests {
     #[test]
     fn what_is_asked_is_encoded() {
         let url = list_url("http://h", "b", "a b/%/", Some("x+/="), true, 5);
-        assert!(url.starts_with("http://h/storage/v1/b/b/o?prefix=a%20b%2F%25%2F&maxResults=5&"), "{url}");
-        assert!(url.ends_with("&delimiter=%2F&pageToken=x%2B%2F%3D"), "{url}");
+        assert!(
+            url.starts_with("http://h/storage/v1/b/b/o?prefix=a%20b%2F%25%2F&maxResults=5&"),
+            "{url}"
+        );
+        assert!(
+            url.ends_with("&delimiter=%2F&pageToken=x%2B%2F%3D"),
+            "{url}"
+        );
         let path = BucketPath::parse("gs://bucket/a?/b#").unwrap();
         let url = object_url("http://h", &path);
-        assert!(url.starts_with("http://h/storage/v1/b/bucket/o/a%3F%2Fb%23?"), "{url}");
+        assert!(
+            url.starts_with("http://h/storage/v1/b/bucket/o/a%3F%2Fb%23?"),
+            "{url}"
+        );
     }
 }

@@ -110,8 +110,13 @@ impl Buckets {
             if level.files() > self.shared.options.max_objects {
                 return Err(Error::Failed {
                     model: dir.to_string(),
-                    why: format!("it has more than {} objects", self.shared.options.max_objects),
-                    advice: String::from("if it is a model all the same, raise --max-archive-entries"),
+                    why: format!(
+                        "it has more than {} objects",
+                        self.shared.options.max_objects
+                    ),
+                    advice: String::from(
+                        "if it is a model all the same, raise --max-archive-entries",
+                    ),
                 });
             }
             match next {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 
-use super::{Archive, Buckets, Error, Folder, Newest, Options, Plan, RemoteFile, Source};
+use super::{
+    Archive, BucketOptions, Buckets, Error, Folder, Newest, Options, Plan, RemoteFile, Source,
+};
 use crate::config::LoadFormat;
 use crate::fetch::tests::options;
 use crate::fetch::tests::origin::{Answer, Origin, answer, full, probed, redirect};
@@ -41,8 +43,8 @@ async fn world(format: LoadFormat, answers: Vec<Answer>) -> (Origin, Source) {
     (origin, Source::new(client, Options { format, buckets }))
 }
 
-fn buckets(_client: &Client) -> Buckets {
-    Buckets
+fn buckets(client: &Client) -> Buckets {
+    Buckets::new(client.clone(), client.clone(), BucketOptions::default())
 }
 
 fn handle(url: &str) -> Handle {

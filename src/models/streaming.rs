@@ -1,0 +1,254 @@
+//! The uncompressed form: files are read where they are, and what was read stays.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::Error;
+use super::model::{Content, Model};
+use super::stream::{self, Streamer};
+use crate::handle::BucketPath;
+use crate::source::{Archive, Folder, RemoteFile};
+use crate::store::{self, FileSpec, Partial, Sealed, Sealing, Streaming};
+
+/// How often a complete model tries for tensorflow_hub's lock, which whoever downloads the same model has.
+const SEAL_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often what has come is made to outlive the machine.
+const SYNC: Duration = Duration::from_secs(30);
+
+/// An object of a bucket, as it was when it was listed.
+pub(super) struct Object {
+    /// The path in the bucket.
+    pub(super) path: BucketPath,
+    /// What its bytes are kept under.
+    id: String,
+    /// The one file.
+    pub(super) folder: Arc<Folder>,
+    /// It has been replaced since.
+    pub(super) changed: AtomicBool,
+}
+
+impl Object {
+    pub(super) fn new(path: &BucketPath, file: RemoteFile) -> Object {
+        let id = Object::id(path, &file.version);
+        let folder = Folder {
+            shown: path.to_string(),
+            remote: Some(path.to_string()),
+            files: vec![file],
+            dirs: Vec::new(),
+        };
+        Object {
+            path: path.clone(),
+            id,
+            folder: Arc::new(folder),
+            changed: AtomicBool::new(false),
+        }
+    }
+
+    /// What the bytes of an object are kept under: another content is another object.
+    pub(super) fn id(path: &BucketPath, version: &str) -> String {
+        format!("{path}#{version}")
+    }
+}
+
+impl Model {
+    /// Whether this is an object that its bucket has replaced since.
+    pub fn is_outdated(&self) -> bool {
+        let object = self.object.as_ref();
+        object.is_some_and(|object| object.changed.load(Ordering::Relaxed))
+    }
+
+    /// Takes note of an object that is not any more what was listed.
+    pub(super) fn outdate(&self, error: &Error) {
+        if let Some(object) = self.object.as_ref().filter(|_| error.is_changed()) {
+            object.changed.store(true, Ordering::Relaxed);
+            self.shared.buckets.forget(&object.path);
+        }
+    }
+
+    /// The folder to stream from in place of an archive that the cache has no room for.
+    pub(super) async fn instead_of(&self, archive: &Archive) -> Option<Arc<Folder>> {
+        let room = self.shared.cache.room();
+        let large = archive.size().is_some_and(|size| size > room);
+        if !(self.shared.options.may_stream && (large || room == 0 || self.was_too_large())) {
+            return None;
+        }
+        match self.shared.source.files(&self.handle).await {
+            Ok(folder) => Some(Arc::new(folder)),
+            Err(error) => {
+                tracing::debug!(model = %self.handle, %error, "the archive does not fit, and there are no files");
+                None
+            }
+        }
+    }
+
+    /// Starts to fill the model by ranges.
+    pub(super) async fn stream(self: &Arc<Model>, folder: Arc<Folder>) -> Result<Content, Error> {
+        let partial = match self.opened(&folder).await? {
+            Streaming::Sealed(sealed) => return Ok(Content::Sealed(Arc::new(sealed))),
+            Streaming::Partial(partial) => Arc::new(partial),
+        };
+        let filling = partial.filling();
+        let options = stream::Options {
+            ahead: self.shared.streams.ahead.min(partial.limit() / 2),
+            ..self.shared.streams.clone()
+        };
+        let streamer = Streamer::start(
+            &self.shared.runtime,
+            filling.clone(),
+            &folder.files,
+            options,
+        );
+        let ending = Ending {
+            model: Arc::downgrade(self),
+            lost: self.lost(),
+            name: self.handle.url(),
+            is_object: self.object.is_some(),
+            folder,
+            partial,
+            streamer: streamer.clone(),
+        };
+        Ok(self.is_filling(filling, Some(streamer), ending.run()))
+    }
+
+    /// The filling with what an earlier run has left of it.
+    async fn opened(self: &Arc<Model>, folder: &Folder) -> Result<Streaming, Error> {
+        let specs = folder.files.iter().map(|file| FileSpec {
+            path: file.name.clone(),
+            size: file.size,
+            mtime: file.mtime,
+            version: file.version.clone(),
+            hashes: file.hashes,
+        });
+        let (specs, dirs) = (specs.collect(), folder.dirs.clone());
+        let model = self.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let id = match &model.object {
+                Some(object) => object.id.clone(),
+                None => model.handle.url(),
+            };
+            model.shared.cache.stream(&id, specs, dirs)
+        });
+        match opened.await {
+            Ok(result) => result.map_err(|cause| Error::of_store(&self.handle.url(), cause)),
+            Err(_) => Err(self.lost()),
+        }
+    }
+}
+
+/// What is left to be done with a model that is being streamed. It does not keep the model: one that nobody uses any more
+/// stops its streamer, which ends this.
+struct Ending {
+    model: Weak<Model>,
+    lost: Error,
+    name: String,
+    is_object: bool,
+    folder: Arc<Folder>,
+    partial: Arc<Partial>,
+    streamer: Arc<Streamer>,
+}
+
+impl Ending {
+    async fn run(self) -> Result<Content, Error> {
+        let result = self.complete().await;
+        let filling = self.partial.filling();
+        let model = self.model.upgrade();
+        match (result, model) {
+            (Ok(Some(sealed)), Some(model)) => Ok(model.is_sealed(&sealed)),
+            (Ok(_), model) => {
+                // Complete and verified, and not to be sealed: kept as long as the model is in use.
+                let content = Content::Filling(filling);
+                if let Some(model) = model {
+                    model.keep(self.partial);
+                }
+                Ok(content)
+            }
+            (Err(error), Some(model)) => {
+                model.has_failed(&filling, &error);
+                Err(error)
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Waits for every byte, verifies and seals. `None`: it cannot be sealed, being an object, or in memory.
+    async fn complete(&self) -> Result<Option<Arc<Sealed>>, Error> {
+        let begun = Instant::now();
+        let done = self.streamer.done();
+        tokio::pin!(done);
+        loop {
+            tokio::select! {
+                done = &mut done => break done?,
+                () = sleep(SYNC) => self.blocking(|partial| partial.sync()).await?,
+            }
+        }
+        self.check().await?;
+        if self.is_object || self.partial.is_in_memory() {
+            self.blocking(|partial| partial.verify()).await?;
+            return Ok(None);
+        }
+        loop {
+            match self.blocking(|partial| partial.seal()).await? {
+                Sealing::Sealed(sealed) => {
+                    let seconds = begun.elapsed().as_secs_f32();
+                    tracing::info!(
+                        model = self.name,
+                        bytes = sealed.bytes(),
+                        seconds,
+                        "the model is complete and verified"
+                    );
+                    return Ok(Some(Arc::new(sealed)));
+                }
+                Sealing::Busy(holder) => {
+                    tracing::debug!(
+                        model = self.name,
+                        holder = holder.who,
+                        "somebody else fills it"
+                    );
+                    sleep(SEAL_AGAIN).await;
+                }
+                Sealing::InMemory => return Ok(None),
+            }
+        }
+    }
+
+    /// Compares files with the checksums that only their answers tell of.
+    async fn check(&self) -> Result<(), Error> {
+        for file in self
+            .folder
+            .files
+            .iter()
+            .filter(|file| file.hashes.is_empty())
+        {
+            let hashes = file.from.hashes().await.map_err(Error::Source)?;
+            let Some(here) = self.partial.filling().get(&file.name) else {
+                continue;
+            };
+            if !hashes.is_empty() {
+                self.blocking(move |_| here.compare(hashes)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Work on the disk, off the async threads.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Partial) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let partial = self.partial.clone();
+        match tokio::task::spawn_blocking(move || work(&partial)).await {
+            Ok(result) => result.map_err(|cause| Error::of_store(&self.name, cause)),
+            Err(_) => Err(self.lost.clone()),
+        }
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.stop_streaming();
+    }
+}
