@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use crate::os;
 
 use super::fillfile::{Body, FillFile, Map};
-use super::presence::Presence;
 use super::segments::Worth;
 use super::sparse::Sparse;
 

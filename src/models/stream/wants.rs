@@ -139,6 +139,10 @@ impl Wants {
             let Some(file) = self.files.get_mut(number) else {
                 continue;
             };
+            // Who waited for it has been told that it does not come.
+            if demanded && file.waited.bytes_in(range.clone()) == 0 {
+                continue;
+            }
             let absent = missing(number, range.clone());
             let mut gaps = absent
                 .iter()
