@@ -2,10 +2,17 @@
 //!
 //! Written from the protocol: a model in compressed form is asked of the hub, which redirects (302) to Kaggle with
 //! `tf-hub-format=compressed&tfhub-redirect=true`, which redirects to a signed URL, which accepts exactly the bytes that
-//! were signed and no `x-goog-*` header, cookie or Authorization. Unknown models lead to a page for people, with 200.
-//! What a host answers ([`hosts`]) and what goes wrong on the way out ([`send`]) are apart, so any handler can have faults.
+//! were signed and no `x-goog-*` header, cookie or Authorization. In uncompressed form the hub answers 303 with the
+//! name of a folder in a bucket. Unknown models lead to a page for people, with 200. Kaggle also speaks its Models
+//! API ([`kaggle`]), and the third host has buckets ([`bucket`]) beside the signed URLs ([`signed`]).
+//! What a host answers and what goes wrong on the way out ([`send`]) are apart, so any handler can have faults. All
+//! that is served is an [`Object`]: bytes, and a script of [`Fault`]s.
 
+mod bucket;
 mod hosts;
+mod kaggle;
+mod listen;
+mod log;
 mod object;
 mod script;
 mod send;
@@ -16,51 +23,23 @@ mod tls;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::BufReader;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
-use script::Script;
-pub use script::{ALWAYS, Fault, Gate, Hop};
+pub use bucket::{Bucket, TOKEN};
+pub use kaggle::Version;
+pub use log::Seen;
+pub use object::Object;
+pub use script::{ALWAYS, Fault, Gate, Hop, Wording};
 pub use tls::Tls;
-use wire::Request;
+use wire::{Reply, Request};
 
-/// One request that was seen, and what became of it.
-#[derive(Debug)]
-pub struct Seen {
-    pub hop: Hop,
-    pub method: String,
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    /// The model it was about, as the hub names it.
-    pub model: Option<String>,
-    pub status: u16,
-    sent: AtomicU64,
-}
-
-impl Seen {
-    /// Bytes of the body that have left so far.
-    pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::SeqCst)
-    }
-
-    /// The first value of a header; `name` in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// True for the one-byte range with which headers are asked for.
-    pub fn is_probe(&self) -> bool {
-        self.header("range") == Some("bytes=0-0") || self.method == "HEAD"
-    }
-}
+/// A reply, and the object whose faults it may have.
+type Found = (Reply, Option<Arc<Object>>);
 
 /// How the hub answers for a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,26 +50,44 @@ pub enum Route {
     Direct,
 }
 
-/// One archive and the way to it.
-#[derive(Debug)]
-pub struct Model {
-    name: String,
-    id: u64,
-    route: Route,
-    body: Bytes,
-    script: Script,
+/// In which form a model is published, and so which query it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    SavedModel,
+    /// One `.tflite` file, not an archive.
+    TfLite,
+    TfJs,
 }
 
-impl Model {
-    /// Replaces all faults.
-    pub fn faults(&self, faults: Vec<Fault>) -> &Model {
-        self.script.set(faults);
-        self
+impl Form {
+    fn is_asked(self, request: &Request) -> bool {
+        let (name, value) = match self {
+            Form::SavedModel => ("tf-hub-format", "compressed"),
+            Form::TfLite => ("lite-format", "tflite"),
+            Form::TfJs => ("tfjs-format", "compressed"),
+        };
+        request.asked(name).as_deref() == Some(value)
     }
+}
 
-    /// The archive as it was published.
-    pub fn archive(&self) -> Bytes {
-        self.body.clone()
+/// What the hub has under one name.
+#[derive(Debug)]
+struct Published {
+    object: Arc<Object>,
+    id: u64,
+    route: Route,
+    form: Form,
+}
+
+impl Published {
+    /// The path of its page on Kaggle.
+    fn page(&self) -> String {
+        let framework = match self.form {
+            Form::SavedModel => "tensorFlow2",
+            Form::TfLite => "tfLite",
+            Form::TfJs => "tfJs",
+        };
+        kaggle::page_name(&self.object.name, framework)
     }
 }
 
@@ -102,14 +99,30 @@ pub enum Unknown {
     NotFound,
 }
 
+/// What the hub says when a model is asked for in uncompressed form.
+#[derive(Debug, Clone)]
+pub enum Uncompressed {
+    /// 303 with this body.
+    Folder(String),
+    /// 303 that leads elsewhere.
+    Location(String),
+    /// A page with this status.
+    Status(u16),
+}
+
 struct State {
     ports: [SocketAddr; 3],
-    models: Mutex<BTreeMap<String, Arc<Model>>>,
+    published: Mutex<BTreeMap<String, Arc<Published>>>,
+    uncompressed: Mutex<BTreeMap<String, Uncompressed>>,
     /// Names without a version, and where the hub sends them: a path on itself or a whole URL.
     newest: Mutex<BTreeMap<String, String>>,
     unknown: Mutex<Unknown>,
-    /// Every signed target handed out, and whether it has expired.
-    signed: Mutex<HashMap<String, bool>>,
+    versions: Mutex<kaggle::Catalogue>,
+    /// The Authorization without which Kaggle's API answers nothing.
+    credential: Mutex<Option<String>>,
+    buckets: Mutex<BTreeMap<String, Arc<Bucket>>>,
+    /// Every signed target handed out.
+    signed: Mutex<HashMap<String, signed::Signed>>,
     secrets: Mutex<Vec<String>>,
     seen: Mutex<Vec<Arc<Seen>>>,
     serial: AtomicU64,
@@ -120,17 +133,26 @@ struct State {
 /// The three hosts; they die when this is dropped.
 pub struct Origin(Arc<State>, Mutex<Vec<JoinHandle<()>>>);
 
+/// The bucket in which tfhub.dev keeps uncompressed copies.
+pub const FOLDERS: &str = "kaggle-tfhub-models-uncompressed";
+
 impl Origin {
     pub fn start() -> Origin {
-        let listeners: Vec<TcpListener> = (0..3)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let port = |at: usize| listeners[at].local_addr().unwrap();
+        Origin::at([0; 3])
+    }
+
+    /// At ports of one's choice: the hub's, Kaggle's, the bucket's.
+    pub fn at(ports: [u16; 3]) -> Origin {
+        let (listeners, ports) = listen::bind(ports);
         let state = Arc::new(State {
-            ports: [port(0), port(1), port(2)],
-            models: Mutex::default(),
+            ports,
+            published: Mutex::default(),
+            uncompressed: Mutex::default(),
             newest: Mutex::default(),
             unknown: Mutex::new(Unknown::Catalogue),
+            versions: Mutex::default(),
+            credential: Mutex::default(),
+            buckets: Mutex::default(),
             signed: Mutex::default(),
             secrets: Mutex::default(),
             seen: Mutex::default(),
@@ -138,12 +160,7 @@ impl Origin {
             dead: AtomicBool::new(false),
             open: Mutex::default(),
         });
-        let hosts = listeners.into_iter().zip([Hop::Hub, Hop::Kaggle, Hop::Gcs]);
-        let listening = hosts.map(|(listener, hop)| {
-            let state = Arc::clone(&state);
-            thread::spawn(move || accept(&listener, hop, &state))
-        });
-        let listening = listening.collect();
+        let listening = listen::start(listeners, &state);
         Origin(state, Mutex::new(listening))
     }
 
@@ -158,101 +175,127 @@ impl Origin {
     }
 
     /// Publishes an archive as tfhub.dev does: `google/x/1`, on Kaggle `models/google/x/tensorFlow2/x/1`.
-    pub fn publish(&self, name: &str, archive: impl Into<Bytes>) -> Arc<Model> {
-        self.add(name, archive.into(), Route::Kaggle)
+    pub fn publish(&self, name: &str, archive: impl Into<Bytes>) -> Arc<Object> {
+        self.publish_as(name, archive, Route::Kaggle, Form::SavedModel)
     }
 
     /// Publishes an archive as a plain host does.
-    pub fn host(&self, name: &str, archive: impl Into<Bytes>) -> Arc<Model> {
-        self.add(name, archive.into(), Route::Direct)
+    pub fn host(&self, name: &str, archive: impl Into<Bytes>) -> Arc<Object> {
+        self.publish_as(name, archive, Route::Direct, Form::SavedModel)
     }
 
-    fn add(&self, name: &str, body: Bytes, route: Route) -> Arc<Model> {
-        let id = self.0.serial.fetch_add(1, Ordering::SeqCst);
-        let model = Model {
-            name: name.to_owned(),
-            id,
+    /// Publishes a `.tflite` file, or the archive of a SavedModel or of a TF.js model.
+    pub fn publish_as(
+        &self,
+        name: &str,
+        body: impl Into<Bytes>,
+        route: Route,
+        form: Form,
+    ) -> Arc<Object> {
+        let object = Arc::new(Object::new(name, body));
+        let published = Published {
+            object: Arc::clone(&object),
+            id: self.0.serial.fetch_add(1, Ordering::SeqCst),
             route,
-            body,
-            script: Script::default(),
+            form,
         };
-        let model = Arc::new(model);
-        self.0
-            .models
-            .lock()
-            .unwrap()
-            .insert(name.to_owned(), Arc::clone(&model));
-        model
+        let mut all = self.0.published.lock().unwrap();
+        all.insert(name.to_owned(), Arc::new(published));
+        object
+    }
+
+    /// Publishes a model in every form that tfhub.dev and Kaggle have: the archive, the folder in a bucket, the files of
+    /// `models/google/x/tensorFlow2/x/1`. The folder's objects are below [`Origin::folder`].
+    pub fn offer(
+        &self,
+        name: &str,
+        files: &[(String, Vec<u8>)],
+        archive: impl Into<Bytes>,
+    ) -> Arc<Object> {
+        let object = self.publish(name, archive);
+        let prefix = format!("tfhub-modules/{name}/uncompressed/");
+        self.bucket(FOLDERS).put_all(&prefix, files);
+        self.uncompressed(name, Uncompressed::Folder(Origin::folder(name)));
+        let page = kaggle::page_name(name, "tensorFlow2");
+        self.version(
+            page.trim_start_matches("models/"),
+            files,
+            Arc::clone(&object),
+        );
+        object
+    }
+
+    /// `gs://bucket/folder` of a model that was offered.
+    pub fn folder(name: &str) -> String {
+        format!("gs://{FOLDERS}/tfhub-modules/{name}/uncompressed")
+    }
+
+    /// What the hub says when this model is asked for in uncompressed form.
+    pub fn uncompressed(&self, name: &str, answer: Uncompressed) {
+        let mut all = self.0.uncompressed.lock().unwrap();
+        all.insert(name.to_owned(), answer);
+    }
+
+    /// Publishes a model on Kaggle alone, as `owner/model/framework/variation/number`.
+    pub fn kaggle(
+        &self,
+        name: &str,
+        files: &[(String, Vec<u8>)],
+        archive: impl Into<Bytes>,
+    ) -> Arc<Version> {
+        let archive = Arc::new(Object::new(format!("{name}.tar.gz"), archive));
+        self.version(name, files, archive)
+    }
+
+    fn version(
+        &self,
+        name: &str,
+        files: &[(String, Vec<u8>)],
+        archive: Arc<Object>,
+    ) -> Arc<Version> {
+        let parts: Vec<&str> = name.split('/').collect();
+        let [owner, model, framework, variation, number] = parts.as_slice() else {
+            panic!("{name} is not owner/model/framework/variation/number");
+        };
+        let file = |(path, bytes): &(String, Vec<u8>)| {
+            let object = Object::new(format!("{name}/{path}"), bytes.clone());
+            (path.clone(), Arc::new(object))
+        };
+        let version = Arc::new(Version {
+            id: self.0.serial.fetch_add(1, Ordering::SeqCst),
+            slugs: [owner, model, framework, variation].map(|slug| (*slug).to_owned()),
+            number: number.parse().unwrap(),
+            api: Arc::new(Object::new(name, Bytes::new())),
+            archive,
+            files: files.iter().map(file).collect(),
+        });
+        self.0.versions.lock().unwrap().insert(Arc::clone(&version));
+        version
+    }
+
+    /// Kaggle's API answers nothing without this `Authorization` from now on.
+    pub fn require(&self, credential: &str) {
+        *self.0.credential.lock().unwrap() = Some(credential.to_owned());
+    }
+
+    /// A bucket, made at its first mention.
+    pub fn bucket(&self, name: &str) -> Arc<Bucket> {
+        let mut buckets = self.0.buckets.lock().unwrap();
+        let bucket = buckets
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Bucket::new(name)));
+        Arc::clone(bucket)
     }
 
     /// Sends `name`, which has no version, to a path of the hub (`google/x/3`) or to a whole URL.
     pub fn newest(&self, name: &str, target: &str) {
-        self.0
-            .newest
-            .lock()
-            .unwrap()
-            .insert(name.to_owned(), target.to_owned());
+        let mut all = self.0.newest.lock().unwrap();
+        all.insert(name.to_owned(), target.to_owned());
     }
 
     /// What is said of unknown models from now on.
     pub fn unknown(&self, answer: Unknown) {
         *self.0.unknown.lock().unwrap() = answer;
-    }
-
-    /// Every request so far.
-    pub fn seen(&self) -> Vec<Arc<Seen>> {
-        self.0.seen.lock().unwrap().clone()
-    }
-
-    /// The requests about one model.
-    pub fn about(&self, model: &str) -> Vec<Arc<Seen>> {
-        self.seen()
-            .into_iter()
-            .filter(|seen| seen.model.as_deref() == Some(model))
-            .collect()
-    }
-
-    /// How many requests about one model the hub, Kaggle and the bucket have seen.
-    pub fn hops(&self, model: &str) -> [usize; 3] {
-        let about = self.about(model);
-        [Hop::Hub, Hop::Kaggle, Hop::Gcs]
-            .map(|hop| about.iter().filter(|seen| seen.hop == hop).count())
-    }
-
-    /// The requests that were answered with more of the archive than its first byte.
-    pub fn downloads(&self, model: &str) -> Vec<Arc<Seen>> {
-        let object = |seen: &Arc<Seen>| matches!(seen.status, 200 | 206) && !seen.is_probe();
-        self.about(model).into_iter().filter(object).collect()
-    }
-
-    /// Bytes of bodies that have left for one model.
-    pub fn sent(&self, model: &str) -> u64 {
-        self.downloads(model).iter().map(|seen| seen.sent()).sum()
-    }
-
-    /// Every signature handed out; none may appear in a log.
-    pub fn secrets(&self) -> Vec<String> {
-        self.0.secrets.lock().unwrap().clone()
-    }
-
-    /// Connections are refused from now on, and those that are open end.
-    pub fn die(&self) {
-        self.0.dead.store(true, Ordering::SeqCst);
-        for port in self.0.ports {
-            let _ = TcpStream::connect(port);
-        }
-        for host in self.1.lock().unwrap().drain(..) {
-            let _ = host.join();
-        }
-        for stream in self.0.open.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-impl Drop for Origin {
-    fn drop(&mut self) {
-        self.die();
     }
 }
 
@@ -260,50 +303,4 @@ impl State {
     fn url(&self, hop: Hop) -> String {
         format!("http://{}", self.ports[hop as usize])
     }
-}
-
-fn accept(listener: &TcpListener, hop: Hop, state: &Arc<State>) {
-    for stream in listener.incoming() {
-        if state.dead.load(Ordering::SeqCst) {
-            return;
-        }
-        let Ok(stream) = stream else { continue };
-        let _ = stream.set_nodelay(true);
-        state.open.lock().unwrap().extend(stream.try_clone());
-        let state = Arc::clone(state);
-        thread::spawn(move || {
-            // A client may go at any time; that is no fault of the origin.
-            let _ = converse(stream, hop, &state);
-        });
-    }
-}
-
-/// Answers the requests of one connection, one after the other.
-fn converse(stream: TcpStream, hop: Hop, state: &Arc<State>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    while let Some(request) = Request::read(&mut reader)? {
-        let (reply, model) = hosts::answer(state, hop, &request);
-        let seen = Arc::new(Seen {
-            hop,
-            method: request.method.clone(),
-            target: request.target.clone(),
-            headers: request.headers.clone(),
-            model: model.as_ref().map(|model| model.name.clone()),
-            status: reply.status,
-            sent: AtomicU64::new(0),
-        });
-        state.seen.lock().unwrap().push(Arc::clone(&seen));
-        let script = model.as_ref().map(|model| &model.script);
-        let outgoing = send::Outgoing {
-            request: &request,
-            reply,
-            seen: &seen,
-            hop,
-            dead: &state.dead,
-        };
-        if !outgoing.send(&stream, script)? {
-            return stream.shutdown(Shutdown::Both);
-        }
-    }
-    Ok(())
 }

@@ -52,6 +52,43 @@ pub enum Fault {
     FreshEtags,
     /// The first signed URLs expire between the look at the headers and the download.
     Expired { times: u32 },
+    /// Signed URLs live so long, counted from a moment that is `age` seconds ago when they are handed out.
+    Lifetime { seconds: u64, age: u64 },
+    /// Signed URLs are of the older form, `Expires=<unix time>`.
+    SignedV2,
+    /// What a listing says of the object's size is wrong by so much.
+    Listed { add: i64 },
+    /// `Content-Range` says another place than the one that the bytes are from.
+    ContentRange { add: i64 },
+    /// The object is another, of a new generation, after so many requests for its bytes.
+    Replaced { after: u64 },
+    /// The object is gone after so many requests for its bytes.
+    Vanished { after: u64 },
+    /// A composite object: it has no MD5.
+    Composite,
+    /// Kaggle wants its terms accepted before it gives files.
+    Consent,
+    /// How Kaggle words its errors about this model.
+    Wording(Wording),
+    /// A page of a listing holds at most so much.
+    Pages { size: usize },
+    /// Every page of a listing is followed by an empty one, with a token.
+    EmptyPages,
+    /// A listing's token leads to the same page again, for ever.
+    EndlessPages,
+    /// A bucket that lets nobody in without [`super::TOKEN`].
+    Private,
+}
+
+/// The shapes of Kaggle's errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wording {
+    /// `{"code":404,"message":"NotFound"}`
+    Flat,
+    /// `{"error":{"code":404,"message":"...","status":"NOT_FOUND"}}`
+    Gateway,
+    /// The first one, with the status 200.
+    Inside200,
 }
 
 /// Holds a body back until the test lets it go.

@@ -37,7 +37,7 @@ impl Outgoing<'_> {
             self.hold(to, None);
             return Ok(false);
         }
-        let script = script.filter(|_| self.is_object());
+        let script = script.filter(|_| self.reply.object && matches!(self.reply.status, 200 | 206));
         let wrong = script.and_then(|script| {
             script.find(|fault| match fault {
                 Fault::Length { add } => Some(*add),
@@ -50,18 +50,13 @@ impl Outgoing<'_> {
             return Ok(true);
         }
         match script {
-            Some(script) => Ok(self.body(to, script)? && wrong.is_none()),
+            Some(script) => Ok(self.body(to, script)? && wrong.is_none() && self.reply.measured),
             None => {
                 to.write_all(&self.reply.body)?;
                 self.count(self.reply.body.len());
-                Ok(true)
+                Ok(self.reply.measured)
             }
         }
-    }
-
-    /// Faults of the wire are faults of the archive, not of the redirects and pages on the way to it.
-    fn is_object(&self) -> bool {
-        matches!(self.reply.status, 200 | 206)
     }
 
     fn count(&self, bytes: usize) {

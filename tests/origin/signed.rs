@@ -1,26 +1,127 @@
-//! Signed URLs as Google Cloud Storage hands them out: only the very bytes that were signed are accepted.
+//! Signed URLs as Google Cloud Storage hands them out: only the very bytes that were signed are accepted, and not for ever.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The path and query of a fresh signed URL for object number `id`, and its secret.
-pub fn target(id: u64, serial: u64) -> (String, String) {
-    let date = timestamp(SystemTime::now());
+use super::object::{self, Object, Surface};
+use super::script::{Fault, Hop};
+use super::wire::{Reply, Request};
+use super::{Found, State};
+
+/// How long Kaggle's URLs live.
+const LIFE: u64 = 3 * 24 * 3600;
+
+/// One URL that was handed out.
+#[derive(Debug)]
+pub struct Signed {
+    object: Arc<Object>,
+    until: SystemTime,
+    expired: bool,
+}
+
+/// A fresh signed URL for an object at this path of the bucket host.
+pub fn sign(state: &State, path: &str, object: &Arc<Object>) -> String {
+    let serial = state.serial.fetch_add(1, Ordering::SeqCst);
+    let (life, age) = object
+        .script
+        .find(|fault| match fault {
+            Fault::Lifetime { seconds, age } => Some((*seconds, *age)),
+            _ => None,
+        })
+        .unwrap_or((LIFE, 0));
+    let born = SystemTime::now() - Duration::from_secs(age);
     let secret = format!("{serial:08x}").repeat(64);
-    // Every byte here is legal in a query and stays as it is; a client that decodes and encodes again changes several.
-    let odd = "response-content-disposition=attachment%3B+filename%3d%22a~b%2Fc.tar.gz%22&odd='!*(),;:@/?%7e%41&blank=&flag";
-    let target = format!(
-        "/kaggle-models-data/{id}/{}/bundle/archive.tar.gz?X-Goog-Algorithm=GOOG4-RSA-SHA256\
+    let old = object.script.has(|fault| matches!(fault, Fault::SignedV2));
+    let query = if old { v2 } else { v4 }(born, life, &secret);
+    let target = format!("{path}?{query}");
+    state.secrets.lock().unwrap().push(secret);
+    let signed = Signed {
+        object: Arc::clone(object),
+        until: UNIX_EPOCH + Duration::from_secs(seconds(born) + life),
+        expired: false,
+    };
+    state.signed.lock().unwrap().insert(target.clone(), signed);
+    format!("{}{target}", state.url(Hop::Gcs))
+}
+
+// Every byte here is legal in a query and stays as it is; a client that decodes and encodes again changes several.
+const ODD: &str = "response-content-disposition=attachment%3B+filename%3d%22a~b%2Fc.tar.gz%22&odd='!*(),;:@/?%7e%41&blank=&flag";
+
+fn v4(born: SystemTime, life: u64, secret: &str) -> String {
+    let date = timestamp(born);
+    format!(
+        "X-Goog-Algorithm=GOOG4-RSA-SHA256\
          &X-Goog-Credential=gcp-kaggle-com%40kaggle-161607.iam.gserviceaccount.com%2F{}%2Fauto%2Fstorage%2Fgoog4_request\
-         &X-Goog-Date={date}&X-Goog-Expires=259200&X-Goog-SignedHeaders=host&X-Goog-Signature={secret}&{odd}",
-        id + 133,
+         &X-Goog-Date={date}&X-Goog-Expires={life}&X-Goog-SignedHeaders=host&X-Goog-Signature={secret}&{ODD}",
         &date[..8]
-    );
-    (target, secret)
+    )
+}
+
+fn v2(born: SystemTime, life: u64, secret: &str) -> String {
+    let until = seconds(born) + life;
+    format!(
+        "GoogleAccessId=web-data@kaggle-161607.iam.gserviceaccount.com&Expires={until}&Signature={secret}&{ODD}"
+    )
+}
+
+/// Answers a request for a signed URL.
+pub fn answer(state: &State, request: &Request) -> Found {
+    let mut signed = state.signed.lock().unwrap();
+    let Some(known) = signed.get_mut(&request.target) else {
+        // By path alone, so that a wrong signature is still counted for its object.
+        let path = format!("{}?", request.path());
+        let object = signed.iter().find(|(target, _)| target.starts_with(&path));
+        return (
+            refused(),
+            object.map(|(_, known)| Arc::clone(&known.object)),
+        );
+    };
+    let object = Arc::clone(&known.object);
+    if !request.is_probe() && !known.expired {
+        let struck = object.script.strike(|fault| match fault {
+            Fault::Expired { times } => Some((times, ())),
+            _ => None,
+        });
+        known.expired = struck.is_some();
+    }
+    let expired = known.expired || SystemTime::now() >= known.until;
+    drop(signed);
+    let reply = if expired {
+        Reply::xml(400, "ExpiredToken", "The provided token has expired.")
+    } else if request.headers.iter().any(|(name, _)| is_foreign(name)) {
+        refused()
+    } else {
+        object.change(request);
+        if object.stored().gone {
+            Reply::xml(404, "NoSuchKey", "The specified key does not exist.")
+        } else {
+            object::reply(&object, request, Surface::Xml)
+        }
+    };
+    (reply, Some(object))
+}
+
+fn refused() -> Reply {
+    Reply::xml(403, "SignatureDoesNotMatch", "Access denied.")
+}
+
+/// Headers that break a signature over `host` alone.
+fn is_foreign(name: &str) -> bool {
+    name.starts_with("x-goog-")
+        || matches!(
+            name,
+            "authorization" | "cookie" | "content-type" | "content-md5"
+        )
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// `20251018T133013Z`.
 fn timestamp(now: SystemTime) -> String {
-    let seconds = now.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let seconds = seconds(now);
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")

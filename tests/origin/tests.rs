@@ -5,8 +5,26 @@ use std::net::TcpStream;
 
 use super::{Fault, Gate, Hop, Origin};
 
+mod bucket;
+mod kaggle;
+
 /// One GET; the head of the answer and whatever came of its body.
 fn get(url: &str, headers: &str) -> (String, Vec<u8>) {
+    ask("GET", url, headers, "")
+}
+
+/// One POST of a JSON document.
+fn post(url: &str, body: &str) -> (String, Vec<u8>) {
+    let length = body.len();
+    ask(
+        "POST",
+        url,
+        &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
+        body,
+    )
+}
+
+fn ask(method: &str, url: &str, headers: &str, body: &str) -> (String, Vec<u8>) {
     let (authority, path) = url
         .strip_prefix("http://")
         .unwrap()
@@ -15,7 +33,7 @@ fn get(url: &str, headers: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(authority).unwrap();
     write!(
         stream,
-        "GET /{path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n"
+        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{headers}\r\n{body}"
     )
     .unwrap();
     let _ = stream.set_read_timeout(Some(std::time::Duration::from_millis(200)));

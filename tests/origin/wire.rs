@@ -12,6 +12,7 @@ pub struct Request {
     /// Exactly the bytes between the method and the protocol.
     pub target: String,
     pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -30,11 +31,17 @@ impl Request {
             };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        Ok(Some(Request {
+        let mut request = Request {
             method: method.to_owned(),
             target: target.to_owned(),
             headers,
-        }))
+            body: Vec::new(),
+        };
+        let length = request.header("content-length").map(str::parse);
+        if let Some(Ok(length @ 1..=0xf_ffff)) = length {
+            from.take(length).read_to_end(&mut request.body)?;
+        }
+        Ok(Some(request))
     }
 
     /// The first value of a header; `name` in lower case.
@@ -55,6 +62,35 @@ impl Request {
         self.split().1
     }
 
+    /// The query's pairs, decoded.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let pairs = self.query().split('&').filter(|pair| !pair.is_empty());
+        pairs
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(name, value)| (decoded(name), decoded(&value.replace('+', " "))))
+            .collect()
+    }
+
+    /// The first value of a pair of the query, decoded.
+    pub fn asked(&self, name: &str) -> Option<String> {
+        let mut pairs = self.pairs().into_iter();
+        pairs.find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// The parts of the path, each decoded by itself.
+    pub fn parts(&self) -> Vec<String> {
+        self.path()
+            .trim_start_matches('/')
+            .split('/')
+            .map(decoded)
+            .collect()
+    }
+
+    /// True for the one-byte range with which headers are asked for.
+    pub fn is_probe(&self) -> bool {
+        self.header("range") == Some("bytes=0-0") || self.method == "HEAD"
+    }
+
     fn split(&self) -> (&str, &str) {
         let local = match self.target.split_once("://") {
             Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
@@ -73,6 +109,13 @@ impl Request {
     }
 }
 
+/// Percent signs undone.
+pub fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
 fn line(from: &mut BufReader<TcpStream>) -> io::Result<String> {
     let mut text = String::new();
     from.take(64 * 1024).read_line(&mut text)?;
@@ -87,6 +130,10 @@ pub struct Reply {
     pub body: Bytes,
     /// Where in the object the body begins; faults count from the object's first byte.
     pub first: u64,
+    /// True for bytes and listings, which the faults of the wire are for; pages and redirects come whole.
+    pub object: bool,
+    /// False if the length is not told: the end of the connection ends the body.
+    pub measured: bool,
 }
 
 impl Reply {
@@ -96,7 +143,15 @@ impl Reply {
             headers: Vec::new(),
             body: body.into(),
             first: 0,
+            object: false,
+            measured: true,
         }
+    }
+
+    /// A document for programs.
+    pub fn json(status: u16, value: &serde_json::Value) -> Reply {
+        Reply::new(status, value.to_string())
+            .header("Content-Type", "application/json; charset=UTF-8")
     }
 
     pub fn header(mut self, name: &str, value: impl ToString) -> Reply {
@@ -129,10 +184,11 @@ impl Reply {
 
     /// Everything before the body. `length` is what is announced, which a fault may have falsified.
     pub fn write_head(&self, to: &mut TcpStream, length: u64) -> io::Result<()> {
-        let mut head = format!(
-            "HTTP/1.1 {} Scripted\r\nContent-Length: {length}\r\n",
-            self.status
-        );
+        let mut head = format!("HTTP/1.1 {} Scripted\r\n", self.status);
+        head.push_str(&match self.measured {
+            true => format!("Content-Length: {length}\r\n"),
+            false => "Connection: close\r\n".to_owned(),
+        });
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
