@@ -20,8 +20,18 @@ pub struct Signed {
     expired: bool,
 }
 
+/// How a URL is written beyond what is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// As Google writes it.
+    Usual,
+    /// With needless and lower-case percent signs. Python's requests, with which kagglehub asks, rewrites them and so
+    /// does not get through; whoever sends what they were given does.
+    Odd,
+}
+
 /// A fresh signed URL for an object at this path of the bucket host.
-pub fn sign(state: &State, path: &str, object: &Arc<Object>) -> String {
+pub fn sign(state: &State, path: &str, object: &Arc<Object>, spelling: Spelling) -> String {
     let serial = state.serial.fetch_add(1, Ordering::SeqCst);
     let (life, age) = object
         .script
@@ -34,7 +44,12 @@ pub fn sign(state: &State, path: &str, object: &Arc<Object>) -> String {
     let secret = format!("{serial:08x}").repeat(64);
     let old = object.script.has(|fault| matches!(fault, Fault::SignedV2));
     let query = if old { v2 } else { v4 }(born, life, &secret);
-    let target = format!("{path}?{query}");
+    let odd = if spelling == Spelling::Odd {
+        "%7e%41"
+    } else {
+        ""
+    };
+    let target = format!("{path}?{query}{odd}");
     state.secrets.lock().unwrap().push(secret);
     let signed = Signed {
         object: Arc::clone(object),
@@ -45,8 +60,8 @@ pub fn sign(state: &State, path: &str, object: &Arc<Object>) -> String {
     format!("{}{target}", state.url(Hop::Gcs))
 }
 
-// Every byte here is legal in a query and stays as it is; a client that decodes and encodes again changes several.
-const ODD: &str = "response-content-disposition=attachment%3B+filename%3d%22a~b%2Fc.tar.gz%22&odd='!*(),;:@/?%7e%41&blank=&flag";
+// Every byte here is legal in a query; a client that decodes and encodes again changes several.
+const ODD: &str = "response-content-disposition=attachment%3B+filename%3D%22a~b%2Fc.tar.gz%22&blank=&flag&odd='!*(),;:@/?";
 
 fn v4(born: SystemTime, life: u64, secret: &str) -> String {
     let date = timestamp(born);

@@ -12,10 +12,12 @@ pub use catalogue::{Catalogue, Version, page_name, short};
 use std::sync::Arc;
 
 use call::{Ask, Call, Form};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::object::Object;
 use super::script::{Fault, Hop, Wording};
+use super::signed::Spelling;
 use super::wire::{Reply, Request};
 use super::{Form as Kind, Found, State, hosts, signed};
 
@@ -59,7 +61,13 @@ fn api(state: &State, request: &Request, call: &Call) -> Found {
         return (error(wording, 403, text), about);
     }
     let reply = match (&call.ask, &version) {
-        (Ask::Download { path, .. }, Some(version)) => download(state, request, version, path),
+        (Ask::Download { path, .. }, Some(version)) => {
+            let spelling = match call.form {
+                Form::Rest => Spelling::Odd,
+                Form::Rpc => Spelling::Usual,
+            };
+            download(state, request, version, path, spelling)
+        }
         _ => answers::document(&state.versions.lock().unwrap(), call),
     };
     (
@@ -69,31 +77,43 @@ fn api(state: &State, request: &Request, call: &Call) -> Found {
 }
 
 /// 302 to a signed URL of the archive, or of one file.
-fn download(state: &State, request: &Request, version: &Version, path: &str) -> Option<Reply> {
+fn download(
+    state: &State,
+    request: &Request,
+    version: &Version,
+    path: &str,
+    spelling: Spelling,
+) -> Option<Reply> {
     if version.api.script.has(|fault| matches!(fault, Fault::Loop)) {
         let here = format!("{}{}", state.url(Hop::Kaggle), request.target);
         return Some(Reply::redirect(302, &here));
     }
     let to = match path {
-        "" => bundle(state, &version.archive, Kind::SavedModel, version.id),
+        "" => bundle(
+            state,
+            &version.archive,
+            Kind::SavedModel,
+            version.id,
+            spelling,
+        ),
         path => {
             let file = version.file(path)?;
             let (id, number) = (version.id, version.id + 133);
             let path = format!("/kagglesdsdata/models/{id}/{number}/{}", encoded(path));
-            signed::sign(state, &path, &file)
+            signed::sign(state, &path, &file, spelling)
         }
     };
     Some(redirect(&to))
 }
 
 /// The signed URL of all that a version has.
-fn bundle(state: &State, object: &Arc<Object>, form: Kind, id: u64) -> String {
+fn bundle(state: &State, object: &Arc<Object>, form: Kind, id: u64, spelling: Spelling) -> String {
     let number = id + 133;
     let path = match form {
         Kind::TfLite => format!("/kagglesdsdata/models/{id}/{number}/1.tflite"),
         _ => format!("/kaggle-models-data/{id}/{number}/bundle/archive.tar.gz"),
     };
-    signed::sign(state, &path, object)
+    signed::sign(state, &path, object, spelling)
 }
 
 /// A cookie comes along that no other host may see.
@@ -101,11 +121,15 @@ fn redirect(to: &str) -> Reply {
     Reply::redirect(302, to).header("Set-Cookie", "ka_sessionid=0123456789; path=/")
 }
 
+/// A path as Google writes it in a URL: what needs no percent sign has none.
 fn encoded(path: &str) -> String {
-    percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC)
-        .to_string()
-        .replace("%2F", "/")
-        .replace("%2E", ".")
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
+    utf8_percent_encode(path, RESERVED).to_string()
 }
 
 /// The page of one model, which is a redirect for who asks for the form that it has.
@@ -126,7 +150,7 @@ fn page(state: &State, request: &Request) -> Found {
         } else if plain.is_none() && !form.is_asked(request) {
             Reply::html(200, "the page of one model")
         } else {
-            redirect(&bundle(state, &object, form, id))
+            redirect(&bundle(state, &object, form, id, Spelling::Odd))
         }
     });
     (reply, Some(object))

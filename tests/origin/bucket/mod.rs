@@ -1,24 +1,20 @@
 //! Buckets as Google Cloud Storage serves them: JSON listings and media, plain XML objects.
 
+mod list;
+
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::object::{self, Object, Surface, UPDATED};
+use super::object::{self, Object, Surface};
 use super::script::Fault;
 use super::wire::{Reply, Request};
 use super::{Found, State};
 
 /// What [`Fault::Private`] buckets want to see, and what the metadata server gives.
 pub const TOKEN: &str = "ya29.scripted-token";
-
-/// The most that a page holds, whatever is asked for.
-const PAGE: usize = 1000;
 
 /// One bucket: its objects, and the faults of its listings.
 #[derive(Debug)]
@@ -118,7 +114,7 @@ pub fn answer(state: &State, request: &Request) -> Found {
         Some(key) if !key.is_empty() => key,
         listing => {
             let reply = denied(&bucket, request, surface).unwrap_or_else(|| match (surface, listing) {
-                (Surface::Json, Some(_)) => list(&bucket, request),
+                (Surface::Json, Some(_)) => list::list(&bucket, request),
                 (Surface::Json, None) => {
                     Reply::json(200, &json!({"kind": "storage#bucket", "id": name, "name": name, "location": "US"}))
                 }
@@ -193,162 +189,6 @@ fn one(bucket: &Bucket, key: &str, request: &Request, surface: Surface) -> Reply
     if media {
         object::reply(&object, request, surface)
     } else {
-        Reply::json(200, &item(bucket, key, &object))
-    }
-}
-
-fn item(bucket: &Bucket, key: &str, object: &Object) -> Value {
-    let stored = object.stored();
-    let generation = stored.generation.to_string();
-    let mut item = json!({
-        "kind": "storage#object", "id": format!("{}/{key}/{generation}", bucket.name),
-        "name": key, "bucket": bucket.name, "size": object.listed_size().to_string(),
-        "generation": generation, "metageneration": "1", "etag": object.etag(Surface::Json),
-        "updated": UPDATED, "timeCreated": UPDATED,
-        "contentType": "application/octet-stream", "storageClass": "STANDARD",
-    });
-    let (crc, md5) = object.hashes();
-    let optional = [
-        ("crc32c", crc),
-        ("md5Hash", md5),
-        ("contentEncoding", stored.encoding.map(str::to_owned)),
-    ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            item[name] = value.into();
-        }
-    }
-    item
-}
-
-/// Where a page begins.
-enum From {
-    After(String),
-    /// The same, but the page before it has to be an empty one.
-    Empty(String),
-}
-
-fn list(bucket: &Bucket, request: &Request) -> Reply {
-    let script = &bucket.listing.script;
-    let number = |name: &str| request.asked(name).and_then(|text| text.parse().ok());
-    let cap = script.find(|fault| match fault {
-        Fault::Pages { size } => Some(*size),
-        _ => None,
-    });
-    let most = number("maxResults")
-        .unwrap_or(PAGE)
-        .min(cap.unwrap_or(PAGE))
-        .clamp(1, PAGE);
-    let given = request.asked("pageToken").filter(|token| !token.is_empty());
-    let from = match given.as_deref().map(from_token) {
-        None => From::After(String::new()),
-        Some(Some(from)) => from,
-        Some(None) => return error(Surface::Json, 400, "invalid", "Invalid page token."),
-    };
-    let mut page = Page::default();
-    let next = match from {
-        From::Empty(after) => Some(token('n', &after)),
-        From::After(after) => {
-            let end = page.fill(bucket, request, &after, most);
-            let empty = script.has(|fault| matches!(fault, Fault::EmptyPages));
-            end.map(|end| token(if empty { 'e' } else { 'n' }, &end))
-        }
-    };
-    let endless = script.has(|fault| matches!(fault, Fault::EndlessPages));
-    let next = if endless { Some(token('n', "")) } else { next };
-    let mut reply = Reply::json(200, &page.document(request, next));
-    reply.object = true;
-    reply
-}
-
-fn token(kind: char, after: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{kind}{after}"))
-}
-
-fn from_token(token: &str) -> Option<From> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    let after = text.get(1..)?.to_owned();
-    Some(if text.starts_with('e') {
-        From::Empty(after)
-    } else {
-        From::After(after)
-    })
-}
-
-#[derive(Default)]
-struct Page {
-    items: Vec<Value>,
-    prefixes: Vec<Value>,
-}
-
-impl Page {
-    /// Takes names after `after`, at most so many; the last one taken if more follow.
-    fn fill(
-        &mut self,
-        bucket: &Bucket,
-        request: &Request,
-        after: &str,
-        most: usize,
-    ) -> Option<String> {
-        let asked = |name: &str| request.asked(name).unwrap_or_default();
-        let (prefix, delimiter, floor) =
-            (asked("prefix"), asked("delimiter"), asked("startOffset"));
-        let ceiling = request.asked("endOffset");
-        let objects = bucket.objects.lock().unwrap();
-        let mut start = Bound::Excluded(after.to_owned());
-        if after < prefix.as_str() || after < floor.as_str() {
-            start = Bound::Included(prefix.clone().max(floor));
-        } else if !delimiter.is_empty() && after.ends_with(&delimiter) && after.len() > prefix.len()
-        {
-            start = Bound::Excluded(format!("{after}{}", char::MAX));
-        }
-        let mut last = None;
-        loop {
-            let rest = (start.clone(), Bound::Unbounded);
-            let mut left = objects
-                .range::<String, _>(rest)
-                .filter(|(_, object)| !object.stored().gone);
-            let Some((key, object)) = left.next() else {
-                return None;
-            };
-            let past = ceiling.as_ref().is_some_and(|end| key >= end);
-            if !key.starts_with(&prefix) || past {
-                return None;
-            }
-            if self.items.len() + self.prefixes.len() == most {
-                return last;
-            }
-            let below = &key[prefix.len()..];
-            match below.find(&delimiter) {
-                Some(at) if !delimiter.is_empty() => {
-                    let dir = format!("{prefix}{}", &below[..at + delimiter.len()]);
-                    start = Bound::Excluded(format!("{dir}{}", char::MAX));
-                    self.prefixes.push(dir.clone().into());
-                    last = Some(dir);
-                }
-                _ => {
-                    self.items.push(item(bucket, key, object));
-                    start = Bound::Excluded(key.clone());
-                    last = Some(key.clone());
-                }
-            }
-        }
-    }
-
-    /// The page with the fields that were asked for. Empty lists are left out, as Google leaves them out.
-    fn document(self, request: &Request, next: Option<String>) -> Value {
-        let fields = request.asked("fields");
-        let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(name));
-        let mut page = Map::new();
-        page.insert("kind".into(), "storage#objects".into());
-        for (name, list) in [("items", self.items), ("prefixes", self.prefixes)] {
-            if !list.is_empty() && wanted(name) {
-                page.insert(name.into(), list.into());
-            }
-        }
-        if let Some(next) = next.filter(|_| wanted("nextPageToken")) {
-            page.insert("nextPageToken".into(), next.into());
-        }
-        page.into()
+        Reply::json(200, &list::item(bucket, key, &object))
     }
 }
