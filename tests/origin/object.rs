@@ -224,13 +224,10 @@ pub fn reply(object: &Object, request: &Request, surface: Surface) -> Reply {
         );
     // Two lines, as the bucket sends them; they cover the whole stored object whatever the range.
     let (crc, md5) = object.hashes();
-    for hash in [
-        crc.map(|crc| format!("crc32c={crc}")),
-        md5.map(|md5| format!("md5={md5}")),
-    ] {
-        if let Some(hash) = hash {
-            reply = reply.header("x-goog-hash", hash);
-        }
+    let crc = crc.map(|crc| format!("crc32c={crc}"));
+    let md5 = md5.map(|md5| format!("md5={md5}"));
+    for hash in [crc, md5].into_iter().flatten() {
+        reply = reply.header("x-goog-hash", hash);
     }
     reply
 }

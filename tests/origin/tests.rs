@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::{Fault, Gate, Hop, Origin};
+use super::{Fault, Form, Gate, Hop, Origin, Route};
 
 mod bucket;
 mod kaggle;
@@ -180,4 +180,27 @@ fn faults_strike_where_they_should() {
         TcpStream::connect(origin.authority()).is_err(),
         "a dead origin refuses"
     );
+}
+
+#[test]
+fn each_form_answers_its_own_query() {
+    let origin = Origin::start();
+    let all = [
+        (Form::SavedModel, "tf-hub-format=compressed"),
+        (Form::TfLite, "lite-format=tflite"),
+        (Form::TfJs, "tfjs-format=compressed"),
+    ];
+    for (form, query) in all {
+        origin.publish_as("google/a/1", &b"0123"[..], Route::Kaggle, form);
+        for (_, asked) in all {
+            let url = format!("{}/google/a/1?{asked}", origin.url(Hop::Hub));
+            let kaggle = location(&get(&url, "").0).to_owned();
+            let (head, page) = get(&kaggle, "");
+            if asked == query {
+                assert_eq!(get(location(&head), "").1, b"0123", "{asked}");
+            } else {
+                assert!(page.starts_with(b"<!DOCTYPE html>"), "{form:?}: {asked}");
+            }
+        }
+    }
 }

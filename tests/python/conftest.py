@@ -15,6 +15,7 @@ import pytest
 import program
 import realmodels
 from origin import Origin
+from published import Published
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +58,22 @@ def hub(plain):
     served.stop()
 
 
+@pytest.fixture(scope="session")
+def published(plain):
+    """The same models as tfhub.dev, Kaggle and a bucket publish them."""
+    origin = Published(plain)
+    yield origin
+    origin.stop()
+
+
 @pytest.fixture
 def mount(place):
     """Mounts a hub with a cache of this test: `mount("--hub-url", url)`."""
     mounts = []
 
-    def start(*flags, cache=place / "cache"):
-        mounts.append(program.Mount(place / f"mount-{len(mounts)}", cache, *flags))
+    def start(*flags, cache=place / "cache", environment=None):
+        at = place / f"mount-{len(mounts)}"
+        mounts.append(program.Mount(at, cache, *flags, environment=environment))
         return mounts[-1]
 
     yield start

@@ -13,7 +13,7 @@ SOON = 20.0  # seconds in which a process must have started or ended, on a busy 
 
 def clean_environment() -> dict:
     """What a child sees: nothing of the caller's Hub settings or proxies."""
-    unwanted = ("TFHUB", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "STORAGE_EMULATOR")
+    unwanted = ("TFHUB", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "STORAGE_EMULATOR", "AWS", "GOOGLE", "KAGGLE")
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(unwanted)}
 
 
@@ -42,13 +42,14 @@ def wait_until(condition, what: str, seconds: float = SOON) -> None:
 class Mount:
     """`tfhub-fs mount --foreground` on a directory."""
 
-    def __init__(self, mountpoint: pathlib.Path, cache: pathlib.Path, *flags):
+    def __init__(self, mountpoint: pathlib.Path, cache: pathlib.Path, *flags, environment: dict | None = None):
         self.path = mountpoint
         self.cache = cache
         self.log = mountpoint.with_name(mountpoint.name + ".log")
         command = [BINARY, "mount", mountpoint, "--foreground", "--cache-dir", cache, *flags]
+        given = clean_environment() | (environment or {})
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(list(map(str, command)), env=clean_environment(), stdout=log, stderr=log)
+            self.process = subprocess.Popen(list(map(str, command)), env=given, stdout=log, stderr=log)
         try:
             wait_until(lambda: is_mounted(mountpoint) or self.process.poll() is not None, "the mount")
             if self.process.poll() is not None:

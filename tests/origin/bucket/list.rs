@@ -127,9 +127,7 @@ impl Page {
             let mut left = objects
                 .range::<String, _>(rest)
                 .filter(|(_, object)| !object.stored().gone);
-            let Some((key, object)) = left.next() else {
-                return None;
-            };
+            let (key, object) = left.next()?;
             let past = ceiling.as_ref().is_some_and(|end| key >= end);
             if !key.starts_with(&prefix) || past {
                 return None;

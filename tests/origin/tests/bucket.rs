@@ -72,6 +72,10 @@ fn listings_come_in_pages_whatever_their_size() {
         assert_eq!(names, ["a/", "a/b", "a/new\nline"]);
         assert_eq!(prefixes, ["a//", "a/c/"]);
     }
+    bucket.faults(vec![Fault::Pages { size: 1 }, Fault::EndlessPages]);
+    let first = page(&origin, "");
+    let token = first["nextPageToken"].as_str().unwrap();
+    assert_eq!(page(&origin, &format!("pageToken={token}")), first);
     bucket.faults(vec![]);
     assert_eq!(listed(&origin, "maxResults=3").2, 3);
     assert!(
@@ -126,6 +130,8 @@ fn objects_are_pinned_replaced_and_lost() {
         );
         assert_eq!(body, b"89", "{url}");
     }
+    assert_eq!(origin.sent_below("gs://bucket/a/"), 6);
+    assert_eq!(origin.sent_again("gs://bucket/a/b c"), 4);
     assert!(
         get(&plain, "If-Match: \"other\"\r\n")
             .0
@@ -219,6 +225,8 @@ fn private_buckets_and_uncompressed_folders() {
         String::from_utf8(body).unwrap(),
         Origin::folder("google/a/1")
     );
+    origin.uncompressed("google/a/1", Uncompressed::Location("/elsewhere".into()));
+    assert!(get(&url, "").0.contains("Location: /elsewhere"));
     origin.uncompressed("google/a/1", Uncompressed::Status(404));
     assert!(get(&url, "").0.starts_with("HTTP/1.1 404"));
 }
