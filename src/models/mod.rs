@@ -18,6 +18,7 @@ mod memo;
 mod model;
 mod newest;
 mod patience;
+mod siblings;
 mod step;
 pub mod stream;
 mod streaming;
@@ -154,27 +155,12 @@ impl Models {
 
     /// The model of a handle; asking for it does nothing yet.
     pub fn model(&self, handle: &Handle) -> Arc<Model> {
-        self.find(handle.key(), || (handle.clone(), None))
+        self.shared.find(handle.key(), || (handle.clone(), None))
     }
 
     /// An object of a bucket, as it was when it was listed, as a model of one file; asking for it does nothing yet.
     pub fn object(&self, path: &BucketPath, file: RemoteFile) -> Arc<Model> {
-        let key = Key::of(&Object::id(path, &file.version));
-        self.find(key, || {
-            (Handle::of_object(path), Some(Object::new(path, file)))
-        })
-    }
-
-    fn find(&self, key: Key, new: impl FnOnce() -> (Handle, Option<Object>)) -> Arc<Model> {
-        let mut table = self.shared.table.lock();
-        let model = table.find(&key).unwrap_or_else(|| {
-            let (handle, object) = new();
-            Arc::new(Model::new(handle, object, self.shared.clone()))
-        });
-        let out = table.add(key, model.clone());
-        drop(table);
-        drop(out);
-        model
+        self.shared.object(path, file)
     }
 
     /// What a path in a bucket is, if that is known without a request.
@@ -234,5 +220,29 @@ impl Models {
     /// The cache's directory, if there is one.
     pub fn cache_dir(&self) -> Option<&Path> {
         self.shared.cache.root()
+    }
+}
+
+impl Shared {
+    fn object(self: &Arc<Shared>, path: &BucketPath, file: RemoteFile) -> Arc<Model> {
+        let key = Key::of(&Object::id(path, &file.version));
+        let new = || (Handle::of_object(path), Some(Object::new(path, file)));
+        self.find(key, new)
+    }
+
+    fn find(
+        self: &Arc<Shared>,
+        key: Key,
+        new: impl FnOnce() -> (Handle, Option<Object>),
+    ) -> Arc<Model> {
+        let mut table = self.table.lock();
+        let model = table.find(&key).unwrap_or_else(|| {
+            let (handle, object) = new();
+            Arc::new(Model::new(handle, object, self.clone()))
+        });
+        let out = table.add(key, model.clone());
+        drop(table);
+        drop(out);
+        model
     }
 }

@@ -263,6 +263,11 @@ impl Model {
         self.state.lock().kept = Some(partial);
     }
 
+    /// Who streams it, if somebody does.
+    pub(super) fn streamer(&self) -> Option<Arc<Streamer>> {
+        self.state.lock().streamer.clone()
+    }
+
     /// Ends all transfers of what is streamed.
     pub(super) fn stop_streaming(&self) {
         if let Some(streamer) = self.state.lock().streamer.take() {

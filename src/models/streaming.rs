@@ -8,7 +8,10 @@ use tokio::time::sleep;
 
 use super::Error;
 use super::model::{Content, Model};
+use super::siblings;
+use super::stream::graph::Part;
 use super::stream::{self, Streamer};
+use crate::config::Prefetch;
 use crate::handle::BucketPath;
 use crate::source::{Archive, Folder, RemoteFile};
 use crate::store::{self, FileSpec, Partial, Sealed, Sealing, Streaming};
@@ -111,7 +114,30 @@ impl Model {
             partial,
             streamer: streamer.clone(),
         };
-        Ok(self.is_filling(filling, Some(streamer), ending.run()))
+        let content = self.is_filling(filling, Some(streamer), ending.run());
+        if self.shared.options.prefetch != Prefetch::None
+            && let Some(object) = &self.object
+        {
+            let work = siblings::fetch_ahead(self.shared.clone(), object.path.clone());
+            self.shared.runtime.spawn(work);
+        }
+        Ok(content)
+    }
+
+    /// A part of the model's one file will be wanted soon.
+    pub(super) async fn hint(self: Arc<Model>, part: Part) {
+        let Some(name) = self
+            .object
+            .as_ref()
+            .map(|object| object.path.split().map_or("", |(_, name)| name).to_owned())
+        else {
+            return;
+        };
+        if self.content().await.is_ok()
+            && let Some(streamer) = self.streamer()
+        {
+            streamer.hint(&name, part);
+        }
     }
 
     /// The filling with what an earlier run has left of it.
