@@ -19,7 +19,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fuse", &["tree", "models", "os"]),
     ("server", &["handle", "config", "os"]),
     ("tree", &["models", "store", "handle", "status"]),
-    ("models", &["source", "fetch", "archive", "store", "handle"]),
+    (
+        "models",
+        &["source", "fetch", "archive", "store", "handle", "config"],
+    ),
     ("source", &["fetch", "handle", "config"]),
     ("fetch", &["config"]),
     ("archive", &[]),

@@ -1,5 +1,6 @@
 //! Handle to path to place and back: the table of names, and properties over all forms.
 
+mod kinds;
 mod properties;
 mod table;
 

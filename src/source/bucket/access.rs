@@ -5,16 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::HeaderMap;
-use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer};
-use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::aws::AmazonS3Builder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
-use object_store::{
-    ClientOptions, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, RetryConfig,
-};
+use object_store::{ClientOptions, GetOptions, GetRange, GetResult, ObjectMeta, RetryConfig};
 use tokio::sync::OnceCell;
 
 use super::names::{Entry, Listed};
+use super::store::Store;
 use super::{Options, amazon, google};
 use crate::fetch::{self, Ask, Client, Connector};
 use crate::handle::{BucketPath, Scheme};
@@ -37,13 +35,6 @@ pub(super) struct Access {
     signed: OnceCell<Store>,
     /// The bucket has wanted credentials, or they were named.
     sign: AtomicBool,
-}
-
-/// One way to ask.
-#[derive(Debug)]
-enum Store {
-    Google(GoogleCloudStorage, bool),
-    Amazon(AmazonS3, bool),
 }
 
 impl Access {
@@ -345,44 +336,6 @@ impl Access {
             _ => "try again later",
         };
         text.to_owned()
-    }
-}
-
-impl Store {
-    fn objects(&self) -> &dyn ObjectStore {
-        match self {
-            Store::Google(store, _) => store,
-            Store::Amazon(store, _) => store,
-        }
-    }
-
-    /// What a GET of `url` carries: a token, a signature, or nothing.
-    async fn headers(&self, url: &str, region: &str) -> object_store::Result<HeaderMap> {
-        match self {
-            Store::Google(store, true) => {
-                let credential = store.credentials().get_credential().await?;
-                let token = format!("Bearer {}", credential.bearer);
-                let value = http::HeaderValue::from_str(&token);
-                let mut headers = HeaderMap::new();
-                if let Ok(mut value) = value {
-                    value.set_sensitive(true);
-                    headers.insert(http::header::AUTHORIZATION, value);
-                }
-                Ok(headers)
-            }
-            Store::Amazon(store, true) => {
-                let credential = store.credentials().get_credential().await?;
-                let mut request =
-                    http::Request::new(object_store::client::HttpRequestBody::empty());
-                if let Ok(uri) = url.parse() {
-                    *request.uri_mut() = uri;
-                }
-                AwsAuthorizer::new(&credential, "s3", region).try_authorize(&mut request, None)?;
-                request.headers_mut().remove(http::header::HOST);
-                Ok(std::mem::take(request.headers_mut()))
-            }
-            Store::Google(_, false) | Store::Amazon(_, false) => Ok(HeaderMap::new()),
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod amazon;
 mod google;
 mod names;
 mod object;
+mod store;
 #[cfg(test)]
 mod tests;
 
