@@ -1,5 +1,7 @@
 //! How the network is reached: hosts, mirrors, buckets, and who is told who asks.
 
+use std::path::PathBuf;
+
 use super::Failure;
 use super::args::Hub;
 use crate::config::{
@@ -11,6 +13,9 @@ use crate::source::{BucketOptions, Buckets};
 
 /// What the program calls itself to servers.
 const USER_AGENT: &str = concat!("tfhub-fs/", env!("CARGO_PKG_VERSION"));
+
+/// What `gcloud auth application-default login` leaves in a home directory.
+const GCLOUD: &str = ".config/gcloud/application_default_credentials.json";
 
 /// Where machines of Google and Amazon learn their credentials, in plain http.
 const METADATA: [&str; 3] = [
@@ -108,6 +113,8 @@ fn buckets(hub: &Hub, around: &Surroundings<'_>) -> Result<BucketOptions, Failur
         None => None,
     };
     let maker = os::host::maker();
+    let metadata = text("GCE_METADATA_HOST").is_some();
+    let gcloud = text("HOME").map(|home| PathBuf::from(home).join(GCLOUD));
     let named = [
         "AWS_ACCESS_KEY_ID",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -120,7 +127,8 @@ fn buckets(hub: &Hub, around: &Surroundings<'_>) -> Result<BucketOptions, Failur
         aws_region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
         gcs_credentials: text("GOOGLE_APPLICATION_CREDENTIALS"),
         aws_credentials: named.into_iter().any(|name| text(name).is_some()),
-        on_google: maker == "Google" || text("GCE_METADATA_HOST").is_some(),
+        gcs_default: maker == "Google" || metadata || gcloud.is_some_and(|file| file.is_file()),
+        gcs_default_named: metadata,
         on_amazon: maker == "Amazon EC2",
         max_objects: usize::try_from(hub.max_archive_entries.unwrap_or(100_000))
             .unwrap_or(usize::MAX),

@@ -84,6 +84,14 @@ impl Error {
         }
     }
 
+    /// Whether bytes are not the announced ones.
+    pub(super) fn is_mismatch(&self) -> bool {
+        let Error::Store { cause, .. } = self else {
+            return false;
+        };
+        matches!(cause.downcast_ref(), Some(store::Error::Mismatch { .. }))
+    }
+
     /// Whether another try of the same would end as this one did.
     pub(super) fn is_lasting(&self) -> bool {
         match self {

@@ -180,6 +180,13 @@ struct Ending {
 impl Ending {
     async fn run(self) -> Result<Content, Error> {
         let result = self.complete().await;
+        if let Err(error) = &result
+            && error.is_mismatch()
+        {
+            tracing::error!(model = self.name, %error, "nothing of the model is kept; the next open tries again");
+            // What is wrong must not be there for that; this finds it again, and removes it.
+            let _ = self.blocking(|partial| partial.verify()).await;
+        }
         let filling = self.partial.filling();
         let model = self.model.upgrade();
         match (result, model) {

@@ -111,7 +111,7 @@ impl FillFile {
     /// # Errors
     ///
     /// Bytes are missing; they are not the announced ones ([`Error::Mismatch`]); the disk failed.
-    pub(super) fn verify(&self) -> Result<(), Error> {
+    pub fn verify(&self) -> Result<(), Error> {
         if self.verified.load(Ordering::Acquire) && self.is_complete() {
             return Ok(());
         }

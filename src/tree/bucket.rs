@@ -72,7 +72,12 @@ impl Shared {
     ) -> Result<Vec<DirEntry>, Error> {
         let names = names?;
         let dirs = names.dirs.iter().map(|name| (name, Kind::Directory));
-        let files = names.files.keys().map(|name| (name, Kind::File));
+        // Of an object and a directory of one name the directory is shown.
+        let files = names
+            .files
+            .keys()
+            .filter(|name| !names.dirs.contains(*name));
+        let files = files.map(|name| (name, Kind::File));
         let mut entries: Vec<DirEntry> = dirs
             .chain(files)
             .map(|(name, kind)| match self.is_archive(path, name) {

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use super::Error;
 use crate::config::Prefetch;
 use crate::source::{Ranged, RemoteFile};
-use crate::store::{Demand, FillFile, Filling};
+use crate::store::{self, Demand, FillFile, Filling};
 
 use graph::Part;
 use wants::{Job, Wants};
@@ -87,6 +87,8 @@ struct Source {
     followed: AtomicBool,
     /// It was seen complete.
     complete: AtomicBool,
+    /// It has been compared with its checksum, or is being.
+    verified: AtomicBool,
 }
 
 /// What the filling tells its reads to; it does not keep the streamer alive.
@@ -119,6 +121,7 @@ impl Streamer {
                     from: remote.from.clone(),
                     followed: AtomicBool::new(false),
                     complete: AtomicBool::new(false),
+                    verified: AtomicBool::new(false),
                 });
             }
         }
@@ -287,12 +290,31 @@ impl Streamer {
         match result {
             Ok(()) => {
                 let missing = |file, range| self.missing(file, range);
-                self.wants.lock().landed(&job, missing);
+                let awaited = |file: usize, range| {
+                    let source = self.files.get(file);
+                    source.is_some_and(|source| source.file.is_awaited(range))
+                };
+                self.wants.lock().landed(&job, missing, awaited);
+                self.verify(source).await;
                 self.look_for_the_end();
             }
             Err(error) => self.has_failed(&job, error),
         }
         self.pump();
+    }
+
+    /// A file that has just become complete is compared with its checksum at once, so that its readers hear of it soon.
+    async fn verify(&self, source: &Source) {
+        if !source.file.is_complete() || source.verified.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let file = source.file.clone();
+        let verified = tokio::task::spawn_blocking(move || file.verify()).await;
+        if let Ok(Err(cause @ store::Error::Mismatch { .. })) = verified {
+            let error = Error::of_store(&source.from.shown(), cause);
+            self.filling.fail(Arc::new(error.clone()));
+            self.finish(Err(error));
+        }
     }
 
     fn has_failed(&self, job: &Job, error: Error) {

@@ -46,8 +46,6 @@ struct File {
     flying: Presence,
     /// What readers wait for.
     waited: Presence,
-    /// What was asked for again while it was waited for: it came, was given back, and is wanted once more.
-    again: Presence,
 }
 
 impl Wants {
@@ -68,12 +66,7 @@ impl Wants {
         let Some(file) = self.files.get_mut(number) else {
             return;
         };
-        let range = blocks(&range, file.size);
-        let new = file.waited.missing(range.clone());
-        if new.as_slice() != std::slice::from_ref(&range) {
-            file.again.insert(range);
-        }
-        for part in new {
+        for part in file.waited.missing(blocks(&range, file.size)) {
             file.waited.insert(part.clone());
             self.demand.push_back((number, part));
         }
@@ -144,13 +137,17 @@ impl Wants {
                 continue;
             }
             let absent = missing(number, range.clone());
+            if demanded {
+                // What has come meanwhile is not waited for: it may be given back, and asked for anew.
+                file.waited.remove(range.clone());
+                for gap in &absent {
+                    file.waited.insert(gap.clone());
+                }
+            }
             let mut gaps = absent
                 .iter()
                 .flat_map(|gap| file.flying.missing(gap.clone()));
             let Some(gap) = gaps.next() else {
-                if absent.is_empty() {
-                    file.waited.remove(range);
-                }
                 continue;
             };
             // Present bytes need not end where blocks do; what is fetched does.
@@ -175,27 +172,27 @@ impl Wants {
         }
     }
 
-    /// A transfer has brought what it was to bring. `missing` as for [`Wants::next`]: some of it may be gone again.
+    /// A transfer has brought what it was to bring. `missing` as for [`Wants::next`]: some of it may not have been kept, or be
+    /// gone again, and be `awaited` all the same.
     pub(super) fn landed(
         &mut self,
         job: &Job,
         missing: impl Fn(usize, Range<u64>) -> Vec<Range<u64>>,
+        awaited: impl Fn(usize, Range<u64>) -> bool,
     ) {
         self.ended(job);
         let Some(file) = self.files.get_mut(job.file) else {
             return;
         };
         file.waited.remove(job.range.clone());
-        if file.again.bytes_in(job.range.clone()) == 0 {
-            return;
-        }
         for gone in missing(job.file, job.range.clone()) {
-            if file.again.bytes_in(gone.clone()) > 0 {
-                file.waited.insert(gone.clone());
-                self.demand.push_back((job.file, gone));
+            for part in pieces(gone) {
+                if awaited(job.file, part.clone()) {
+                    file.waited.insert(part.clone());
+                    self.demand.push_back((job.file, part));
+                }
             }
         }
-        file.again.remove(job.range.clone());
     }
 
     /// A transfer has failed. True if somebody waits for it and there shall be no other try: one that was made ahead of
@@ -224,6 +221,13 @@ impl Wants {
     }
 }
 
+/// A range, block by block.
+fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let first = range.start / BLOCK;
+    (first..range.end.div_ceil(BLOCK))
+        .map(move |block| (block * BLOCK).max(range.start)..((block + 1) * BLOCK).min(range.end))
+}
+
 /// The blocks that a range touches, within a file.
 fn blocks(range: &Range<u64>, size: u64) -> Range<u64> {
     let start = (range.start / BLOCK * BLOCK).min(size);
@@ -240,6 +244,10 @@ mod tests {
     /// Nothing is there yet.
     fn all(_: usize, range: Range<u64>) -> Vec<Range<u64>> {
         vec![range]
+    }
+
+    fn nobody(_: usize, _: Range<u64>) -> bool {
+        false
     }
 
     fn wants(sizes: &[u64]) -> Wants {
@@ -294,7 +302,7 @@ mod tests {
             1,
             "who waits is not held up by them"
         );
-        wants.landed(&first, all);
+        wants.landed(&first, all, nobody);
         assert_eq!(jobs(&mut wants).len(), 1);
     }
 
@@ -318,20 +326,32 @@ mod tests {
         for _ in 0..2 {
             wants.demand(0, 0..BLOCK);
             let job = wants.next(all).unwrap();
-            wants.landed(&job, nothing);
+            wants.landed(&job, nothing, nobody);
         }
         wants.demand(0, 0..BLOCK);
         let job = wants.next(all).unwrap();
-        wants.demand(0, 5..6);
-        wants.landed(&job, all);
+        wants.landed(&job, all, |_, _| true);
         let job = wants.next(all).unwrap();
         assert_eq!(job.range, 0..BLOCK, "it was gone before its reader had it");
-        wants.landed(&job, all);
-        assert_eq!(wants.next(all), None, "nobody has asked since");
+        wants.landed(&job, all, nobody);
+        assert_eq!(wants.next(all), None, "nobody waits any more");
         wants.demand(0, 0..BLOCK);
         assert_eq!(wants.next(nothing), None, "it came some other way");
         wants.demand(0, 0..BLOCK);
         assert!(wants.next(all).is_some());
+    }
+
+    #[test]
+    fn what_came_otherwise_is_not_waited_for_any_more() {
+        let mut wants = wants(&[MIB]);
+        wants.demand(0, 0..BLOCK);
+        let front_is_there =
+            |_: usize, range: Range<u64>| Vec::from([range.start.max(1000)..range.end]);
+        let job = wants.next(front_is_there).unwrap();
+        assert_eq!(job.range, 1000..BLOCK);
+        wants.landed(&job, |_, _| Vec::new(), nobody);
+        wants.demand(0, 0..10);
+        assert!(wants.next(all).is_some(), "the front was given back since");
     }
 
     #[test]

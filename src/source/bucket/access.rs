@@ -1,14 +1,17 @@
 //! How one bucket is asked: anonymously, or with credentials once it wants them.
 
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lru::LruCache;
 use object_store::aws::AmazonS3Builder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{ClientOptions, GetOptions, GetRange, GetResult, ObjectMeta, RetryConfig};
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::names::{Entry, Listed};
@@ -17,6 +20,9 @@ use super::{Options, amazon, google};
 use crate::fetch::{self, Ask, Client, Connector};
 use crate::handle::{BucketPath, Scheme};
 use crate::source::{Error, RemoteFile};
+
+/// Of how many directories it is remembered that they were told of.
+const TOLD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 const GOOGLE: &str = "https://storage.googleapis.com";
 
@@ -35,6 +41,8 @@ pub(super) struct Access {
     signed: OnceCell<Store>,
     /// The bucket has wanted credentials, or they were named.
     sign: AtomicBool,
+    /// Directories whose odd names were told of.
+    odd: Mutex<LruCache<String, ()>>,
 }
 
 impl Access {
@@ -57,7 +65,13 @@ impl Access {
             anonymous: OnceCell::new(),
             signed: OnceCell::new(),
             sign: AtomicBool::new(named),
+            odd: Mutex::new(LruCache::new(TOLD)),
         }
+    }
+
+    /// Whether odd names in `dir` have not been told of yet: once is enough, whatever the number of its pages.
+    pub(super) fn is_first_odd(&self, dir: &BucketPath) -> bool {
+        self.odd.lock().put(dir.to_string(), ()).is_none()
     }
 
     /// The URL of a key, for messages.
@@ -217,7 +231,9 @@ impl Access {
     fn may_sign(&self) -> bool {
         match self.scheme {
             Scheme::S3 => self.options.aws_credentials || self.options.on_amazon,
-            _ => self.options.gcs_endpoint.is_none(),
+            _ if self.options.gcs_credentials.is_some() => true,
+            _ if self.options.gcs_endpoint.is_some() => self.options.gcs_default_named,
+            _ => self.options.gcs_default,
         }
     }
 

@@ -36,11 +36,13 @@ pub struct Options {
     pub aws_region: Option<String>,
     /// Google credentials were named (`GOOGLE_APPLICATION_CREDENTIALS`): they are used from the first request on.
     pub gcs_credentials: Option<String>,
+    /// There are other credentials for a bucket that wants some: gcloud's, or those of a machine of Google's.
+    pub gcs_default: bool,
+    /// These were meant for another endpoint than Google's too: its metadata server was named (`GCE_METADATA_HOST`).
+    pub gcs_default_named: bool,
     /// AWS credentials were named in the environment: likewise.
     pub aws_credentials: bool,
-    /// This machine is Google's, and so has a metadata server that gives credentials.
-    pub on_google: bool,
-    /// This machine is Amazon's.
+    /// This machine is Amazon's, and so has a metadata server that gives credentials.
     pub on_amazon: bool,
     /// The most objects that one model may have.
     pub max_objects: usize,
@@ -126,7 +128,7 @@ impl Buckets {
                 None => break,
             }
         }
-        let (dirs, files) = level.end(&dir);
+        let (dirs, files) = level.end(&access, &dir);
         if files.is_empty() {
             return Err(absent(&dir));
         }
@@ -152,7 +154,7 @@ impl Buckets {
         }
         let mut level = Level::default();
         level.add(&access, dir, listed);
-        let (dirs, files) = level.end(dir);
+        let (dirs, files) = level.end(&access, dir);
         Ok(Page { dirs, files, next })
     }
 

@@ -102,7 +102,11 @@ impl Level {
     }
 
     /// All directories and files, sorted. Of an object and a directory of one name the directory is shown.
-    pub(super) fn end(mut self, dir: &BucketPath) -> (Vec<String>, Vec<RemoteFile>) {
+    pub(super) fn end(
+        mut self,
+        access: &Access,
+        dir: &BucketPath,
+    ) -> (Vec<String>, Vec<RemoteFile>) {
         let mut parents: BTreeSet<String> = self.dirs.clone();
         for name in self.files.keys() {
             let mut name = name.as_str();
@@ -115,13 +119,15 @@ impl Level {
             .iter()
             .filter(|dir| self.files.contains_key(*dir))
             .collect();
-        if let Some(first) = hidden.first() {
+        let odd = !hidden.is_empty() || self.first_odd.is_some();
+        let tell = odd && access.is_first_odd(dir);
+        if let Some(first) = hidden.first().filter(|_| tell) {
             tracing::warn!(
                 %dir, count = hidden.len(), first = %first.escape_debug(),
                 "objects with the name of a directory are not shown"
             );
         }
-        if let Some(first) = &self.first_odd {
+        if let Some(first) = self.first_odd.as_ref().filter(|_| tell) {
             tracing::warn!(
                 %dir, count = self.odd, first = %first.escape_debug(),
                 "objects whose keys are no paths are not shown"
