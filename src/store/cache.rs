@@ -37,7 +37,8 @@ pub struct Cache {
     /// What parts may take, where they are kept.
     disk: Option<Arc<Room>>,
     memory: Arc<Room>,
-    boot: String,
+    /// Parts are trusted if they were left in the same one.
+    pub(super) boot: String,
 }
 
 /// What a caller who wants to read a model by ranges is to do.

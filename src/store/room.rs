@@ -103,14 +103,13 @@ impl Room {
         if lack == 0 {
             return 0;
         }
+        let idle = self.budget.reclaim(lack);
+        let lack = lack.saturating_sub(idle);
+        if lack == 0 {
+            return idle;
+        }
         let slack = (self.budget.limit(self.used()) / SLACK_SHARE).min(MAX_SLACK);
-        let want = lack.saturating_add(slack);
-        let idle = self.budget.reclaim(want);
-        idle + self.shrink(
-            want.saturating_sub(idle),
-            lack.saturating_sub(idle),
-            fresh_too,
-        )
+        idle + self.shrink(lack.saturating_add(slack), lack, fresh_too)
     }
 
     /// Takes `want` bytes of what has been used, or at least `lack` bytes of what has just been fetched too.

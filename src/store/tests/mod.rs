@@ -2,6 +2,8 @@
 
 mod crash;
 mod filling;
+mod giving;
+mod parts;
 mod ranges;
 mod sealing;
 mod shared;

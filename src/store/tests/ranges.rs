@@ -12,13 +12,20 @@ use crate::fetch::Hashes;
 pub(super) const OBJECT: &str = "gs://bucket/model/variables.data#17";
 pub(super) const BLOCK: u64 = 64 << 10;
 
-/// Bytes that no two files, and no two places of one, have alike.
-pub(super) fn data(name: &str, size: u64) -> Vec<u8> {
-    let seed = name
-        .bytes()
-        .fold(7u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte));
-    (0..size)
-        .map(|at| ((at + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8 | 1)
+/// Bytes that no two files, and no two places of one, have alike. None is 0.
+pub(super) fn data(name: &str, range: Range<u64>) -> Vec<u8> {
+    let seed = name.bytes().fold(7u64, |seed, byte| {
+        seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
+    let words = range.start / 8..range.end.div_ceil(8);
+    let bytes = words.flat_map(|at| {
+        let word = (at ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (word | 0x0101_0101_0101_0101).to_le_bytes()
+    });
+    let skipped = (range.start % 8) as usize;
+    bytes
+        .skip(skipped)
+        .take((range.end - range.start) as usize)
         .collect()
 }
 
@@ -29,7 +36,7 @@ pub(super) fn spec(path: &str, size: u64) -> FileSpec {
         mtime: long_ago(),
         version: "17".to_owned(),
         hashes: Hashes {
-            crc32c: Some(crc32c::crc32c(&data(path, size))),
+            crc32c: Some(crc32c::crc32c(&data(path, 0..size))),
             md5: None,
         },
     }
@@ -48,12 +55,8 @@ pub(super) fn get(partial: &Partial, path: &str) -> Arc<FillFile> {
 
 /// Writes what belongs into `range`.
 pub(super) fn fill(file: &FillFile, range: Range<u64>) -> bool {
-    let bytes = data(file.path(), file.size());
-    file.write_at(
-        range.start,
-        &bytes[range.start as usize..range.end as usize],
-    )
-    .unwrap()
+    let bytes = data(file.path(), range.clone());
+    file.write_at(range.start, &bytes).unwrap()
 }
 
 pub(super) fn fill_all(partial: &Partial) {
@@ -67,12 +70,9 @@ pub(super) fn read(file: &FillFile, range: Range<u64>) -> Option<Vec<u8>> {
     let mut buf = vec![0; (range.end - range.start) as usize];
     match file.read_at(range.start, &mut buf) {
         ReadAt::Ready(len) => {
-            let all = data(file.path(), file.size());
-            assert_eq!(len as u64, range.end.min(file.size()) - range.start);
-            assert!(
-                buf[..len] == all[range.start as usize..][..len],
-                "wrong bytes"
-            );
+            buf.truncate(len);
+            let end = range.end.min(file.size());
+            assert!(buf == data(file.path(), range.start..end), "wrong bytes");
             Some(buf)
         }
         ReadAt::NotYet => None,
@@ -168,7 +168,7 @@ fn a_complete_model_is_sealed_like_any_other() {
     };
     for file in &files {
         let path = sealed.dir().join(&file.path);
-        assert!(std::fs::read(&path).unwrap() == data(&file.path, file.size));
+        assert!(std::fs::read(&path).unwrap() == data(&file.path, 0..file.size));
         assert_eq!(
             std::fs::metadata(&path).unwrap().modified().unwrap(),
             long_ago()
@@ -189,4 +189,97 @@ fn a_complete_model_is_sealed_like_any_other() {
         cache.stream(URL, files.to_vec(), Vec::new()),
         Ok(Streaming::Sealed(_))
     ));
+}
+
+#[test]
+fn a_flipped_bit_ends_the_filling_for_everybody_and_nothing_is_kept() {
+    let (dir, cache) = cache();
+    let partial = partial(&cache, URL, &[spec("a", 100_000), spec("b", 10)]);
+    fill_all(&partial);
+    let (a, filling) = (get(&partial, "a"), partial.filling());
+    let held = a.open().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&*held, b"\0", 77_777).unwrap();
+    let error = partial.seal().unwrap_err();
+    let Error::Failed(why) = &error else {
+        panic!("{error}");
+    };
+    assert!(matches!(why.downcast_ref(), Some(Error::Mismatch { name, .. }) if name == "a"));
+    assert!(matches!(a.read_at(0, &mut [0]), ReadAt::Failed(_)));
+    assert!(matches!(filling.find("b"), Found::Failed(_)));
+    assert!(a.complete().is_none());
+    drop((partial, held));
+    assert_clean(dir.path());
+    assert_eq!(names(&dir.path().join(".tfhub-fs/v1/parts")), [""; 0]);
+}
+
+#[test]
+fn while_somebody_else_has_the_lock_it_stays_complete() {
+    let (dir, cache) = cache();
+    let partial = partial(&cache, URL, &[spec("saved_model.pb", 100)]);
+    fill_all(&partial);
+    let lock = super::super::layout::Layout::new(dir.path().to_path_buf())
+        .lock(&super::super::layout::Key::of(URL));
+    std::fs::write(&lock, format!("elsewhere.1.{}", "0".repeat(32))).unwrap();
+    let Ok(Sealing::Busy(holder)) = partial.seal() else {
+        panic!("tensorflow_hub has it");
+    };
+    assert_eq!(holder.who, "process 1 on elsewhere");
+    assert!(read(&get(&partial, "saved_model.pb"), 0..100).is_some());
+    std::fs::remove_file(&lock).unwrap();
+    assert!(matches!(partial.seal(), Ok(Sealing::Sealed(_))));
+    assert!(!lock.exists());
+}
+
+#[test]
+fn whoever_seals_first_is_who_stays() {
+    let (dir, cache) = cache();
+    let partial = partial(&cache, URL, &[spec("saved_model.pb", 100)]);
+    fill_all(&partial);
+    seal(lead(&cache));
+    let Ok(Sealing::Sealed(theirs)) = partial.seal() else {
+        panic!("it is sealed");
+    };
+    let graph = std::fs::read(theirs.dir().join("saved_model.pb")).unwrap();
+    assert_eq!(graph, b"graph");
+    assert_eq!(names(&dir.path().join(".tfhub-fs/v1/parts")), [""; 0]);
+}
+
+#[test]
+fn impossible_lists_are_refused_by_name() {
+    let (dir, cache) = cache();
+    let refused = |files: &[&str], dirs: &[&str]| {
+        let files = files.iter().map(|name| spec(name, 1)).collect();
+        let dirs = dirs.iter().map(|&dir| dir.to_owned()).collect();
+        cache.stream(URL, files, dirs).unwrap_err()
+    };
+    for name in ["../x", "a//b", "/x", "", "a/.."] {
+        assert!(
+            matches!(refused(&[name], &[]), Error::BadName { .. }),
+            "{name}"
+        );
+        if !name.is_empty() {
+            assert!(
+                matches!(refused(&["x"], &[name]), Error::BadName { .. }),
+                "{name}"
+            );
+        }
+    }
+    for (files, dirs) in [
+        (&["a", "a/b"][..], &[][..]),
+        (&["a/b", "a"], &[]),
+        (&["a"], &["a"]),
+        (&["a"], &["a/b"]),
+    ] {
+        let error = refused(files, dirs);
+        assert!(matches!(error, Error::DirAndFile { .. }), "{error}");
+    }
+    assert!(matches!(refused(&["a", "a"], &[]), Error::Twice { .. }));
+    assert!(matches!(refused(&[], &["a"]), Error::Empty { .. }));
+    let huge = FileSpec {
+        size: u64::MAX,
+        ..spec("huge", 1)
+    };
+    let error = cache.stream(URL, vec![huge], Vec::new()).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    assert_clean(dir.path());
 }
