@@ -184,8 +184,8 @@ impl Ending {
             && error.is_mismatch()
         {
             tracing::error!(model = self.name, %error, "nothing of the model is kept; the next open tries again");
-            // What is wrong must not be there for that; this finds it again, and removes it.
-            let _ = self.blocking(|partial| partial.verify()).await;
+            let (partial, why) = (self.partial.clone(), Arc::new(error.clone()));
+            let _ = tokio::task::spawn_blocking(move || partial.discard(why)).await;
         }
         let filling = self.partial.filling();
         let model = self.model.upgrade();

@@ -190,7 +190,7 @@ impl Partial {
     }
 
     /// Fails the filling for all its readers, and keeps nothing of it.
-    pub fn discard(self, why: Failure) {
+    pub fn discard(&self, why: Failure) {
         self.fail(why);
     }
 
