@@ -1,5 +1,6 @@
 //! The cache as its users see it, on real directories.
 
+mod anyorder;
 mod crash;
 mod filling;
 mod giving;
