@@ -130,7 +130,6 @@ fn buckets(hub: &Hub, around: &Surroundings<'_>) -> Result<BucketOptions, Failur
         gcs_default: maker == "Google" || metadata || gcloud.is_some_and(|file| file.is_file()),
         gcs_default_named: metadata,
         on_amazon: maker == "Amazon EC2",
-        max_objects: usize::try_from(hub.max_archive_entries.unwrap_or(100_000))
-            .unwrap_or(usize::MAX),
+        max_objects: hub.max_archive_entries,
     })
 }

@@ -47,9 +47,9 @@ pub enum Error {
         /// How long nothing moved.
         after: Duration,
     },
-    /// All of it is here, and there is no place where it could stay.
+    /// There is no place where all of it could stay.
     #[error(
-        "{handle}: it was streamed through memory, and there is no cache to keep it in; give --cache-dir a directory that can be written, and no --cache-size of 0"
+        "{handle}: it can be streamed, but the cache has no room to keep all of it; give --cache-dir a directory that can be written, and a larger --cache-size, or read it through a mount"
     )]
     Unsealed {
         /// The model's handle.
@@ -82,6 +82,14 @@ impl Error {
             handle: handle.to_owned(),
             cause,
         }
+    }
+
+    /// Whether bytes of a filling are missing, perhaps again.
+    pub(super) fn is_incomplete(&self) -> bool {
+        let Error::Store { cause, .. } = self else {
+            return false;
+        };
+        matches!(cause.downcast_ref(), Some(store::Error::TooShort { .. }))
     }
 
     /// Whether bytes are not the announced ones.

@@ -44,6 +44,8 @@ pub(super) struct State {
     ending: Option<Step<Result<Content, Error>>>,
     /// Who fills it by ranges.
     streamer: Option<Arc<Streamer>>,
+    /// What is streamed has no place where all of it could stay.
+    never_sealed: bool,
     /// What was streamed, is complete, and is not to be sealed.
     kept: Option<Arc<Partial>>,
     /// Its archive turned out too large for the cache.
@@ -149,11 +151,20 @@ impl Model {
             if let Content::Sealed(sealed) = self.content().await? {
                 return Ok(sealed);
             }
-            let (ending, streamer) = {
+            let (ending, streamer, never) = {
                 let state = self.state.lock();
-                (state.ending.clone(), state.streamer.clone())
+                (
+                    state.ending.clone(),
+                    state.streamer.clone(),
+                    state.never_sealed,
+                )
             };
             if let Some(streamer) = streamer {
+                if never {
+                    return Err(Error::Unsealed {
+                        handle: self.handle.url(),
+                    });
+                }
                 streamer.want_all();
             }
             if let Some(ending) = ending
@@ -256,6 +267,11 @@ impl Model {
         state.content = Some(content.clone());
         state.streamer = None;
         content
+    }
+
+    /// Whether what is streamed now can become a complete model.
+    pub(super) fn may_be_sealed(&self, may: bool) {
+        self.state.lock().never_sealed = !may;
     }
 
     /// Keeps what is complete and not to be sealed.

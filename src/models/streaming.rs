@@ -114,7 +114,10 @@ impl Model {
             partial,
             streamer: streamer.clone(),
         };
+        let bytes: u64 = ending.folder.files.iter().map(|file| file.size).sum();
+        let fits = !ending.partial.is_in_memory() && bytes <= ending.partial.limit();
         let content = self.is_filling(filling, Some(streamer), ending.run());
+        self.may_be_sealed(fits && self.object.is_none());
         if self.shared.options.prefetch != Prefetch::None
             && let Some(object) = &self.object
         {
@@ -220,11 +223,21 @@ impl Ending {
         }
         self.check().await?;
         if self.is_object || self.partial.is_in_memory() {
-            self.blocking(|partial| partial.verify()).await?;
-            return Ok(None);
+            return match self.blocking(|partial| partial.verify()).await {
+                // What was given back meanwhile comes again when it is read.
+                Err(error) if !error.is_incomplete() => Err(error),
+                _ => Ok(None),
+            };
         }
         loop {
-            match self.blocking(|partial| partial.seal()).await? {
+            let sealing = match self.blocking(|partial| partial.seal()).await {
+                Err(error) if error.is_incomplete() => {
+                    sleep(SEAL_AGAIN).await;
+                    continue;
+                }
+                sealing => sealing?,
+            };
+            match sealing {
                 Sealing::Sealed(sealed) => {
                     let seconds = begun.elapsed().as_secs_f32();
                     tracing::info!(
@@ -256,7 +269,17 @@ impl Ending {
             .iter()
             .filter(|file| file.hashes.is_empty())
         {
-            let hashes = file.from.hashes().await.map_err(Error::Source)?;
+            let hashes = loop {
+                match file.from.hashes().await {
+                    Ok(hashes) => break hashes,
+                    Err(error) if error.is_changed() => return Err(Error::Source(error)),
+                    // All bytes are here: no reader waits for this.
+                    Err(error) => {
+                        tracing::debug!(model = self.name, %error, "checksums cannot be asked now");
+                        sleep(SYNC).await;
+                    }
+                }
+            };
             let Some(here) = self.partial.filling().get(&file.name) else {
                 continue;
             };

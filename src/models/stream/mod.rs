@@ -243,7 +243,8 @@ impl Streamer {
 
     /// Starts the transfers that may start now.
     fn pump(self: &Arc<Streamer>) {
-        if self.end.borrow().is_some() {
+        // Not when everything has come: it may be given back, and be wanted again.
+        if matches!(*self.end.borrow(), Some(Err(_))) {
             return;
         }
         loop {
@@ -284,7 +285,7 @@ impl Streamer {
             };
             tokio::select! {
                 result = bring => result,
-                _ = end.wait_for(Option::is_some) => return,
+                _ = end.wait_for(|end| matches!(end, Some(Err(_)))) => return,
             }
         };
         match result {

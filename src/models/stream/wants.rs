@@ -345,8 +345,7 @@ mod tests {
     fn what_came_otherwise_is_not_waited_for_any_more() {
         let mut wants = wants(&[MIB]);
         wants.demand(0, 0..BLOCK);
-        let front_is_there =
-            |_: usize, range: Range<u64>| Vec::from([range.start.max(1000)..range.end]);
+        let front_is_there = |_: usize, range: Range<u64>| vec![range.start.max(1000)..range.end];
         let job = wants.next(front_is_there).unwrap();
         assert_eq!(job.range, 1000..BLOCK);
         wants.landed(&job, |_, _| Vec::new(), nobody);

@@ -44,9 +44,12 @@ pub struct Options {
     pub aws_credentials: bool,
     /// This machine is Amazon's, and so has a metadata server that gives credentials.
     pub on_amazon: bool,
-    /// The most objects that one model may have.
-    pub max_objects: usize,
+    /// The most objects that one model may have, if that was said.
+    pub max_objects: Option<u64>,
 }
+
+/// As many as an archive may have entries.
+const MAX_OBJECTS: u64 = 100_000;
 
 /// All buckets. Clones share what was learnt of each.
 #[derive(Debug, Clone)]
@@ -104,19 +107,17 @@ impl Buckets {
             advice: String::from("the host that named this folder is wrong"),
         })?;
         let access = self.access(&dir);
+        let most = self.shared.options.max_objects.unwrap_or(MAX_OBJECTS);
         let mut level = Level::default();
         let mut token = None;
         loop {
             let listed = access.list(&dir, token.as_deref(), false, 1000).await?;
             let next = listed.next.clone();
             level.add(&access, &dir, listed);
-            if level.files() > self.shared.options.max_objects {
+            if level.files() as u64 > most {
                 return Err(Error::Failed {
                     model: dir.to_string(),
-                    why: format!(
-                        "it has more than {} objects",
-                        self.shared.options.max_objects
-                    ),
+                    why: format!("it has more than {most} objects"),
                     advice: String::from(
                         "if it is a model all the same, raise --max-archive-entries",
                     ),

@@ -106,13 +106,26 @@ async fn a_walk_has_an_end() {
 
 #[tokio::test]
 async fn each_load_format_asks_for_its_own() {
-    let (origin, source) = world(LoadFormat::Uncompressed, vec![see_other(&[], FOLDER)]).await;
+    let listing = || {
+        let key = "tfhub-modules/google/spice/2/uncompressed/saved_model.pb";
+        let item = format!(r#"{{"items":[{{"name":"{key}","size":"3","generation":"1"}}]}}"#);
+        full(item.as_bytes(), &[])
+    };
+    let answers = vec![see_other(&[], FOLDER), listing()];
+    let (origin, source) = world(LoadFormat::Uncompressed, answers).await;
     let plan = source.plan(&handle(SPICE)).await;
-    assert!(matches!(plan, Ok(Plan::Files(_))), "{plan:?}");
-    assert_eq!(origin.asked().len(), 1);
+    assert!(
+        matches!(&plan, Ok(Plan::Files(folder)) if folder.files[0].name == "saved_model.pb"),
+        "{plan:?}"
+    );
+    assert_eq!(origin.asked().len(), 2, "the folder, and what is in it");
 
     let missing = || empty("404 Not Found");
-    let (_origin, source) = world(LoadFormat::Auto, vec![missing(), see_other(&[], FOLDER)]).await;
+    let (_origin, source) = world(
+        LoadFormat::Auto,
+        vec![missing(), see_other(&[], FOLDER), listing()],
+    )
+    .await;
     let plan = source.plan(&handle(SPICE)).await;
     assert!(matches!(plan, Ok(Plan::Files(_))), "{plan:?}");
 

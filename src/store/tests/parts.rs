@@ -81,7 +81,7 @@ fn only_the_same_name_size_and_version_are_used_again() {
         drop((next, first));
         assert_eq!(
             missing_next(&cache, &files()),
-            [all.clone()],
+            std::slice::from_ref(&all),
             "gone for good"
         );
     }
@@ -184,7 +184,8 @@ fn damage_is_a_new_beginning_and_never_an_error_or_a_wrong_byte() {
             .find(|name| name.starts_with("map."));
         home.join(name.unwrap())
     };
-    let damages: [(&str, &dyn Fn(&Path)); 9] = [
+    type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+    let damages: [Damage<'_>; 9] = [
         ("no plan", &|home| {
             fs::remove_file(home.join("plan.json")).unwrap()
         }),
@@ -222,7 +223,11 @@ fn damage_is_a_new_beginning_and_never_an_error_or_a_wrong_byte() {
     for (what, damage) in damages {
         let (dir, cache) = left_behind();
         damage(&home(dir.path()));
-        assert_eq!(missing_next(&cache, &files()), [all.clone()], "{what}");
+        assert_eq!(
+            missing_next(&cache, &files()),
+            std::slice::from_ref(&all),
+            "{what}"
+        );
         let again = partial(&cache, OBJECT, &files());
         fill_all(&again);
         assert!(read(&get(&again, "a/big"), all.clone()).is_some(), "{what}");
