@@ -1,6 +1,6 @@
 //! The scripted origin as a program, for tests that are not written in Rust.
 //!
-//! `origin DIR [--kaggle-port PORT] [--credential AUTHORIZATION]` offers every model below DIR (`test/dense/1/` with its
+//! `origin DIR [--kaggle-port PORT] [--credential AUTHORIZATION] [--private yes]` offers every model below DIR (`test/dense/1/` with its
 //! files, or `test/lite/1.tar.gz`) in every form: the hub's two, Kaggle's API (`test/dense/tensorFlow2/dense/1`) and the
 //! bucket. It prints one line of JSON with its URLs. Each line on its standard input is answered with one: the log of
 //! requests so far. It ends when its standard input does, so it cannot outlive who started it.
@@ -14,7 +14,7 @@ use std::fs;
 use std::io::BufRead;
 use std::path::Path;
 
-use origin::{Hop, Origin};
+use origin::{FOLDERS, Fault, Hop, Origin};
 use serde_json::{Value, json};
 
 fn main() {
@@ -22,7 +22,7 @@ fn main() {
     let dir = args
         .next()
         .expect("usage: origin DIR [--kaggle-port PORT] [--credential TEXT]");
-    let (mut port, mut credential) = (0, None);
+    let (mut port, mut credential, mut private) = (0, None, false);
     while let Some(flag) = args.next() {
         let value = args
             .next()
@@ -30,6 +30,7 @@ fn main() {
         match flag.as_str() {
             "--kaggle-port" => port = value.parse().expect("a port"),
             "--credential" => credential = Some(value),
+            "--private" => private = value == "yes",
             _ => panic!("unknown flag {flag}"),
         }
     }
@@ -38,6 +39,9 @@ fn main() {
         origin.require(&credential);
     }
     offer_below(&origin, Path::new(&dir), "");
+    if private {
+        origin.bucket(FOLDERS).faults(vec![Fault::Private]);
+    }
     let [hub, kaggle, gcs] = [Hop::Hub, Hop::Kaggle, Hop::Gcs].map(|hop| origin.url(hop));
     println!("{}", json!({"hub": hub, "kaggle": kaggle, "gcs": gcs}));
     for line in std::io::stdin().lock().lines() {

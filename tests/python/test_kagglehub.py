@@ -119,3 +119,12 @@ def test_what_does_not_exist(kaggle):
     with pytest.raises(requests.HTTPError) as error:
         kagglehub.model_download("test/nothing/tensorFlow2/nothing/1")
     assert "404" in str(error.value)
+
+
+def test_what_kagglehub_has_downloaded_is_read_where_it_lies(kaggle, models, mount, place):
+    origin = kaggle()
+    kagglehub.model_download(f"{SMALL}/1")
+    before = len(origin.requests())
+    mounted = mount(*origin.flags(), environment={"KAGGLEHUB_CACHE": str(place / "kagglehub")})
+    assert tree(mounted / f"www.kaggle.com/models/{SMALL}/1") == tree(models / "test/small/1")
+    assert len(origin.requests()) == before
