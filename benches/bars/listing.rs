@@ -99,26 +99,33 @@ fn get(connection: &mut TcpStream, authority: &str, target: &str) -> Result<Vec<
     )?;
     let mut answer = Vec::new();
     let mut piece = vec![0; 1 << 18];
+    let mut whole = None;
     loop {
         let count = connection.read(&mut piece)?;
-        answer.extend_from_slice(&piece[..count]);
-        let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
-            if count == 0 {
-                return Err("the origin hung up".into());
-            }
-            continue;
-        };
-        let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length:"))
-            .ok_or("an answer without a length")?;
-        let whole = end + 4 + length.trim().parse::<usize>()?;
-        if answer.len() >= whole {
-            return Ok(answer.split_off(end + 4));
-        }
         if count == 0 {
             return Err("the origin hung up".into());
         }
+        answer.extend_from_slice(&piece[..count]);
+        if whole.is_none() {
+            whole = head(&answer)?;
+        }
+        match whole {
+            Some((start, end)) if answer.len() >= end => return Ok(answer.split_off(start)),
+            _ => {}
+        }
     }
+}
+
+/// Where the body begins and ends, once the head is there.
+fn head(answer: &[u8]) -> Result<Option<(usize, usize)>> {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .ok_or("an answer without a length")?;
+    let start = end + 4;
+    Ok(Some((start, start + length.trim().parse::<usize>()?)))
 }

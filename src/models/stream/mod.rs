@@ -9,6 +9,8 @@
 
 pub mod graph;
 mod readers;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod wants;
 
