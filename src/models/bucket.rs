@@ -11,6 +11,7 @@ use super::memo::{Answer, Memo, Old};
 use super::{Error, Shared};
 use crate::handle::BucketPath;
 use crate::source::RemoteFile;
+use crate::source::bucket::{MAX_PAGES, in_circles};
 
 /// What a name in a bucket is.
 #[derive(Debug, Clone)]
@@ -152,7 +153,7 @@ async fn pages(
     want: Want,
 ) -> Answer<Arc<BucketNames>> {
     let mut names = begun.map_or_else(BucketNames::default, Arc::unwrap_or_clone);
-    loop {
+    for _ in 0..MAX_PAGES {
         let page = shared.source.buckets().page(&dir, names.next.take()).await;
         let page = page.map_err(Error::Source)?;
         names.dirs.extend(page.dirs);
@@ -165,6 +166,7 @@ async fn pages(
             return Ok(Arc::new(names));
         }
     }
+    Err(Error::Source(in_circles(&dir)))
 }
 
 async fn ask_name(shared: &Arc<Shared>, path: &BucketPath) -> Answer<Seen> {

@@ -10,7 +10,7 @@
 //! - `web` reads a file behind redirects by ranges.
 
 mod archive;
-mod bucket;
+pub mod bucket;
 mod error;
 mod formats;
 mod hosting;

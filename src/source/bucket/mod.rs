@@ -48,6 +48,9 @@ pub struct Options {
     pub max_objects: Option<u64>,
 }
 
+/// The most pages that a listing may have: ten million objects, if they are full.
+pub const MAX_PAGES: usize = 10_000;
+
 /// As many as an archive may have entries.
 const MAX_OBJECTS: u64 = 100_000;
 
@@ -110,7 +113,10 @@ impl Buckets {
         let most = self.shared.options.max_objects.unwrap_or(MAX_OBJECTS);
         let mut level = Level::default();
         let mut token = None;
-        loop {
+        for page in 0.. {
+            if page == MAX_PAGES {
+                return Err(in_circles(&dir));
+            }
             let listed = access.list(&dir, token.as_deref(), false, 1000).await?;
             let next = listed.next.clone();
             level.add(&access, &dir, listed);
@@ -200,10 +206,11 @@ fn absent(dir: &BucketPath) -> Error {
     }
 }
 
-fn in_circles(dir: &BucketPath) -> Error {
+/// A listing that leads back to where it was, or has more pages than any that ends.
+pub fn in_circles(dir: &BucketPath) -> Error {
     Error::Failed {
         model: dir.to_string(),
-        why: String::from("its listing goes on where it was before"),
+        why: String::from("its listing has no end"),
         advice: String::from("the fault is on the bucket's side"),
     }
 }
