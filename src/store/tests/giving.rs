@@ -156,6 +156,48 @@ async fn readers_whose_windows_are_larger_than_the_memory_all_get_there() {
 }
 
 #[test]
+fn nobody_reads_a_hole_while_bytes_come_and_go() {
+    let (_dir, cache) = cache();
+    let partial = partial(&cache, OBJECT, &[spec("big", 3 * MIB)]);
+    let (filling, big) = (partial.filling(), get(&partial, "big"));
+    let room = filling.shared.stake.as_ref().unwrap().room.clone();
+    let bytes = data("big", 0..3 * MIB);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let place = |number: u64| number.wrapping_mul(0x9e37_79b9) % (3 * MIB - 70_000);
+    std::thread::scope(|scope| {
+        let is_over = || over.load(std::sync::atomic::Ordering::Relaxed);
+        for start in [0, 1 << 20] {
+            let (big, bytes) = (&big, &bytes);
+            scope.spawn(move || {
+                for number in (start..).take_while(|_| !is_over()) {
+                    let at = place(number);
+                    let piece = &bytes[at as usize..at as usize + 70_000];
+                    big.write_at(at, piece).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                let held = big.open();
+                let mut buf = vec![0; 20_000];
+                for number in (start..).take_while(|_| !is_over()) {
+                    let at = place(number * 7);
+                    if let ReadAt::Ready(len) = big.read_at(at, &mut buf) {
+                        assert!(buf[..len] == bytes[at as usize..][..len], "wrong bytes");
+                    }
+                }
+                drop(held);
+            });
+        }
+        let mut given = 0;
+        while given < 300 {
+            given += u32::from(room.spare(1) > 0);
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    fill_all(&partial);
+    partial.verify().unwrap();
+}
+
+#[test]
 fn old_parts_go_first_and_the_oldest_of_them_before_all() {
     let dir = tempfile::tempdir().unwrap();
     let cache = limited(dir.path(), 4 * MIB + 200_000);
