@@ -70,7 +70,6 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[1; 3 << 16], 1 << 16).unwrap();
         file.set_len(8 << 16).unwrap();
-        assert_eq!(data(&file).unwrap(), [1 << 16..4 << 16]);
         punch(&file, 2 << 16..3 << 16).unwrap();
         assert_eq!(data(&file).unwrap(), [1 << 16..2 << 16, 3 << 16..4 << 16]);
         assert_eq!(file.metadata().unwrap().len(), 8 << 16);

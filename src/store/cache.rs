@@ -1,20 +1,16 @@
 //! A cache directory: what is in it, and who may fill what is not.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::CacheSize;
-use crate::os;
-
-use super::budget::{Budget, DiskBudget};
+use super::budget::Budget;
 use super::descriptor::Descriptor;
 use super::entry::{self, Look};
-use super::error::{Context, Error};
+use super::error::Error;
 use super::filling::Filling;
-use super::layout::{Key, Layout};
+use super::layout::Key;
 use super::lead::Lead;
-use super::lock::{Claim, Held, Holder};
+use super::lock::{Held, Holder};
 use super::locks::Locks;
 use super::partial::{Home, Partial};
 use super::parts::Parts;
@@ -22,8 +18,7 @@ use super::plain;
 use super::ranged::Names;
 use super::room::Room;
 use super::sealed::Sealed;
-use super::spec::{FileSpec, Options};
-use super::trash;
+use super::spec::FileSpec;
 
 /// One cache directory, which other processes, tensorflow_hub among them, use at the same time.
 ///
@@ -31,12 +26,12 @@ use super::trash;
 #[derive(Debug)]
 pub struct Cache {
     /// Of the directory, if there is one.
-    locks: Option<Arc<Locks>>,
+    pub(super) locks: Option<Arc<Locks>>,
     /// Why nothing new is kept, if so.
-    unkept: Option<String>,
+    pub(super) unkept: Option<String>,
     /// What parts may take, where they are kept.
-    disk: Option<Arc<Room>>,
-    memory: Arc<Room>,
+    pub(super) disk: Option<Arc<Room>>,
+    pub(super) memory: Arc<Room>,
     /// Parts are trusted if they were left in the same one.
     pub(super) boot: String,
 }
@@ -62,84 +57,6 @@ pub enum Begin {
 }
 
 impl Cache {
-    /// Opens a cache directory as [`Cache::with`] does, with nothing but the defaults.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be made or read, or a later tfhub-fs has left its state there.
-    pub fn open(root: &Path) -> Result<Cache, Error> {
-        Cache::on_disk(root, &Options::default())
-    }
-
-    /// Opens a cache directory, creating it where missing, and removes what dead tfhub-fs processes left in it.
-    ///
-    /// Without one, or with one that cannot be made, models stream through memory. A directory that can be read and not
-    /// written is opened too: what is complete there can be used.
-    ///
-    /// # Errors
-    ///
-    /// A later tfhub-fs has left its state there, or something that is not ours is in the place of our own directories.
-    pub fn with(options: &Options) -> Result<Cache, Error> {
-        let Some(dir) = &options.dir else {
-            let why = "there is no cache directory";
-            return Ok(Cache::in_memory(options, why.to_owned()));
-        };
-        match Cache::on_disk(dir, options) {
-            Err(
-                error @ (Error::Denied { .. }
-                | Error::ReadOnly { .. }
-                | Error::NoSpace { .. }
-                | Error::Io { .. }),
-            ) => {
-                tracing::warn!(%error, "there is no cache: models can be streamed through memory only");
-                Ok(Cache::in_memory(options, error.to_string()))
-            }
-            other => other,
-        }
-    }
-
-    fn in_memory(options: &Options, why: String) -> Cache {
-        Cache {
-            locks: None,
-            unkept: Some(why),
-            disk: None,
-            memory: Room::new(Budget::Memory(options.memory)),
-            boot: String::new(),
-        }
-    }
-
-    fn on_disk(root: &Path, options: &Options) -> Result<Cache, Error> {
-        let layout = Layout::new(os::path::absolute(root).context("find", root)?);
-        let writable = match layout.prepare() {
-            Ok(()) => true,
-            Err(error @ (Error::Denied { .. } | Error::ReadOnly { .. }))
-                if std::fs::read_dir(layout.root()).is_ok() =>
-            {
-                tracing::warn!(%error, "only what is complete in the cache can be used");
-                false
-            }
-            Err(error) => return Err(error),
-        };
-        warn_of_owner(layout.root());
-        let host = os::host::hostname().context("read", "the host name")?;
-        let layout = Arc::new(layout);
-        let is_zero = |size: &CacheSize| size.bytes(u64::MAX) == 0;
-        let keeps = !options.limit.as_ref().is_some_and(is_zero);
-        let budget = DiskBudget::new(layout.clone(), options.limit, options.min_free);
-        if writable {
-            reclaim(&layout);
-            budget.survey();
-        }
-        Ok(Cache {
-            locks: Some(Arc::new(Locks::new(layout, host))),
-            unkept: (!keeps).then(|| "its size is limited to 0".to_owned()),
-            disk: keeps.then(|| Room::new(Budget::Disk(budget))),
-            memory: Room::new(Budget::Memory(options.memory)),
-            // Without one, nothing is trusted after a restart but what was synced.
-            boot: os::host::boot_id().unwrap_or_default(),
-        })
-    }
-
     /// The cache directory, if there is one.
     pub fn root(&self) -> Option<&Path> {
         Some(self.locks.as_ref()?.layout.root())
@@ -239,7 +156,7 @@ impl Cache {
         // A cleaner may have taken even our own directories since the last time.
         locks.layout.prepare()?;
         match locks.take(&Key::of(url))? {
-            Ok(held) => begin_locked(locks, held, url),
+            Ok(held) => begin_locked(locks, held, url, self.disk.clone()),
             Err(holder) => Ok(Begin::Busy(holder)),
         }
     }
@@ -274,7 +191,12 @@ impl Cache {
 }
 
 /// The part of `begin` that nobody else is in: between its first look and the lock somebody may have finished the model.
-fn begin_locked(locks: &Locks, held: Held, url: &str) -> Result<Begin, Error> {
+fn begin_locked(
+    locks: &Locks,
+    held: Held,
+    url: &str,
+    room: Option<Arc<Room>>,
+) -> Result<Begin, Error> {
     let key = held.key();
     match entry::look(&locks.layout, key)? {
         Look::Whole(sealed) => return Ok(Begin::Sealed(sealed)),
@@ -284,34 +206,7 @@ fn begin_locked(locks: &Locks, held: Held, url: &str) -> Result<Begin, Error> {
         }
         Look::Missing => {}
     }
-    Lead::new(held, url, &locks.host).map(Begin::Lead)
-}
-
-/// Removes staging directories and locks of dead tfhub-fs processes, and what is in the trash. What a living process
-/// or tensorflow_hub holds is not touched; models are not looked at.
-fn reclaim(layout: &Arc<Layout>) {
-    let locks = std::fs::read_dir(layout.locks())
-        .into_iter()
-        .flatten()
-        .flatten();
-    for key in locks.filter_map(|entry| Key::parse(entry.file_name().to_str()?)) {
-        // Taking the claim clears what a dead holder left, dropping it removes the lock's file.
-        if let Err(error) = Claim::take(layout, &key) {
-            tracing::warn!(%error, "cannot clear away an unfinished download");
-        }
-    }
-    trash::purge(layout);
-}
-
-/// Whoever owns the directory decides what root's mount shows to every user.
-fn warn_of_owner(root: &Path) {
-    let owner = std::fs::metadata(root).map_or(0, |meta| meta.uid());
-    if os::own::uid() == 0 && owner != 0 {
-        tracing::warn!(
-            cache = %root.display(), owner,
-            "the cache belongs to another user, who can change what this mount shows; give root a cache of its own"
-        );
-    }
+    Lead::new(held, url, &locks.host, room).map(Begin::Lead)
 }
 
 #[cfg(test)]
@@ -328,7 +223,7 @@ mod tests {
         std::fs::create_dir(locks.layout.model(&key)).unwrap();
         std::fs::write(locks.layout.model(&key).join("saved_model.pb"), "x").unwrap();
         assert!(matches!(
-            begin_locked(&locks, held, url).unwrap(),
+            begin_locked(&locks, held, url, None).unwrap(),
             Begin::Sealed(_)
         ));
         assert!(!locks.layout.lock(&key).exists());

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -20,7 +19,7 @@ use super::layout::BLOCK;
 use super::presence::Presence;
 use super::segments::Segments;
 use super::shared::Shared;
-use super::sparse::{Sparse, is_lost};
+use super::sparse::Sparse;
 use super::waiting::{Wait, Waiters, Woken};
 
 /// How much of a file on disk is given back as one: fewer and larger holes than blocks would make.
@@ -180,26 +179,6 @@ impl FillFile {
         answer
     }
 
-    /// Fills `buf`, which is as long as `range`. `noted`: these bytes count as used by a reader.
-    pub(super) fn read(&self, range: &Range<u64>, buf: &mut [u8], noted: bool) -> ReadAt {
-        loop {
-            if let Some(bad) = self.bad() {
-                return bad;
-            }
-            let answer = match &self.body {
-                Body::Appended(disk) => Some(self.read_appended(disk, range, buf)),
-                Body::Sparse(disk) => self.read_sparse(disk, range, buf, noted),
-                Body::Memory => Some(self.read_memory(range, buf, noted)),
-            };
-            // Whoever replaced or failed it meanwhile did so before touching the disk: these bytes may be another file's.
-            match answer {
-                Some(ReadAt::NotYet) => return ReadAt::NotYet,
-                Some(answer) => return self.bad().unwrap_or(answer),
-                None => {}
-            }
-        }
-    }
-
     /// Whether every byte is present.
     pub fn is_complete(&self) -> bool {
         self.map.lock().present.covers(0..self.size)
@@ -208,74 +187,6 @@ impl FillFile {
     /// How many bytes are present.
     pub fn bytes_present(&self) -> u64 {
         self.map.lock().present.bytes()
-    }
-
-    fn read_appended(&self, disk: &Appended, range: &Range<u64>, buf: &mut [u8]) -> ReadAt {
-        if !self.map.lock().present.covers(range.clone()) {
-            return ReadAt::NotYet;
-        }
-        let file = disk.open(&self.path);
-        match file.and_then(|file| file.read_exact_at(buf, range.start)) {
-            Ok(()) => ReadAt::Ready(buf.len()),
-            Err(error) => ReadAt::Io(error),
-        }
-    }
-
-    fn read_memory(&self, range: &Range<u64>, buf: &mut [u8], noted: bool) -> ReadAt {
-        let lent = {
-            let mut map = self.map.lock();
-            if !map.present.covers(range.clone()) {
-                return ReadAt::NotYet;
-            }
-            if noted {
-                map.segments.read(range, self.shared.now());
-            }
-            map.blocks.lend(range)
-        };
-        match lent {
-            Some(lent) => lent.copy(range.start, buf),
-            None => return ReadAt::NotYet,
-        }
-        ReadAt::Ready(buf.len())
-    }
-
-    /// `None` if bytes were given back, or found to be lost, meanwhile: look again.
-    fn read_sparse(
-        &self,
-        disk: &Sparse,
-        range: &Range<u64>,
-        buf: &mut [u8],
-        noted: bool,
-    ) -> Option<ReadAt> {
-        let generation = disk.generation();
-        let losses = {
-            let mut map = self.map.lock();
-            if !map.present.covers(range.clone()) {
-                return Some(ReadAt::NotYet);
-            }
-            if noted {
-                map.segments.read(range, self.shared.now());
-            }
-            map.segments.losses(range)
-        };
-        let read = disk
-            .open()
-            .and_then(|file| file.read_exact_at(buf, range.start));
-        match read {
-            Ok(()) => {
-                let kept = self.map.lock().segments.losses(range) == losses;
-                kept.then_some(ReadAt::Ready(buf.len()))
-            }
-            // Somebody has taken the file away, or cut it off.
-            Err(error)
-                if !self.shared.is_sealed()
-                    && (is_lost(&error) || error.kind() == io::ErrorKind::UnexpectedEof) =>
-            {
-                self.lost(disk, generation);
-                None
-            }
-            Err(error) => Some(ReadAt::Io(error)),
-        }
     }
 
     pub(super) fn bad(&self) -> Option<ReadAt> {
@@ -345,7 +256,7 @@ impl FillFile {
 }
 
 impl Appended {
-    fn open(&self, path: &str) -> io::Result<Arc<File>> {
+    pub(super) fn open(&self, path: &str) -> io::Result<Arc<File>> {
         if let Some(file) = self.handle.lock().upgrade() {
             return Ok(file);
         }

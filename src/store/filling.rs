@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
@@ -17,6 +17,7 @@ use super::error::{Context, Error, Failure, if_there};
 use super::fillfile::FillFile;
 use super::index::{Attr, Child, Conflict, Entry, Index, is_plain};
 use super::layout::create_new;
+use super::room::Room;
 use super::shared::Shared;
 use super::waiting::{Need, Progress, Wait, Waiters, Woken};
 use super::writer::Writer;
@@ -65,10 +66,10 @@ struct State {
 }
 
 impl Filling {
-    /// `staging` is an empty directory that nobody else writes to.
-    pub(super) fn new(staging: &Path) -> Result<Filling, Error> {
+    /// `staging` is an empty directory that nobody else writes to; `room` gives back when its disk is full.
+    pub(super) fn new(staging: &Path, room: Option<Arc<Room>>) -> Result<Filling, Error> {
         let base = Base::open(staging).context("open", staging)?;
-        let shared = Arc::new(Shared::new(None, Weak::new()));
+        let shared = Arc::new(Shared::new(room));
         let names = Index::new(SystemTime::now());
         Ok(Filling::of(shared, Some(Arc::new(base)), names, Vec::new()))
     }

@@ -9,6 +9,7 @@ use super::filling::Filling;
 use super::layout::DIR_MODE;
 use super::lock::Held;
 use super::publish::{Entry, make_durable};
+use super::room::Room;
 use super::sealed::Sealed;
 
 /// The right, and the duty, to fill one model. Dropped without [`Lead::seal`], it fails the filling, removes the staging
@@ -32,7 +33,12 @@ impl Drop for Abandon {
 }
 
 impl Lead {
-    pub(super) fn new(held: Held, url: &str, host: &str) -> Result<Lead, Error> {
+    pub(super) fn new(
+        held: Held,
+        url: &str,
+        host: &str,
+        room: Option<Arc<Room>>,
+    ) -> Result<Lead, Error> {
         let Some(staging) = held.staging() else {
             return Err(Error::Abandoned);
         };
@@ -40,7 +46,7 @@ impl Lead {
             .mode(DIR_MODE)
             .create(staging)
             .context("create", staging)?;
-        let filling = Abandon(Arc::new(Filling::new(staging)?));
+        let filling = Abandon(Arc::new(Filling::new(staging, room)?));
         Ok(Lead {
             filling,
             held,

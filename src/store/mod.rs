@@ -4,9 +4,12 @@
 //! one of two states:
 //!
 //! - [`Sealed`]: complete and never written again. It got its name by one rename of a finished, synced directory.
-//! - [`Filling`]: a staging directory beside it whose files are being written by one holder of the model's lock (a
-//!   [`Lead`]) and may be read at the same time. Readers look at a map of the bytes present ([`Presence`]) and never
-//!   wait here: what they may have to wait for is a [`Need`], which turns into a future.
+//! - [`Filling`]: files that are being written by one filler and may be read at the same time. Readers look at a map of the
+//!   bytes present ([`Presence`]) and never wait here: what they may have to wait for is a [`Need`], which turns into a
+//!   future. An archive's filler (a [`Lead`], from `Cache::begin`) holds the model's lock and appends to one file after
+//!   another in a staging directory. A filler by ranges (a [`Partial`], from `Cache::stream`) writes anywhere, hears of every
+//!   read ([`Demand`]), and takes the lock only to seal; what it writes stays in `parts` from one run to the next, or in
+//!   memory where there is no cache, and gives way when there is no room (`room.rs`).
 //!
 //! `Cache::begin` decides which: `sealed` if the entry is whole (`complete.rs`), `Lead` for the one caller who is to fill
 //! it, `Busy` while somebody else does (`lock.rs` among ourselves, `foreign.rs` for tensorflow_hub). `Lead::seal` ends a
@@ -36,6 +39,7 @@ mod layout;
 mod lead;
 mod lock;
 mod locks;
+mod opening;
 mod partial;
 mod parts;
 mod plain;
@@ -44,6 +48,7 @@ mod presence;
 mod publish;
 mod ranged;
 mod rangefile;
+mod reading;
 mod record;
 mod room;
 mod savedmodel;

@@ -11,7 +11,7 @@ use super::filling::{Filling, Found, vet};
 use super::index::{Conflict, Index};
 use super::parts::Parts;
 use super::plan::Kept;
-use super::room::{Room, Stake};
+use super::room::Room;
 use super::shared::Shared;
 use super::sparse::Sparse;
 use super::spec::FileSpec;
@@ -30,7 +30,7 @@ impl Filling {
         let parts = on_disk.as_ref().map(|(parts, _)| parts.clone());
         let kept = on_disk.map(|(_, kept)| kept).unwrap_or_default();
         let filling = Arc::new_cyclic(|me| {
-            let shared = Arc::new(Shared::new(Some(Stake::new(room.clone())), me.clone()));
+            let shared = Arc::new(Shared::ranged(room.clone(), me.clone()));
             let made = make(files, kept, parts.as_ref(), &shared);
             let mut index = names.0;
             for file in &made {

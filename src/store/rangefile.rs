@@ -15,9 +15,6 @@ use super::fillfile::{Body, FillFile, Map, ReadAt};
 use super::sparse::{Sparse, is_lost};
 use super::waiting::Woken;
 
-/// How much a full disk is asked to give back at once, and how often.
-const SPARE: u64 = 16 << 20;
-const TRIES: usize = 3;
 /// How much is read at once to be verified.
 const PIECE: usize = 1 << 20;
 
@@ -61,9 +58,7 @@ impl FillFile {
             match put {
                 Ok(Some(_)) => return Ok(true),
                 Ok(None) => {} // the file was taken away meanwhile
-                Err(Error::NoSpace { .. }) if tries < TRIES && stake.room.spare(SPARE) > 0 => {
-                    tries += 1;
-                }
+                Err(error) if self.shared.has_spared(&error, &mut tries) => {}
                 Err(error) => return Err(error),
             }
         }

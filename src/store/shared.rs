@@ -8,10 +8,14 @@ use std::time::Instant;
 use parking_lot::{Mutex, RwLock};
 
 use super::demand::Demand;
-use super::error::Failure;
+use super::error::{Error, Failure};
 use super::filling::Filling;
-use super::room::Stake;
+use super::room::{Room, Stake};
 use super::waiting::Progress;
+
+/// How much a full disk is asked to give back at once, and how often.
+const SPARE: u64 = 16 << 20;
+const TRIES: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -21,13 +25,16 @@ pub(super) struct Shared {
     pub(super) sealed: AtomicBool,
     /// Of a range filling: what it takes of its room.
     pub(super) stake: Option<Stake>,
+    /// Whom to ask when the disk is full.
+    room: Option<Arc<Room>>,
     demand: RwLock<Option<Arc<dyn Demand>>>,
     /// Of a range filling: the filling itself.
     filling: Weak<Filling>,
 }
 
 impl Shared {
-    pub(super) fn new(stake: Option<Stake>, filling: Weak<Filling>) -> Shared {
+    /// Of an archive's filling.
+    pub(super) fn new(room: Option<Arc<Room>>) -> Shared {
         let progress = Mutex::new(Progress {
             bytes: 0,
             grown: Instant::now(),
@@ -36,10 +43,28 @@ impl Shared {
             failure: OnceLock::new(),
             progress,
             sealed: AtomicBool::new(false),
-            stake,
+            stake: None,
+            room,
             demand: RwLock::default(),
-            filling,
+            filling: Weak::new(),
         }
+    }
+
+    /// Of a range filling.
+    pub(super) fn ranged(room: Arc<Room>, filling: Weak<Filling>) -> Shared {
+        Shared {
+            stake: Some(Stake::new(room.clone())),
+            filling,
+            ..Shared::new(Some(room))
+        }
+    }
+
+    /// Whether to try again what failed with `error`: the disk was full, and parts of models have been given back for it.
+    pub(super) fn has_spared(&self, error: &Error, tries: &mut u32) -> bool {
+        *tries += 1;
+        matches!(error, Error::NoSpace { .. })
+            && *tries <= TRIES
+            && self.room.as_ref().is_some_and(|room| room.spare(SPARE) > 0)
     }
 
     pub(super) fn grow(&self, bytes: u64) {

@@ -28,9 +28,13 @@ impl Writer {
     /// The disk is full or failed; more bytes than announced; the filling has failed.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let end = self.room(bytes.len() as u64)?;
-        self.disk
-            .write_all_at(bytes, self.at)
-            .context("write", self.file.shown())?;
+        let mut tries = 0;
+        while let Err(error) = self.disk.write_all_at(bytes, self.at) {
+            let error = Error::io("write", self.file.shown(), error);
+            if !self.file.shared.has_spared(&error, &mut tries) {
+                return Err(error);
+            }
+        }
         self.reached(end);
         Ok(())
     }

@@ -200,7 +200,7 @@ fn run(steps: Vec<Step>, limit: u64, on_disk: bool) -> Result<(), TestCaseError>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn on_disk_with_room(steps in proptest::collection::vec(step(), 1..24)) {

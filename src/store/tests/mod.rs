@@ -1,8 +1,11 @@
 //! The cache as its users see it, on real directories.
 
+#![allow(clippy::single_range_in_vec_init)] // lists of ranges, some of one
+
 mod anyorder;
 mod crash;
 mod filling;
+mod fulldisk;
 mod giving;
 mod parts;
 mod ranges;

@@ -175,6 +175,9 @@ fn a_second_process_has_parts_of_its_own_until_it_ends() {
     assert!(read(&get(&two, "small"), 0..1).is_none() && names(&parts(dir.path())).len() == 2);
 }
 
+/// What somebody does to the parts, and its name.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn damage_is_a_new_beginning_and_never_an_error_or_a_wrong_byte() {
     let all = 0..5 * BLOCK + 9;
@@ -184,8 +187,7 @@ fn damage_is_a_new_beginning_and_never_an_error_or_a_wrong_byte() {
             .find(|name| name.starts_with("map."));
         home.join(name.unwrap())
     };
-    type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
-    let damages: [Damage<'_>; 9] = [
+    let damages: [Damage; 9] = [
         ("no plan", &|home| {
             fs::remove_file(home.join("plan.json")).unwrap()
         }),
