@@ -51,6 +51,8 @@ pub(super) struct Patience {
     timeout: Duration,
     since: Instant,
     attempts: u32,
+    /// All waits between attempts since something new came.
+    waited: Duration,
     /// When the present attempt began, and why the one before failed.
     began: Instant,
     before: Option<Failure>,
@@ -62,6 +64,7 @@ impl Patience {
             timeout,
             since: Instant::now(),
             attempts: 0,
+            waited: Duration::ZERO,
             began: Instant::now(),
             before: None,
         }
@@ -72,7 +75,7 @@ impl Patience {
         *self = Patience::new(self.timeout);
     }
 
-    /// Something came, but nothing new: the clock starts anew, attempts count on.
+    /// Something came, but nothing new: the clock starts anew, attempts and waits count on.
     pub fn sign_of_life(&mut self) {
         self.since = Instant::now();
     }
@@ -118,6 +121,7 @@ impl Patience {
         };
         let why = self.spent(address, failure.clone());
         self.before = Some(failure);
+        self.waited += wait;
         tracing::debug!(attempt = self.attempts, "trying again in {wait:?}: {why}");
         tokio::time::sleep(wait).await;
         Ok(())
@@ -125,7 +129,8 @@ impl Patience {
 
     /// What to do about a failure, `elapsed` after the last progress.
     fn verdict(&self, failure: &Failure, elapsed: Duration) -> Verdict {
-        let left = self.timeout.saturating_sub(elapsed);
+        // An answer that breaks off again and again is as silent to whoever waits for all of it as none.
+        let left = self.timeout.saturating_sub(elapsed.max(self.waited));
         let mut wait = backoff(self.attempts);
         match *failure {
             Failure::Answer { status, .. } if !transient(status) => return Verdict::Enough,
@@ -323,5 +328,24 @@ mod tests {
         assert!(patience.since > began && patience.attempts == 1);
         patience.progress();
         assert_eq!(patience.attempts, 0);
+    }
+
+    #[test]
+    fn an_answer_that_always_breaks_off_is_waited_for_no_longer_than_silence() {
+        let cut = Failure::Broken {
+            why: String::from("the body ended early"),
+            lasting: false,
+        };
+        let timeout = Duration::from_secs(4);
+        let mut patience = Patience::new(timeout);
+        loop {
+            patience.attempt();
+            patience.sign_of_life();
+            match patience.verdict(&cut, Duration::ZERO) {
+                Verdict::After(wait) => patience.waited += wait,
+                verdict => break assert!(matches!(verdict, Verdict::Enough)),
+            }
+        }
+        assert!(patience.waited < timeout, "{:?}", patience.waited);
     }
 }
