@@ -355,7 +355,9 @@ impl Access {
     }
 }
 
+/// Quotes what a parser says, which may quote what was sent.
 fn unreadable(model: &str, why: &str) -> Error {
+    let why: String = why.chars().take(200).flat_map(char::escape_debug).collect();
     Error::Failed {
         model: model.to_owned(),
         why: format!("the bucket's answer cannot be read: {why}"),

@@ -2,6 +2,8 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::names::{Entry, Listed, time};
 use crate::fetch::Hashes;
@@ -54,14 +56,16 @@ struct Answer {
     next: Option<String>,
     prefixes: Option<Vec<String>>,
     items: Option<Vec<Item>>,
+    /// What a refusal has, which some send with status 200.
+    error: Option<IgnoredAny>,
 }
 
-/// Numbers come as strings.
+/// Numbers come as strings, from Google.
 #[derive(Deserialize)]
 struct Item {
     name: String,
-    size: Option<String>,
-    generation: Option<String>,
+    size: Option<Value>,
+    generation: Option<Value>,
     updated: Option<String>,
     #[serde(rename = "md5Hash")]
     md5: Option<String>,
@@ -71,6 +75,9 @@ struct Item {
 /// Reads a page. `Err` says what is wrong with it.
 pub(super) fn page(body: &[u8]) -> Result<Listed, String> {
     let answer: Answer = serde_json::from_slice(body).map_err(|why| why.to_string())?;
+    if answer.error.is_some() {
+        return Err(String::from("it is an error and no listing"));
+    }
     let items = answer.items.unwrap_or_default().into_iter();
     Ok(Listed {
         entries: items.map(entry).collect::<Result<_, _>>()?,
@@ -86,17 +93,25 @@ pub(super) fn object(body: &[u8]) -> Result<Entry, String> {
 }
 
 fn entry(item: Item) -> Result<Entry, String> {
-    let number = |what: &str, text: Option<&str>| {
-        let number = text.and_then(|text| text.parse::<u64>().ok());
-        number.ok_or_else(|| format!("an object without a {what}"))
-    };
     Ok(Entry {
-        size: number("size", item.size.as_deref())?,
-        version: number("generation", item.generation.as_deref())?.to_string(),
+        size: number("size", item.size.as_ref())?,
+        version: number("generation", item.generation.as_ref())?.to_string(),
         mtime: time(item.updated.as_deref()),
         hashes: Hashes::of_base64(item.crc32c.as_deref(), item.md5.as_deref()),
         key: item.name,
     })
+}
+
+fn number(what: &str, told: Option<&Value>) -> Result<u64, String> {
+    let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = match told {
+        Some(Value::String(text)) => Some(text.as_str())
+            .filter(digits)
+            .and_then(|text| text.parse().ok()),
+        Some(number) => number.as_u64(),
+        None => None,
+    };
+    number.ok_or_else(|| format!("an object has no {what}"))
 }
 
 #[cfg(test)]
@@ -120,7 +135,7 @@ mod tests {
         assert!(entry.hashes.md5.is_some() && entry.mtime > SystemTime::UNIX_EPOCH);
         for empty in ["{}", r#"{"items":null,"prefixes":null,"nextPageToken":""}"#] {
             let listed = page(empty.as_bytes()).unwrap();
-            assert!(listed.is_empty() && listed.next.is_none());
+            assert!(listed.len() == 0 && listed.next.is_none());
         }
     }
 
@@ -130,7 +145,18 @@ mod tests {
             "",
             "<html>",
             "[]",
+            "null",
+            r#"{"error":{"code":403,"message":"no"}}"#,
+            r#"{"items":[null]}"#,
+            r#"{"items":{"a":"b"}}"#,
             r#"{"items":[{"name":"x"}]}"#,
+            r#"{"items":[{"name":"x","size":"1"}]}"#,
+            r#"{"items":[{"size":"1","generation":"1"}]}"#,
+            r#"{"items":[{"name":"x","size":"+1","generation":"1"}]}"#,
+            r#"{"items":[{"name":"x","size":1.5,"generation":"1"}]}"#,
+            r#"{"items":[{"name":"x","size":"99999999999999999999","generation":"1"}]}"#,
+            r#"{"items":[{"name":"\ud800","size":"1","generation":"1"}]}"#,
+            &"[".repeat(100_000),
             r#"{"items":[{"name":"x","size":"-1","generation":"1"}]}"#,
             r#"{"items":[{"name":"x","size":"1","generation":"now"}]}"#,
         ] {
@@ -155,5 +181,20 @@ mod tests {
             url.starts_with("http://h/storage/v1/b/bucket/o/a%3F%2Fb%23?"),
             "{url}"
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_key_comes_through(key in ".{0,40}", size in proptest::num::u64::ANY, text in proptest::bool::ANY) {
+            let told = if text { Value::from(size.to_string()) } else { Value::from(size) };
+            let item = serde_json::json!({"name": key, "size": told, "generation": "1"});
+            let listed = page(serde_json::json!({"items": [item]}).to_string().as_bytes()).unwrap();
+            proptest::prop_assert_eq!((&listed.entries[0].key, listed.entries[0].size), (&key, size));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = (page(&bytes), object(&bytes));
+        }
     }
 }

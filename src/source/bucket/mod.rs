@@ -6,6 +6,7 @@
 
 mod access;
 mod amazon;
+mod course;
 mod google;
 mod names;
 mod object;
@@ -23,6 +24,7 @@ use crate::fetch::Client;
 use crate::handle::{BucketPath, Scheme};
 
 use access::Access;
+use course::Course;
 use names::Level;
 
 /// Where buckets are, and how they may be asked.
@@ -110,30 +112,11 @@ impl Buckets {
             advice: String::from("the host that named this folder is wrong"),
         })?;
         let access = self.access(&dir);
+        let mut level = Level::deep();
         let most = self.shared.options.max_objects.unwrap_or(MAX_OBJECTS);
-        let mut level = Level::default();
-        let mut token = None;
-        for page in 0.. {
-            if page == MAX_PAGES {
-                return Err(in_circles(&dir));
-            }
-            let listed = access.list(&dir, token.as_deref(), false, 1000).await?;
-            let next = listed.next.clone();
-            level.add(&access, &dir, listed);
-            if level.files() as u64 > most {
-                return Err(Error::Failed {
-                    model: dir.to_string(),
-                    why: format!("it has more than {most} objects"),
-                    advice: String::from(
-                        "if it is a model all the same, raise --max-archive-entries",
-                    ),
-                });
-            }
-            match next {
-                Some(next) if token.as_ref() == Some(&next) => return Err(in_circles(&dir)),
-                Some(next) => token = Some(next),
-                None => break,
-            }
+        let mut course = Course::below(most);
+        while !course.is_ended() {
+            level.add(&access, &dir, course.page(&access, &dir).await?);
         }
         let (dirs, files) = level.end(&access, &dir);
         if files.is_empty() {
@@ -147,38 +130,55 @@ impl Buckets {
         })
     }
 
-    /// A page of a directory's names, from `token` on.
+    /// A page of a directory's names, from `token` on; pages without a name are passed over.
     pub async fn page(&self, dir: &BucketPath, token: Option<String>) -> Result<Page, Error> {
         let access = self.access(dir);
-        let listed = access.list(dir, token.as_deref(), true, 1000).await?;
-        let next = listed.next.clone();
-        if next.is_some() && next == token {
-            return Err(in_circles(dir));
-        }
-        let empty = listed.is_empty() && next.is_none() && token.is_none();
-        if empty && !dir.key().is_empty() {
+        let mut course = Course::of_directory(token);
+        let begins = course.is_new();
+        let listed = course.page(&access, dir).await?;
+        if begins && listed.len() == 0 && !dir.key().is_empty() {
             return Err(absent(dir));
         }
-        let mut level = Level::default();
+        let mut level = Level::flat();
         level.add(&access, dir, listed);
         let (dirs, files) = level.end(&access, dir);
-        Ok(Page { dirs, files, next })
+        Ok(Page {
+            dirs,
+            files,
+            next: course.rest(),
+        })
     }
 
-    /// What `path` is: two requests at once.
+    /// What `path` is: two requests at once. Where objects may be read and not listed, directories are not seen.
     pub async fn look(&self, path: &BucketPath) -> Result<Seen, Error> {
         let access = self.access(path);
-        let (file, below) = tokio::join!(access.stat(path), access.list(path, None, true, 1));
-        match (file, below) {
-            (Ok(file), below) => Ok(Seen {
-                file,
-                dir: below.is_ok_and(|listed| !listed.is_empty()),
-            }),
-            (Err(_), Ok(listed)) if !listed.is_empty() => Ok(Seen {
+        let below = async {
+            let listed = Course::glance().page(&access, path).await?;
+            Ok::<_, Error>(listed.len() > 0)
+        };
+        if path.key().is_empty() {
+            return match below.await {
+                Ok(_) => Ok(Seen {
+                    file: None,
+                    dir: true,
+                }),
+                Err(error) if error.is_not_found() => Ok(Seen::default()),
+                Err(error) => Err(error),
+            };
+        }
+        match tokio::join!(access.stat(path), below) {
+            (Ok(file), Ok(dir)) => Ok(Seen { file, dir }),
+            (Err(_), Ok(true)) => Ok(Seen {
                 file: None,
                 dir: true,
             }),
             (Err(error), _) => Err(error),
+            (Ok(file), Err(error)) if error.is_not_found() => Ok(Seen { file, dir: false }),
+            (Ok(Some(file)), Err(error)) if error.is_denied() => Ok(Seen {
+                file: Some(file),
+                dir: false,
+            }),
+            (Ok(_), Err(error)) => Err(error),
         }
     }
 

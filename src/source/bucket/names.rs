@@ -10,6 +10,12 @@ use crate::fetch::Hashes;
 use crate::handle::BucketPath;
 use crate::source::RemoteFile;
 
+/// Longest key that Google and Amazon allow, in bytes.
+const MAX_KEY: usize = 1024;
+
+/// Longest name of a file, in bytes.
+const MAX_NAME: usize = 255;
+
 /// An object, as a listing tells of it.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -31,14 +37,17 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.prefixes.is_empty()
+    /// How many names it has, whatever they are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() + self.prefixes.len()
     }
 }
 
 /// The names below one directory, from as many pages as there are.
 #[derive(Debug, Default)]
 pub(super) struct Level {
+    /// A name is a path of any depth.
+    deep: bool,
     dirs: BTreeSet<String>,
     files: BTreeMap<String, RemoteFile>,
     odd: usize,
@@ -46,9 +55,17 @@ pub(super) struct Level {
 }
 
 impl Level {
-    /// How many objects there are.
-    pub(super) fn files(&self) -> usize {
-        self.files.len()
+    /// What lies directly below.
+    pub(super) fn flat() -> Level {
+        Level::default()
+    }
+
+    /// Everything below.
+    pub(super) fn deep() -> Level {
+        Level {
+            deep: true,
+            ..Level::default()
+        }
     }
 
     /// Takes a page in.
@@ -93,7 +110,11 @@ impl Level {
 
     /// The name below the directory, if it can be a path.
     fn vetted(&mut self, prefix: &str, key: &str) -> Option<String> {
-        let name = key.strip_prefix(prefix).filter(|name| is_path(name));
+        let fits = |name: &&str| is_path(name) && (self.deep || !name.contains('/'));
+        let name = key
+            .strip_prefix(prefix)
+            .filter(fits)
+            .filter(|_| key.len() <= MAX_KEY);
         if name.is_none() {
             self.odd += 1;
             self.first_odd.get_or_insert_with(|| key.to_owned());
@@ -108,7 +129,7 @@ impl Level {
         dir: &BucketPath,
     ) -> (Vec<String>, Vec<RemoteFile>) {
         let mut parents: BTreeSet<String> = self.dirs.clone();
-        for name in self.files.keys() {
+        for name in self.files.keys().chain(&self.dirs) {
             let mut name = name.as_str();
             while let Some((parent, _)) = name.rsplit_once('/') {
                 parents.insert(parent.to_owned());
@@ -153,11 +174,9 @@ pub(super) fn time(text: Option<&str>) -> SystemTime {
 
 /// Whether every component can be a file's name.
 fn is_path(name: &str) -> bool {
-    // The longest path that Linux takes.
-    name.len() < 4096
-        && name.split('/').all(|part| {
-            !matches!(part, "" | "." | "..")
-                && part.len() <= 255
-                && !part.chars().any(char::is_control)
-        })
+    // A key that is no text was read as if it had U+FFFD there, and nothing could be asked for by that name.
+    let wrong = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    name.split('/').all(|part| {
+        !matches!(part, "" | "." | "..") && part.len() <= MAX_NAME && !part.contains(wrong)
+    })
 }

@@ -1,0 +1,29 @@
+//! The room against buckets on loopback that answer as a test says.
+
+mod listing;
+mod stand;
+
+use std::time::Duration;
+
+use super::{Buckets, Options};
+use crate::fetch::Client;
+use crate::fetch::tests::options;
+use crate::handle::BucketPath;
+
+/// Buckets that are all at one place, without credentials.
+fn buckets(base: &str) -> Buckets {
+    reached(Options {
+        gcs_endpoint: Some(base.to_owned()),
+        aws_endpoint: Some(base.to_owned()),
+        ..Options::default()
+    })
+}
+
+fn reached(bucket: Options) -> Buckets {
+    let client = Client::new(options(Duration::from_secs(2))).unwrap();
+    Buckets::new(client.clone(), client, bucket)
+}
+
+fn at(url: &str) -> BucketPath {
+    BucketPath::parse(url).unwrap()
+}
