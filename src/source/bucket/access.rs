@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lru::LruCache;
-use object_store::aws::AmazonS3Builder;
-use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
-use object_store::{ClientOptions, GetOptions, GetRange, GetResult, ObjectMeta, RetryConfig};
+use object_store::{GetOptions, GetRange, GetResult, ObjectMeta};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -156,6 +154,7 @@ impl Access {
             ..GetOptions::default()
         };
         match self.scheme {
+            Scheme::S3 if version.is_empty() => {}
             Scheme::S3 => options.if_match = Some(version.to_owned()),
             _ => options.version = Some(version.to_owned()),
         }
@@ -195,36 +194,68 @@ impl Access {
             None => Error::Failed {
                 model,
                 why: error_text(error),
-                advice: String::from("check the credentials and the bucket's region"),
+                advice: String::from(
+                    "the bucket does not answer as it should; nothing of it was kept",
+                ),
             },
         }
     }
 
-    /// Asks anonymously, and with credentials if that is refused and there may be some.
+    /// Asks in the way that worked last, and if that is refused in the other one. Credentials that cannot be used, or may
+    /// do less than everybody, do not keep anyone from what is public.
     async fn attempt<'a, T, F>(&'a self, ask: impl Fn(&'a Store) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>> + 'a,
     {
-        if self.sign.load(Ordering::Relaxed) {
-            return ask(self.signed().await?).await;
+        let first = self.sign.load(Ordering::Relaxed);
+        let (mut refused, mut useless) = (None, None);
+        for sign in [first, !first] {
+            if sign && !self.may_sign() {
+                continue;
+            }
+            let store = match self.way(sign).await {
+                Ok(store) => store,
+                Err(why) => {
+                    useless = Some(why);
+                    continue;
+                }
+            };
+            match ask(store).await {
+                Err(error) if error.is_denied() => {
+                    // What is said to somebody who is known tells more.
+                    refused = Some(error)
+                        .filter(|_| sign || refused.is_none())
+                        .or(refused);
+                }
+                answer => {
+                    if answer.is_ok() {
+                        self.sign.store(sign, Ordering::Relaxed);
+                    }
+                    return answer;
+                }
+            }
         }
-        let anonymous = self.anonymous.get_or_try_init(async || self.store(false));
-        let refused = match ask(anonymous.await?).await {
-            Err(error) if error.is_denied() && self.may_sign() => error,
-            answer => return answer,
-        };
-        let Ok(signed) = self.signed().await else {
-            return Err(refused);
-        };
-        let answer = ask(signed).await;
-        if answer.is_ok() {
-            self.sign.store(true, Ordering::Relaxed);
-        }
-        answer
+        Err(match (refused, useless) {
+            (Some(Error::Denied { model, why, advice }), Some(useless)) => Error::Denied {
+                model,
+                why,
+                advice: format!("the credentials cannot be used: {useless}; {advice}"),
+            },
+            (Some(refused), _) => refused,
+            (None, Some(useless)) => unreadable(&self.shown(""), &useless),
+            (None, None) => unreadable(&self.shown(""), "nobody may ask"),
+        })
     }
 
-    async fn signed(&self) -> Result<&Store, Error> {
-        self.signed.get_or_try_init(async || self.store(true)).await
+    /// What asks with or without credentials; `Err` says why they cannot be used.
+    async fn way(&self, sign: bool) -> Result<&Store, String> {
+        let cell = if sign { &self.signed } else { &self.anonymous };
+        let store = cell.get_or_try_init(async || self.store(sign)).await;
+        let store = store.map_err(|error| error_text(&error))?;
+        match store.ready().await {
+            Ok(()) => Ok(store),
+            Err(error) => Err(error_text(&error)),
+        }
     }
 
     /// Credentials go to Google and Amazon, and to another endpoint only if they were named for it.
@@ -237,55 +268,22 @@ impl Access {
         }
     }
 
-    fn store(&self, sign: bool) -> Result<Store, Error> {
-        let client = if sign {
-            &self.credentials
-        } else {
-            &self.client
+    fn store(&self, sign: bool) -> object_store::Result<Store> {
+        let client = match sign {
+            true => &self.credentials,
+            false => &self.client,
         };
         let connector = Connector::new(client.clone());
-        let retry = RetryConfig {
-            max_retries: 0,
-            ..RetryConfig::default()
-        };
-        // Plain http is the connector's to refuse.
-        let plain = ClientOptions::new().with_allow_http(true);
-        let store = match self.scheme {
+        match self.scheme {
             Scheme::S3 => {
-                let mut builder = match sign {
-                    true => AmazonS3Builder::from_env(),
-                    false => AmazonS3Builder::new().with_skip_signature(true),
-                };
-                if let Some(endpoint) = &self.options.aws_endpoint {
-                    builder = builder.with_endpoint(endpoint);
-                }
-                let builder = builder
-                    .with_region(self.region())
-                    .with_bucket_name(&self.bucket)
-                    .with_virtual_hosted_style_request(false)
-                    .with_http_connector(connector)
-                    .with_client_options(plain)
-                    .with_retry(retry);
-                builder.build().map(|store| Store::Amazon(store, sign))
+                let endpoint = self.options.aws_endpoint.as_deref();
+                Store::amazon(&self.bucket, endpoint, &self.region(), sign, connector)
             }
             _ => {
-                let mut builder = GoogleCloudStorageBuilder::new();
-                builder = match (sign, &self.options.gcs_credentials) {
-                    // An empty token keeps the builder from looking for credentials, which may be broken.
-                    (false, _) => builder.with_bearer_token("").with_skip_signature(true),
-                    (true, Some(file)) => builder.with_application_credentials(file),
-                    (true, None) => builder,
-                };
-                let builder = builder
-                    .with_base_url(&self.google())
-                    .with_bucket_name(&self.bucket)
-                    .with_http_connector(connector)
-                    .with_client_options(plain)
-                    .with_retry(retry);
-                builder.build().map(|store| Store::Google(store, sign))
+                let file = self.options.gcs_credentials.as_deref();
+                Store::google(&self.bucket, &self.google(), file, sign, connector)
             }
-        };
-        store.map_err(|error| self.explain("", &error))
+        }
     }
 
     async fn document(&self, store: &Store, url: &str, model: &str) -> Result<bytes::Bytes, Error> {
@@ -365,9 +363,16 @@ fn unreadable(model: &str, why: &str) -> Error {
     }
 }
 
+/// At most a line: some of object_store's errors quote whole answers.
 fn error_text(error: &object_store::Error) -> String {
     match fetch::cause(error) {
         Some(why) => why.to_string(),
-        None => error.to_string(),
+        None => {
+            let text = error.to_string();
+            text.chars()
+                .take(300)
+                .flat_map(char::escape_debug)
+                .collect()
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! object_store's client of one bucket, and what a request of ours carries to be taken for one of its.
 
 use http::HeaderMap;
-use object_store::ObjectStore;
-use object_store::aws::{AmazonS3, AwsAuthorizer};
-use object_store::gcp::GoogleCloudStorage;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer};
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
+
+use crate::fetch::Connector;
 
 /// One way to ask; `true`: with credentials.
 #[derive(Debug)]
@@ -13,11 +15,83 @@ pub(super) enum Store {
 }
 
 impl Store {
+    /// A bucket of Google's, with the credentials in `file` or those of this machine if it shall `sign`.
+    pub(super) fn google(
+        bucket: &str,
+        base: &str,
+        file: Option<&str>,
+        sign: bool,
+        connector: Connector,
+    ) -> object_store::Result<Store> {
+        let builder = GoogleCloudStorageBuilder::new();
+        let builder = match (sign, file) {
+            // An empty token keeps the builder from looking for credentials, which may be broken.
+            (false, _) => builder.with_bearer_token("").with_skip_signature(true),
+            (true, Some(file)) => builder.with_application_credentials(file),
+            (true, None) => builder,
+        };
+        let builder = builder
+            .with_base_url(base)
+            .with_bucket_name(bucket)
+            .with_http_connector(connector)
+            .with_client_options(plain())
+            .with_retry(once());
+        builder.build().map(|store| Store::Google(store, sign))
+    }
+
+    /// A bucket of Amazon's, with the credentials of the environment or of this machine if it shall `sign`.
+    pub(super) fn amazon(
+        bucket: &str,
+        endpoint: Option<&str>,
+        region: &str,
+        sign: bool,
+        connector: Connector,
+    ) -> object_store::Result<Store> {
+        let mut builder = match sign {
+            true => AmazonS3Builder::from_env(),
+            false => AmazonS3Builder::new().with_skip_signature(true),
+        };
+        if let Some(endpoint) = endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        let builder = builder
+            .with_region(region)
+            .with_bucket_name(bucket)
+            .with_virtual_hosted_style_request(false)
+            .with_http_connector(connector)
+            .with_client_options(plain())
+            .with_retry(once());
+        builder.build().map(|store| Store::Amazon(store, sign))
+    }
+
     /// The objects, to be read.
     pub(super) fn objects(&self) -> &dyn ObjectStore {
         match self {
             Store::Google(store, _) => store,
             Store::Amazon(store, _) => store,
+        }
+    }
+
+    /// Has the credentials at hand, if there shall be any; what holds none that can be sent is an error.
+    pub(super) async fn ready(&self) -> object_store::Result<()> {
+        let sendable = |text: &str| http::HeaderValue::from_str(text).is_ok();
+        let good = match self {
+            Store::Google(store, true) => {
+                let credential = store.credentials().get_credential().await?;
+                sendable(&credential.bearer)
+            }
+            Store::Amazon(store, true) => {
+                let credential = store.credentials().get_credential().await?;
+                sendable(&credential.key_id) && credential.token.as_deref().is_none_or(sendable)
+            }
+            Store::Google(_, false) | Store::Amazon(_, false) => true,
+        };
+        match good {
+            true => Ok(()),
+            false => Err(object_store::Error::Generic {
+                store: "credentials",
+                source: "they have characters that no header can have".into(),
+            }),
         }
     }
 
@@ -49,4 +123,17 @@ impl Store {
             Store::Google(_, false) | Store::Amazon(_, false) => Ok(HeaderMap::new()),
         }
     }
+}
+
+/// Everything worth another attempt is tried again by the connector.
+fn once() -> RetryConfig {
+    RetryConfig {
+        max_retries: 0,
+        ..RetryConfig::default()
+    }
+}
+
+/// Plain http is the connector's to refuse.
+fn plain() -> ClientOptions {
+    ClientOptions::new().with_allow_http(true)
 }

@@ -1,6 +1,8 @@
 //! The room against buckets on loopback that answer as a test says.
 
+mod access;
 mod listing;
+mod reading;
 mod stand;
 
 use std::time::Duration;
