@@ -6,6 +6,7 @@
 
 mod access;
 mod amazon;
+mod answers;
 mod course;
 mod google;
 mod names;

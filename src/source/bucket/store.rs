@@ -5,6 +5,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
+use super::answers::Answers;
 use crate::fetch::Connector;
 
 /// One way to ask; `true`: with credentials.
@@ -33,7 +34,7 @@ impl Store {
         let builder = builder
             .with_base_url(base)
             .with_bucket_name(bucket)
-            .with_http_connector(connector)
+            .with_http_connector(Answers::new(connector, true))
             .with_client_options(plain())
             .with_retry(once());
         builder.build().map(|store| Store::Google(store, sign))
@@ -58,7 +59,7 @@ impl Store {
             .with_region(region)
             .with_bucket_name(bucket)
             .with_virtual_hosted_style_request(false)
-            .with_http_connector(connector)
+            .with_http_connector(Answers::new(connector, false))
             .with_client_options(plain())
             .with_retry(once());
         builder.build().map(|store| Store::Amazon(store, sign))

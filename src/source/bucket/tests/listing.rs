@@ -272,3 +272,26 @@ async fn a_bucket_itself_is_a_directory() {
     let seen = buckets(&stand.base).look(&at("gs://bucket")).await.unwrap();
     assert!(!seen.dir && seen.file.is_none());
 }
+
+#[tokio::test]
+async fn an_object_of_amazons_is_told_by_its_headers() {
+    let stand = Stand::start(|asked| match asked.is_list() {
+        true => amazon(&[], &[], ""),
+        false => {
+            let mut head = reply(200, vec![0; 10]);
+            let etag = "\"e\"".parse().unwrap();
+            head.headers_mut().insert("etag", etag);
+            head
+        }
+    })
+    .await;
+    let seen = buckets(&stand.base).look(&at("s3://bucket/d/a b")).await;
+    let file = seen.unwrap().file.unwrap();
+    assert_eq!((file.size, file.version.as_str()), (10, "\"e\""));
+    let asked = stand.asked();
+    let head = asked.iter().find(|asked| !asked.is_list()).unwrap();
+    assert_eq!(
+        (head.method.as_str(), head.path.as_str()),
+        ("HEAD", "/bucket/d/a%20b")
+    );
+}

@@ -60,6 +60,15 @@ async fn a_part_is_asked_for_by_etag() {
 }
 
 #[tokio::test]
+async fn headers_that_do_not_matter_spoil_nothing() {
+    for url in ["gs://bucket/m", "s3://bucket/m"] {
+        let odd = [("last-modified", "yesterday"), ("x-goog-meta-a", "\u{fc}")];
+        let (_stand, file) = object(url, move |asked| part(asked, WHOLE, &odd)).await;
+        assert_eq!(read(&file, 2..5).await.unwrap(), b"234");
+    }
+}
+
+#[tokio::test]
 async fn another_content_is_never_read() {
     for answer in [
         (|_| reply(404, "")) as fn(&Asked) -> Reply,
