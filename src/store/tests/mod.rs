@@ -1,7 +1,5 @@
 //! The cache as its users see it, on real directories.
 
-#![allow(clippy::single_range_in_vec_init)] // lists of ranges, some of one
-
 mod anyorder;
 mod crash;
 mod filling;
