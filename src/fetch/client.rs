@@ -48,7 +48,7 @@ pub struct Options {
 pub struct HostCredential {
     /// `host` or `host:port`.
     pub authority: String,
-    /// The value of `Authorization`, marked as sensitive.
+    /// The value of `Authorization`; a client marks it as sensitive.
     pub authorization: HeaderValue,
 }
 
@@ -89,6 +89,9 @@ impl Client {
             );
         }
         options.timeout = options.timeout.min(MAX_TIMEOUT);
+        for known in &mut options.credentials {
+            known.authorization.set_sensitive(true);
+        }
         for mirror in &options.mirrors {
             // A mirror was checked when it was read; one that is no URL is asked for nothing anyway.
             let _ = options.http_hosts.add(&mirror.to);

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::time::timeout_at;
 
 use super::client::{Client, broken};
@@ -32,16 +32,25 @@ pub struct Document {
 }
 
 impl Client {
-    /// Asks for a document, at the mirror of its host if that has one. Redirects are not followed.
+    /// Asks for a document, at the mirror of its host if that has one. Redirects are not followed. What is asked with an
+    /// `Authorization` of its own goes to the host itself: it is not the mirror's to know.
     ///
     /// # Errors
     ///
     /// Another status; a body that is too long or breaks off again and again; everything that a request may fail with.
     pub async fn document(&self, url: &str, ask: Ask<'_>) -> Result<Document, Error> {
-        let address = Client::address(&self.mirrored(url))?;
+        let address = match ask.headers.contains_key(AUTHORIZATION) {
+            true => Client::address(url)?,
+            false => Client::address(&self.mirrored(url))?,
+        };
+        let mut headers = ask.headers;
+        // Nothing is decoded here, and a document is read as it comes.
+        headers
+            .entry(ACCEPT_ENCODING)
+            .or_insert(HeaderValue::from_static("identity"));
         let mut patience = Patience::new(self.options().timeout);
         loop {
-            let answer = self.ask(&address, &ask.headers, &mut patience).await?;
+            let answer = self.ask(&address, &headers, &mut patience).await?;
             if !ask.accept.contains(&answer.status().as_u16()) {
                 return Err(Client::refused(&address, &patience, answer).await);
             }

@@ -79,6 +79,7 @@ pub struct RangeDownload {
     body: Option<Response>,
     /// Renewed since the last progress: a second refusal is final.
     renewed: bool,
+    failed: bool,
 }
 
 impl Client {
@@ -91,6 +92,7 @@ impl Client {
             left: range,
             body: None,
             renewed: false,
+            failed: false,
         }
     }
 }
@@ -99,7 +101,22 @@ impl RangeDownload {
     /// The next bytes, in order; None only after the whole range. An error is final. Waiting for the network is bounded by
     /// the timeout; time between calls does not count.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.failed {
+            let why = String::from("this transfer has failed before");
+            let address = self.shared.now().address;
+            let failure = Failure::Broken { why, lasting: true };
+            return Err(self.patience.spent(&address, failure));
+        }
         self.patience.progress();
+        let result = self.next().await;
+        if result.is_err() {
+            // What is left of the body would be taken for what follows.
+            (self.failed, self.body) = (true, None);
+        }
+        result
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         while !self.left.is_empty() {
             let Some(body) = &mut self.body else {
                 self.body = Some(self.open().await?);

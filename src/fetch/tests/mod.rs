@@ -1,8 +1,11 @@
 //! The room against a scripted origin.
 
+mod connector;
+mod document;
 mod download;
 pub mod origin;
 mod probe;
+mod range;
 
 use std::time::Duration;
 
