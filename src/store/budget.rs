@@ -24,6 +24,10 @@ const FLOOR: u64 = 64 << 20;
 const SPACE_FOR: Duration = Duration::from_secs(1);
 /// How long the sum of all complete models is good: it takes a walk.
 const SEALED_FOR: Duration = Duration::from_secs(30);
+/// Parts do not go at the start of a run for less than this share of them: they go piece by piece when they are written
+/// again. Bytes are counted while they are open, and not the pages that they lie in, their plan and their map; and what was
+/// waited for may have exceeded the limit. Without this, a model larger than the limit would be gone after a restart.
+const EXCESS_SHARE: u64 = 8;
 
 /// Of a room.
 #[derive(Debug)]
@@ -163,12 +167,15 @@ impl DiskBudget {
             self.idle.lock().insert(&name, idle);
         }
         let over = self.idle_bytes().saturating_sub(self.allowed(0));
-        if over > 0 {
-            self.reclaim(over);
-        }
+        self.remove_oldest(|freed, next| over.saturating_sub(freed) <= next / EXCESS_SHARE);
     }
 
     fn reclaim(&self, want: u64) -> u64 {
+        self.remove_oldest(|freed, _| freed >= want)
+    }
+
+    /// Removes parts until it is `enough`, judged by the bytes that have gone and those that would go next.
+    fn remove_oldest(&self, enough: impl Fn(u64, u64) -> bool) -> u64 {
         let mut oldest: Vec<(String, Idle)> = {
             let idle = self.idle.lock();
             idle.by_name
@@ -179,7 +186,7 @@ impl DiskBudget {
         oldest.sort_unstable_by_key(|(_, idle)| idle.used);
         let mut freed = 0;
         for (name, idle) in oldest {
-            if freed >= want {
+            if enough(freed, idle.bytes) {
                 break;
             }
             if self.remove(&name) {

@@ -7,6 +7,7 @@ mod fulldisk;
 mod giving;
 mod parts;
 mod ranges;
+mod restart;
 mod sealing;
 mod shared;
 
