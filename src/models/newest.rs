@@ -1,12 +1,14 @@
 //! Which version is the newest, which versions there are, and what Kaggle has: asked of the origin at most once a minute
 //! (after an error sooner, if nothing is known), and never forgotten because of an error.
 
+use std::fmt::Display;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::memo::{Answer, Memo, Old};
 use super::{Error, Shared};
 use crate::handle::{Catalogue, Handle};
-use crate::source::Newest;
+use crate::source::{self, Newest};
 
 /// Where an unversioned handle leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,58 +40,46 @@ impl Default for Told {
 
 /// The newest version, from memory when the answer is fresh.
 pub(super) async fn newest(shared: &Arc<Shared>, unversioned: &Handle) -> Answer<Latest> {
-    let ask = |_| {
-        let (shared, handle) = (shared.clone(), unversioned.clone());
-        async move {
-            match shared.source.newest(&handle).await {
-                Ok(Newest::Version(number, _)) => Ok(Latest::Version(number)),
-                Ok(Newest::Elsewhere(handle, _)) => Ok(Latest::Elsewhere(handle)),
-                Ok(Newest::Unnumbered(_)) => Ok(Latest::Unnumbered),
-                Err(error) => Err(Error::Source(error)),
-            }
-        }
+    let ask = async |shared: Arc<Shared>, handle: Handle| {
+        Ok(match shared.source.newest(&handle).await? {
+            Newest::Version(number, _) => Latest::Version(number),
+            Newest::Elsewhere(handle, _) => Latest::Elsewhere(handle),
+            Newest::Unnumbered(_) => Latest::Unnumbered,
+        })
     };
-    let memo = &shared.told.newest;
-    memo.ask(
-        &shared.runtime,
-        unversioned,
-        Error::lost(unversioned),
-        |_| true,
-        ask,
-    )
-    .await
+    told(shared, &shared.told.newest, unversioned, ask).await
 }
 
 /// Every version that the origin tells of; empty where it tells of none.
 pub(super) async fn versions(shared: &Arc<Shared>, unversioned: &Handle) -> Answer<Arc<Vec<u64>>> {
-    let ask = |_| {
-        let (shared, handle) = (shared.clone(), unversioned.clone());
-        async move {
-            let versions = shared.source.versions(&handle).await;
-            versions.map(Arc::new).map_err(Error::Source)
-        }
+    let ask = async |shared: Arc<Shared>, handle: Handle| {
+        Ok(Arc::new(shared.source.versions(&handle).await?))
     };
-    let memo = &shared.told.versions;
-    memo.ask(
-        &shared.runtime,
-        unversioned,
-        Error::lost(unversioned),
-        |_| true,
-        ask,
-    )
-    .await
+    told(shared, &shared.told.versions, unversioned, ask).await
 }
 
 /// What lies below a directory of Kaggle.
 pub(super) async fn children(shared: &Arc<Shared>, of: &Catalogue) -> Answer<Arc<Vec<String>>> {
-    let ask = |_| {
-        let (shared, of) = (shared.clone(), of.clone());
-        async move {
-            let names = shared.source.children(&of).await;
-            names.map(Arc::new).map_err(Error::Source)
-        }
+    let ask = async |shared: Arc<Shared>, of: Catalogue| {
+        Ok(Arc::new(shared.source.children(&of).await?))
     };
-    let memo = &shared.told.children;
-    memo.ask(&shared.runtime, of, Error::lost(of), |_| true, ask)
-        .await
+    told(shared, &shared.told.children, of, ask).await
+}
+
+/// What is remembered of `key`, or what the origin says to it.
+async fn told<K, V, F>(
+    shared: &Arc<Shared>,
+    memo: &Memo<K, V>,
+    key: &K,
+    ask: impl FnOnce(Arc<Shared>, K) -> F,
+) -> Answer<V>
+where
+    K: Hash + Eq + Clone + Display + Send + 'static,
+    V: Clone + Send + Sync + 'static,
+    F: Future<Output = Result<V, source::Error>> + Send + 'static,
+{
+    let asked = ask(shared.clone(), key.clone());
+    let ask = |_| async { asked.await.map_err(Error::Source) };
+    let lost = Error::lost(key);
+    memo.ask(&shared.runtime, key, lost, |_| true, ask).await
 }
