@@ -36,8 +36,9 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     handle: Handle,
     archive: Archive,
-    lead: Lead,
+    mut lead: Lead,
 ) -> Result<Arc<Sealed>, Unfilled> {
+    lead.comes_from(&archive.shown());
     let started = std::time::Instant::now();
     let result = match fill(&shared, &handle, archive, lead.filling()).await {
         Ok(()) => seal(&handle, lead).await,

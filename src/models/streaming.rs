@@ -92,7 +92,10 @@ impl Model {
     pub(super) async fn stream(self: &Arc<Model>, folder: Arc<Folder>) -> Result<Content, Error> {
         let partial = match self.opened(&folder).await? {
             Streaming::Sealed(sealed) => return Ok(Content::Sealed(Arc::new(sealed))),
-            Streaming::Partial(partial) => Arc::new(partial),
+            Streaming::Partial(mut partial) => {
+                partial.comes_from(&folder.shown);
+                Arc::new(partial)
+            }
         };
         let filling = partial.filling();
         let options = stream::Options {

@@ -7,13 +7,14 @@
 //! - [`mount`] and [`unmount`]: `/dev/fuse` with mount(2) as root, fusermount3 as anybody else; [`probe`] tells a dead mount.
 //! - [`process`], [`signals`], [`users`]: who is alive, who has been interrupted, who uses a mount; all read from `/proc`.
 //! - [`own`] and [`host`]: this process and this host.
-//! - [`fs`], [`beneath`], [`sparse`], [`disk`], [`lock`]: what std lacks for a cache on a local disk.
+//! - [`fs`], [`beneath`], [`sparse`], [`disk`], [`lock`], [`lease`]: what std lacks for a cache on a local disk.
 
 pub mod beneath;
 pub mod disk;
 pub mod fs;
 mod fusermount;
 pub mod host;
+pub mod lease;
 pub mod limit;
 pub mod lock;
 pub mod mount;

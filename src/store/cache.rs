@@ -81,7 +81,7 @@ impl Cache {
         };
         Ok(match entry::look(&locks.layout, &Key::of(url))? {
             Look::Whole(sealed) => Some(sealed),
-            Look::Half(_) | Look::Missing => None,
+            Look::Half(_) | Look::Touched(_) | Look::Missing => None,
         })
     }
 
@@ -198,13 +198,18 @@ fn begin_locked(
     room: Option<Arc<Room>>,
 ) -> Result<Begin, Error> {
     let key = held.key();
-    match entry::look(&locks.layout, key)? {
+    let flaw = match entry::look(&locks.layout, key)? {
         Look::Whole(sealed) => return Ok(Begin::Sealed(sealed)),
-        Look::Half(flaw) => {
-            tracing::warn!(model = url, entry = %key, %flaw, "the cached copy is not whole, fetching it again");
-            entry::clear(&locks.layout, key)?;
-        }
-        Look::Missing => {}
+        Look::Touched(touched) => match touched.mend(&locks.layout, key)? {
+            Ok(sealed) => return Ok(Begin::Sealed(sealed)),
+            Err(flaw) => Some(flaw),
+        },
+        Look::Half(flaw) => Some(flaw),
+        Look::Missing => None,
+    };
+    if let Some(flaw) = flaw {
+        tracing::warn!(model = url, entry = %key, %flaw, "the cached copy is not whole, fetching it again");
+        entry::clear(&locks.layout, key)?;
     }
     Lead::new(held, url, &locks.host, room).map(Begin::Lead)
 }

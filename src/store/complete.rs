@@ -2,11 +2,9 @@
 //!
 //! The most frequent complaint about tensorflow_hub's cache: a cleaner of `/tmp` removes old files and leaves directories,
 //! tensorflow_hub sees a directory that is not empty, and TensorFlow finds no model in it (tensorflow/hub#575, #646, #896).
-//! What we sealed ourselves is compared with our record. Of anything else only what every SavedModel has can be asked.
+//! What we know is compared with its manifest (`entry.rs`). Of anything else only what every SavedModel has can be asked.
 
 use super::bundle;
-use super::layout::{Key, Layout};
-use super::record::Record;
 use super::savedmodel;
 use super::sealed::Sealed;
 
@@ -16,8 +14,10 @@ const MAX_INDEX: u64 = 64 << 20;
 /// Why an entry is not whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Flaw {
-    #[error("{0:?} is missing or has another size than when the model was sealed")]
-    NotAsSealed(String),
+    #[error("{0:?} is missing or has another size than when the model was complete")]
+    Lost(String),
+    #[error("{0:?} has other bytes than when the model was complete")]
+    Other(String),
     #[error(
         "it has no saved_model.pb, saved_model.pbtxt, model.json or .tflite file that is not empty"
     )]
@@ -30,18 +30,9 @@ pub(super) enum Flaw {
     ShortShard { name: String, want: u64, got: u64 },
 }
 
-/// Looks for what is missing in an entry; `None` if it is whole.
-pub(super) fn flaw(layout: &Layout, key: &Key, entry: &Sealed) -> Option<Flaw> {
-    match Record::current(layout, key) {
-        Some(record) => record
-            .missing(entry)
-            .map(|name| Flaw::NotAsSealed(name.to_owned())),
-        None => no_model(entry).or_else(|| no_variables(entry)),
-    }
-}
-
-/// The same of a model that others have written: without a model in it only where `any` kind of files is one.
-pub(super) fn foreign_flaw(entry: &Sealed, any: bool) -> Option<Flaw> {
+/// Looks for what is missing in a model that others have written, as far as one can see; `None` if it is whole. Without a
+/// SavedModel in it, it is one only where `any` kind of files is.
+pub(super) fn flaw(entry: &Sealed, any: bool) -> Option<Flaw> {
     let none = if any { None } else { no_model(entry) };
     none.or_else(|| no_variables(entry))
 }
@@ -136,9 +127,7 @@ mod tests {
     /// Judges an entry of these files; a name that ends with `/` is an empty directory.
     fn judge(files: &[(&str, &[u8])]) -> Option<Flaw> {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path().to_path_buf());
-        let key = Key::of("x");
-        let entry = layout.model(&key);
+        let entry = dir.path().join("x");
         std::fs::create_dir(&entry).unwrap();
         for (name, bytes) in files {
             let path = entry.join(name);
@@ -149,7 +138,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, bytes).unwrap();
         }
-        flaw(&layout, &key, &Sealed::load(entry).unwrap())
+        flaw(&Sealed::load(entry).unwrap(), false)
     }
 
     const PB: (&str, &[u8]) = ("saved_model.pb", b"x");

@@ -8,8 +8,10 @@ use std::path::Path;
 use crate::os;
 
 use super::complete::{Flaw, flaw};
+use super::crc;
 use super::error::{Context, Error, if_there};
 use super::layout::{Key, Layout};
+use super::manifest::{Change, Manifest};
 use super::sealed::Sealed;
 use super::trash;
 
@@ -19,7 +21,17 @@ pub(super) enum Look {
     Missing,
     /// Not whole: empty, or what a cleaner left.
     Half(Flaw),
+    /// Somebody has been at it; what is known of it tells whether its bytes are right.
+    Touched(Box<Touched>),
     Whole(Sealed),
+}
+
+/// An entry that has every file in its size, and times or names that it had not.
+#[derive(Debug)]
+pub(super) struct Touched {
+    sealed: Sealed,
+    manifest: Manifest,
+    change: Change,
 }
 
 /// Looks at a model's entry. A link to a directory counts as one, as it does for tensorflow_hub, unless another user made
@@ -44,10 +56,70 @@ pub(super) fn look(layout: &Layout, key: &Key) -> Result<Look, Error> {
     let Some(entry) = if_there(Sealed::load(path.clone())).context("list", &path)? else {
         return Ok(Look::Missing); // taken out of the cache at this moment
     };
-    Ok(match flaw(layout, key, &entry) {
-        Some(flaw) => Look::Half(flaw),
-        None => Look::Whole(entry),
+    Ok(match Manifest::current(layout, key) {
+        Some(manifest) => compared(entry, manifest),
+        None => match flaw(&entry, false) {
+            Some(flaw) => Look::Half(flaw),
+            None => Look::Whole(entry),
+        },
     })
+}
+
+fn compared(sealed: Sealed, manifest: Manifest) -> Look {
+    let change = manifest.change(&sealed);
+    match change {
+        Change {
+            lost: Some(name), ..
+        } => Look::Half(Flaw::Lost(name)),
+        change if change == Change::default() => Look::Whole(sealed),
+        change => Look::Touched(Box::new(Touched {
+            sealed,
+            manifest,
+            change,
+        })),
+    }
+}
+
+impl Touched {
+    /// Takes away what was added, and reads the files whose time has changed. To be called with the model's lock held; takes
+    /// as long as reading them does.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed. Bytes that are not the model's are a [`Flaw`].
+    pub(super) fn mend(
+        mut self,
+        layout: &Layout,
+        key: &Key,
+    ) -> Result<Result<Sealed, Flaw>, Error> {
+        let model = layout.model(key);
+        for name in &self.change.touched {
+            let known = self.manifest.files.get(name).and_then(|line| line.crc32c);
+            let found = self.sealed.open(name).and_then(crc::of_file);
+            match found {
+                Ok(found) if known == Some(found) => {}
+                _ => return Ok(Err(Flaw::Other(name.clone()))),
+            }
+        }
+        for name in &self.change.added {
+            tracing::warn!(entry = %model.display(), ?name, "removing what does not belong to the model");
+            trash::discard(layout, key, &model.join(name))?;
+        }
+        let now = Sealed::load(model.clone()).context("list", &model)?;
+        for name in &self.change.touched {
+            if let (Some(line), Some(stat)) =
+                (self.manifest.files.get_mut(name), now.stat(name))
+            {
+                line.mtime = super::manifest::nanos(stat.mtime);
+            }
+        }
+        self.manifest.write(layout, key)?;
+        Ok(match compared(now, self.manifest) {
+            Look::Whole(sealed) => Ok(sealed),
+            Look::Half(flaw) => Err(flaw),
+            _ => Err(Flaw::Other(model.display().to_string())), // it goes on changing
+        })
+    }
 }
 
 /// Whether `path` is a link of a user who is neither this one nor root.

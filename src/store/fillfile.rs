@@ -32,6 +32,8 @@ pub struct FillFile {
     size: u64,
     mtime: SystemTime,
     pub(super) hashes: Hashes,
+    /// Of all of it, once that is known.
+    pub(super) crc32c: Mutex<Option<u32>>,
     pub(super) shared: Arc<Shared>,
     replaced: AtomicBool,
     /// Whether all of it was compared with its checksum, and is as it was then.
@@ -115,6 +117,7 @@ impl FillFile {
             size,
             mtime,
             hashes,
+            crc32c: Mutex::default(),
             shared,
             replaced: AtomicBool::new(false),
             verified: AtomicBool::new(false),

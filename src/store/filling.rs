@@ -262,7 +262,7 @@ impl Filling {
                     got: file.bytes_present(),
                 });
             }
-            files.insert(name, file.size());
+            files.insert(name, (file.size(), *file.crc32c.lock()));
         }
         if files.is_empty() {
             return Err(Error::Empty { path: path() });
@@ -336,8 +336,8 @@ impl State {
 /// What a complete filling consists of.
 #[derive(Debug)]
 pub(super) struct Contents {
-    /// Path and size in bytes.
-    pub(super) files: HashMap<String, u64>,
+    /// Path, size in bytes, and checksum, if that is known.
+    pub(super) files: HashMap<String, (u64, Option<u32>)>,
     /// Path and time, the model itself ("") included.
     pub(super) dirs: Vec<(String, SystemTime)>,
 }

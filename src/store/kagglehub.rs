@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::handle::Variation;
 
-use super::complete::foreign_flaw;
+use super::complete::flaw;
 use super::sealed::Sealed;
 
 /// Frameworks whose models are known by their files: the others' may have any.
@@ -42,7 +42,7 @@ fn whole(dir: PathBuf, framework: &str) -> Option<Sealed> {
     let known = KNOWN
         .iter()
         .any(|name| name.eq_ignore_ascii_case(framework));
-    if let Some(flaw) = foreign_flaw(&sealed, !known) {
+    if let Some(flaw) = flaw(&sealed, !known) {
         tracing::warn!(dir = shown, %flaw, "kagglehub's copy is not whole, and not used");
         return None;
     }

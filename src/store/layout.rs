@@ -10,11 +10,13 @@
 //!     CACHEDIR.TAG                            backup programs leave this directory out
 //!     v1/                                     the version of what follows
 //!       locks/<sha1>                          flock(2) of the filler among ourselves; holds the text of its <sha1>.lock
-//!       sealed/<sha1>                         what we sealed: handle, descriptor, names and sizes (JSON)
+//!       manifests/<sha1>                      what is known of a model that is, or was, here (JSON; manifest.rs);
+//!                                             its time is when the model was last used
+//!       pins/<sha1>                           says that the model never leaves; holds its handle
 //!       parts/<sha1>/                         a model read by ranges, as far as its bytes are here (drawn in `parts.rs`);
 //!                                             sha1 is that of its handle, or of `gs://bucket/object#generation`
 //!       parts/<sha1>.<uid>/                   the same, of a second process that reads the same model
-//!       tmp/<sha1>.{lock,descriptor,record}   files about to be linked or renamed to their names above
+//!       tmp/<sha1>.{lock,descriptor,manifest,pin}   files about to be linked or renamed to their names above
 //!       trash/<sha1>.<uid>                    being deleted
 //! ```
 //!
@@ -38,6 +40,9 @@ pub(super) const BLOCK: u64 = 64 << 10;
 /// Modes before the umask, as tensorflow_hub has them: with umask 022 every user may read a model.
 pub(super) const FILE_MODE: u32 = 0o644;
 pub(super) const DIR_MODE: u32 = 0o755;
+
+/// Our own directories.
+const OWN: [&str; 6] = ["locks", "manifests", "pins", "parts", "tmp", "trash"];
 
 /// The tag of <https://bford.info/cachedir/>, which tar, borg, restic and others look for.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
@@ -103,11 +108,23 @@ impl Layout {
         self.locks().join(key.to_string())
     }
 
-    pub(super) fn record(&self, key: &Key) -> PathBuf {
-        self.version_dir().join("sealed").join(key.to_string())
+    pub(super) fn manifests(&self) -> PathBuf {
+        self.version_dir().join("manifests")
     }
 
-    /// `what` is one of `lock`, `descriptor`, `record`.
+    pub(super) fn manifest(&self, key: &Key) -> PathBuf {
+        self.manifests().join(key.to_string())
+    }
+
+    pub(super) fn pins(&self) -> PathBuf {
+        self.version_dir().join("pins")
+    }
+
+    pub(super) fn pin(&self, key: &Key) -> PathBuf {
+        self.pins().join(key.to_string())
+    }
+
+    /// `what` is one of `lock`, `descriptor`, `manifest`, `pin`.
     pub(super) fn temp(&self, key: &Key, what: &str) -> PathBuf {
         self.version_dir().join("tmp").join(format!("{key}.{what}"))
     }
@@ -138,7 +155,7 @@ impl Layout {
         self.refuse_newer()?;
         make_own_dir(&self.own())?;
         make_own_dir(&self.version_dir())?;
-        for name in ["locks", "sealed", "parts", "tmp", "trash"] {
+        for name in OWN {
             make_own_dir(&self.version_dir().join(name))?;
         }
         let tag = self.own().join("CACHEDIR.TAG");
@@ -265,7 +282,7 @@ mod tests {
         let layout = Layout::new(dir.path().join("deep/cache"));
         layout.prepare().unwrap();
         layout.prepare().unwrap();
-        for name in ["locks", "sealed", "parts", "tmp", "trash"] {
+        for name in OWN {
             assert!(
                 layout.root().join(".tfhub-fs/v1").join(name).is_dir(),
                 "{name}"

@@ -21,6 +21,7 @@ pub struct Lead {
     held: Held,
     url: String,
     host: String,
+    origin: Option<String>,
 }
 
 #[derive(Debug)]
@@ -52,12 +53,18 @@ impl Lead {
             held,
             url: url.to_owned(),
             host: host.to_owned(),
+            origin: None,
         })
     }
 
     /// What is being filled.
     pub fn filling(&self) -> Arc<Filling> {
         self.filling.0.clone()
+    }
+
+    /// Says where the bytes come from, without secrets.
+    pub fn comes_from(&mut self, origin: &str) {
+        self.origin = Some(origin.to_owned());
     }
 
     /// Makes the filling durable and gives it its name in the cache. To be called once its bytes are verified.
@@ -95,6 +102,7 @@ impl Lead {
             key: self.held.key(),
             url: &self.url,
             host: &self.host,
+            origin: self.origin.as_deref(),
         };
         let (sealed, is_ours) = entry.publish(base, contents)?;
         if is_ours {

@@ -92,7 +92,7 @@ impl Claim {
             &self.key,
             &self.layout.staging(&self.key, &dead.uid),
         )?;
-        for what in ["lock", "descriptor", "record"] {
+        for what in ["lock", "descriptor", "manifest", "pin"] {
             let temp = self.layout.temp(&self.key, what);
             if_there(fs::remove_file(&temp)).context("remove", &temp)?;
         }
@@ -320,7 +320,7 @@ mod tests {
         fs::write(layout.lock(&key), &text).unwrap();
         fs::create_dir(layout.staging(&key, &dead)).unwrap();
         fs::create_dir(layout.staging(&key, &live)).unwrap();
-        fs::write(layout.temp(&key, "record"), "x").unwrap();
+        fs::write(layout.temp(&key, "manifest"), "x").unwrap();
         drop(Claim::take(&layout, &key).unwrap().unwrap());
         assert_eq!(
             names(dir.path()),

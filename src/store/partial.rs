@@ -29,6 +29,8 @@ pub struct Partial {
     home: Option<Home>,
     id: String,
     room: Arc<Room>,
+    /// Where the bytes come from, without secrets.
+    origin: Option<String>,
     /// One verifies or seals at a time.
     ending: Mutex<()>,
     /// Nothing is left to be done when it is dropped.
@@ -65,9 +67,15 @@ impl Partial {
             home,
             id: id.to_owned(),
             room,
+            origin: None,
             ending: Mutex::default(),
             over: AtomicBool::new(false),
         }
+    }
+
+    /// Says where the bytes come from, without secrets.
+    pub fn comes_from(&mut self, origin: &str) {
+        self.origin = Some(origin.to_owned());
     }
 
     /// What is being filled.
@@ -143,6 +151,7 @@ impl Partial {
             key: held.key(),
             url: &self.id,
             host: &locks.host,
+            origin: self.origin.as_deref(),
         };
         let published = self
             .filling

@@ -12,7 +12,7 @@ use super::entry::{self, Look};
 use super::error::{Context, Error};
 use super::filling::Contents;
 use super::layout::{Key, Layout, replace};
-use super::record::Record;
+use super::manifest::{Manifest, State};
 use super::sealed::Sealed;
 
 /// Up to so many files are synced one by one, which leaves other programs' unwritten data alone; above it one syncfs(2)
@@ -26,6 +26,8 @@ pub(super) struct Entry<'a> {
     pub(super) key: &'a Key,
     pub(super) url: &'a str,
     pub(super) host: &'a str,
+    /// Where its bytes came from, without secrets.
+    pub(super) origin: Option<&'a str>,
 }
 
 impl Entry<'_> {
@@ -41,6 +43,7 @@ impl Entry<'_> {
             key,
             url,
             host,
+            ..
         } = *self;
         // Looked at before the descriptor too, or theirs would be described as ours.
         if let Look::Whole(theirs) = entry::look(layout, key)? {
@@ -53,22 +56,41 @@ impl Entry<'_> {
             descriptor.as_bytes(),
         )?;
         let model = layout.model(key);
+        // Before the model: without it, this is what is known of one that has left.
+        self.manifest(base, &contents, &descriptor)?
+            .write(layout, key)?;
         if let Some(theirs) = self.rename(base.named())? {
             return Ok(self.lost(theirs));
         }
         os::fs::sync_dir(layout.root()).context("sync", layout.root())?;
-        let files = contents.files.into_iter().collect();
-        let record = Record {
-            handle: url.to_owned(),
-            descriptor,
-            files,
-        };
-        // Without a record the model is judged by what it looks like, which nearly always does.
-        if let Err(error) = record.write(layout, key) {
-            tracing::warn!(model = url, %error, "cannot record what was sealed");
-        }
         let sealed = Sealed::load(model.clone()).context("list", &model)?;
         Ok((sealed, true))
+    }
+
+    /// What is on the disk, which must be what was filled.
+    fn manifest(
+        &self,
+        base: &Base,
+        contents: &Contents,
+        descriptor: &str,
+    ) -> Result<Manifest, Error> {
+        let dir = base.named();
+        let there = Sealed::load(dir.to_owned()).context("list", dir)?;
+        let mut manifest = Manifest::of(self.url, State::Sealed, descriptor, &there);
+        manifest.origin = self.origin.map(str::to_owned);
+        for (name, (size, crc32c)) in &contents.files {
+            match manifest.files.get_mut(name) {
+                Some(line) if line.size == *size => line.crc32c = *crc32c,
+                found => {
+                    return Err(Error::TooShort {
+                        name: name.clone(),
+                        size: *size,
+                        got: found.map_or(0, |line| line.size),
+                    });
+                }
+            }
+        }
+        Ok(manifest)
     }
 
     fn lost(&self, theirs: Sealed) -> (Sealed, bool) {
@@ -89,7 +111,7 @@ impl Entry<'_> {
         for _ in 0..2 {
             match entry::look(layout, key)? {
                 Look::Whole(theirs) => return Ok(Some(theirs)),
-                Look::Half(_) => entry::clear(layout, key)?,
+                Look::Half(_) | Look::Touched(_) => entry::clear(layout, key)?,
                 Look::Missing => {}
             }
             match fs::rename(from, &to) {

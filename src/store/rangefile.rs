@@ -138,6 +138,7 @@ impl FillFile {
             }
             at = range.end;
         }
+        let crc32c = check.crc32c();
         check.finish().map_err(|mismatch| Error::Mismatch {
             name: self.path().to_owned(),
             what: mismatch.what,
@@ -149,6 +150,7 @@ impl FillFile {
             drop(map);
             return Err(self.too_short());
         }
+        *self.crc32c.lock() = Some(crc32c);
         Ok(())
     }
 

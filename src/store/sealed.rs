@@ -2,25 +2,20 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use crate::os;
 
-use super::index::{Attr, Child, Entry, Index, is_plain};
+use super::index::{Index, is_plain};
+use super::outline::{Outline, Stat};
 
 /// A complete model. Its names are read once, when it is found; nothing in it ever changes.
 #[derive(Debug)]
 pub struct Sealed {
     dir: PathBuf,
-    index: Index<Stat>,
-}
-
-/// What is known of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
-    size: u64,
-    mtime: SystemTime,
+    outline: Outline,
+    odd: Vec<PathBuf>,
 }
 
 impl Sealed {
@@ -30,12 +25,17 @@ impl Sealed {
     /// must not be led out of the cache by whoever may write to it. Names that are not UTF-8 are left out too.
     pub(super) fn load(dir: PathBuf) -> io::Result<Sealed> {
         let mut index = Index::new(std::fs::metadata(&dir)?.modified()?);
+        let mut odd = Vec::new();
         let mut left = vec![String::new()];
         while let Some(parent) = left.pop() {
             for entry in std::fs::read_dir(dir.join(&parent))? {
                 let entry = entry?;
-                let Ok(name) = entry.file_name().into_string() else {
-                    continue;
+                let name = match entry.file_name().into_string() {
+                    Ok(name) => name,
+                    Err(name) => {
+                        odd.push(Path::new(&parent).join(name));
+                        continue;
+                    }
                 };
                 let path = if parent.is_empty() {
                     name
@@ -54,29 +54,18 @@ impl Sealed {
                             mtime: meta.modified()?,
                         },
                     );
+                } else {
+                    odd.push(PathBuf::from(path));
                 }
             }
         }
-        Ok(Sealed { dir, index })
+        let outline = Outline { index };
+        Ok(Sealed { dir, outline, odd })
     }
 
     /// The model's directory in the cache.
     pub fn dir(&self) -> &Path {
         &self.dir
-    }
-
-    /// What `path` is ("" is the model itself); `None` if there is no such name.
-    pub fn find(&self, path: &str) -> Option<Attr> {
-        self.index.get(path).map(attr)
-    }
-
-    /// The listing of a directory, sorted by name; `None` if `path` is no directory.
-    pub fn children(&self, path: &str) -> Option<Vec<Child>> {
-        let child = |(name, entry): (&str, Entry<'_, Stat>)| Child {
-            name: name.to_owned(),
-            attr: attr(entry),
-        };
-        Some(self.index.children(path)?.map(child).collect())
     }
 
     /// Opens a file for reading.
@@ -92,44 +81,28 @@ impl Sealed {
         os::fs::open_beneath(&self.dir, Path::new(path))
     }
 
-    /// The sum of all files' sizes.
-    pub fn bytes(&self) -> u64 {
-        self.index.files().map(|(_, stat)| stat.size).sum()
+    /// What is in it that no model has: links, devices, names that are not UTF-8.
+    pub(super) fn odd(&self) -> &[PathBuf] {
+        &self.odd
     }
 
-    /// The size of a file; `None` for directories and for what is not there.
-    pub(super) fn size(&self, path: &str) -> Option<u64> {
-        match self.index.get(path)? {
-            Entry::File(stat) => Some(stat.size),
-            Entry::Dir(_) => None,
-        }
-    }
-
-    /// Names and sizes of the files right in a directory.
-    pub(super) fn files_in(&self, dir: &str) -> impl Iterator<Item = (&str, u64)> {
-        self.index
-            .children(dir)
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, entry)| match entry {
-                Entry::File(stat) => Some((name, stat.size)),
-                Entry::Dir(_) => None,
-            })
+    /// Its names, which stay known when it has left the cache.
+    pub fn outline(&self) -> &Outline {
+        &self.outline
     }
 }
 
-fn attr(entry: Entry<'_, Stat>) -> Attr {
-    match entry {
-        Entry::Dir(mtime) => Attr::Dir { mtime },
-        Entry::File(Stat { size, mtime }) => Attr::File {
-            size: *size,
-            mtime: *mtime,
-        },
+impl Deref for Sealed {
+    type Target = Outline;
+
+    fn deref(&self) -> &Outline {
+        &self.outline
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::index::Attr;
     use super::*;
     use std::io::Read;
     use std::os::unix::fs::symlink;

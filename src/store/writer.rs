@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use super::crc::append_zeros;
 use super::error::{Context, Error};
 use super::fillfile::FillFile;
 
@@ -14,11 +15,17 @@ pub struct Writer {
     file: Arc<FillFile>,
     disk: Arc<File>,
     at: u64,
+    crc32c: u32,
 }
 
 impl Writer {
     pub(super) fn new(file: Arc<FillFile>, disk: Arc<File>) -> Writer {
-        Writer { file, disk, at: 0 }
+        Writer {
+            file,
+            disk,
+            at: 0,
+            crc32c: 0,
+        }
     }
 
     /// Appends `bytes`.
@@ -35,6 +42,7 @@ impl Writer {
                 return Err(error);
             }
         }
+        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
         self.reached(end);
         Ok(())
     }
@@ -49,6 +57,7 @@ impl Writer {
         self.disk
             .set_len(end)
             .context("extend", self.file.shown())?;
+        self.crc32c = append_zeros(self.crc32c, len);
         self.reached(end);
         Ok(())
     }
@@ -66,6 +75,7 @@ impl Writer {
                 got: self.at,
             });
         }
+        *self.file.crc32c.lock() = Some(self.crc32c);
         // A time that the file system cannot hold is the archive's nonsense, and not worth the model.
         if let Err(error) = self.disk.set_modified(self.file.mtime()) {
             tracing::debug!(file = self.file.path(), %error, "cannot set the time of a file");

@@ -95,7 +95,7 @@ pub(super) fn names(dir: &Path) -> Vec<String> {
 /// That nothing is left of a fill that did not happen.
 pub(super) fn assert_clean(root: &Path) {
     assert_eq!(names(root), [""; 0]);
-    for sub in ["locks", "tmp", "trash", "sealed"] {
+    for sub in ["locks", "tmp", "trash", "manifests"] {
         assert_eq!(
             names(&root.join(".tfhub-fs/v1").join(sub)),
             [""; 0],

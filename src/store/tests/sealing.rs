@@ -163,13 +163,40 @@ fn a_half_deleted_model_of_ours_is_noticed_whatever_is_missing() {
 }
 
 #[test]
-fn a_truncated_file_of_ours_is_noticed_and_a_stray_one_does_no_harm() {
+fn a_truncated_file_of_ours_is_noticed() {
+    let (_dir, cache) = cache();
+    let dir = seal(lead(&cache)).dir().to_path_buf();
+    fs::write(dir.join("assets/vocab.txt"), "word").unwrap();
+    assert!(cache.sealed(URL).unwrap().is_none());
+    assert!(matches!(cache.begin(URL).unwrap(), Begin::Lead(_)));
+}
+
+#[test]
+fn a_stray_file_is_removed_and_the_model_stays() {
     let (_dir, cache) = cache();
     let dir = seal(lead(&cache)).dir().to_path_buf();
     fs::write(dir.join("notes"), "mine").unwrap();
-    assert!(cache.sealed(URL).unwrap().is_some());
-    fs::write(dir.join("assets/vocab.txt"), "word").unwrap();
+    fs::create_dir(dir.join("more")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", dir.join("link")).unwrap();
     assert!(cache.sealed(URL).unwrap().is_none());
+    assert!(matches!(cache.begin(URL).unwrap(), Begin::Sealed(_)));
+    assert_eq!(names(&dir), ["assets", "saved_model.pb"]);
+    assert!(cache.sealed(URL).unwrap().is_some());
+    assert!(std::path::Path::new("/etc/passwd").exists());
+}
+
+#[test]
+fn a_file_with_another_time_is_read_and_judged_by_its_bytes() {
+    let (_dir, cache) = cache();
+    let dir = seal(lead(&cache)).dir().to_path_buf();
+    for (bytes, right) in [("words", true), ("wordz", false)] {
+        fs::write(dir.join("assets/vocab.txt"), bytes).unwrap();
+        assert!(cache.sealed(URL).unwrap().is_none());
+        let begun = cache.begin(URL).unwrap();
+        assert_eq!(matches!(begun, Begin::Sealed(_)), right, "{bytes}");
+        drop(begun);
+        assert_eq!(cache.sealed(URL).unwrap().is_some(), right, "{bytes}");
+    }
 }
 
 #[test]

@@ -1,0 +1,87 @@
+//! Whether a file is in use by anybody, asked of the kernel by trying for a write lease.
+#![allow(unsafe_code)] // fcntl(2) with F_SETLEASE has no counterpart in std.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use super::check;
+
+/// Linux's `F_SETSIG`, which the libc crate does not have for every target.
+const F_SETSIG: libc::c_int = 10;
+
+/// Whether another open file, of this process or any other, or a mapping, refers to what `file` refers to. The kernel gives a
+/// write lease to the only one (fcntl(2), "Leases"). The lease is given back at once.
+///
+/// # Errors
+///
+/// EACCES: the file is another user's. EINVAL: its file system has no leases.
+pub fn is_in_use(file: &File) -> io::Result<bool> {
+    let fd = file.as_raw_fd();
+    // Whoever opens the file in this moment breaks the lease, which is told by a signal: not by SIGIO, which would kill.
+    // SAFETY: the descriptor is open for as long as the borrow lasts; the calls touch no memory of ours.
+    check(unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGURG) })?;
+    // SAFETY: as above.
+    match check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) }) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+        Err(error) => return Err(error),
+    }
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) })?;
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_somebody_has_open_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "x").unwrap();
+        let file = File::open(&path).unwrap();
+        match is_in_use(&file) {
+            Ok(in_use) => assert!(!in_use),
+            // tmpfs in some kernels, and network file systems.
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+                return;
+            }
+        }
+        let other = File::open(&path).unwrap();
+        assert!(is_in_use(&file).unwrap());
+        drop(other);
+        assert!(!is_in_use(&file).unwrap());
+    }
+
+    #[test]
+    fn a_mapped_file_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, vec![1; 4096]).unwrap();
+        let mapped = File::open(&path).unwrap();
+        // SAFETY: a new mapping, which is not looked into and is unmapped below.
+        let at = unsafe {
+            let fd = mapped.as_raw_fd();
+            libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                fd,
+                0,
+            )
+        };
+        assert_ne!(at, libc::MAP_FAILED);
+        drop(mapped);
+        let file = File::open(&path).unwrap();
+        let while_mapped = is_in_use(&file);
+        // SAFETY: the mapping made above, which nothing refers to.
+        assert_eq!(unsafe { libc::munmap(at, 4096) }, 0);
+        if let Ok(in_use) = while_mapped {
+            assert!(in_use && !is_in_use(&file).unwrap());
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! What is known of a model that is, or was, complete here: names, sizes, times, checksums, and where it came from.
+//!
+//! A manifest is written before the model gets its name, and stays when the model is evicted: then it answers for the names.
+//! While the model is here, it tells what has been damaged. Its time is when the model was last used, by whichever process.
+//! It speaks of one fill: if somebody else filled the same model later, its descriptor is another, and the manifest says
+//! nothing about these bytes any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{Context, Error, if_there};
+use super::index::{Index, is_plain};
+use super::layout::{Key, Layout, replace};
+use super::outline::{Outline, Stat};
+use super::plain;
+use super::sealed::Sealed;
+
+/// A name may have 4 KiB; a hundred thousand of them are more than any model has, and rarely longer than 100 bytes.
+const MAX_MANIFEST: u64 = 64 << 20;
+
+/// One fill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Whose model it is; empty if nobody knows.
+    pub handle: String,
+    /// How it came here.
+    pub state: State,
+    /// Where its bytes came from, without secrets, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// The text of the descriptor that was written with it.
+    pub(super) descriptor: String,
+    /// Every file by its path.
+    pub(super) files: BTreeMap<String, Line>,
+    /// Every directory by its path, with its time, the model itself ("") included.
+    pub(super) dirs: BTreeMap<String, i64>,
+}
+
+/// How a model came into the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// We fetched and verified it.
+    Sealed,
+    /// Others put it there, and it looked whole when it was found.
+    Adopted,
+}
+
+/// One file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// In bytes.
+    pub(super) size: u64,
+    /// In nanoseconds since 1970.
+    pub(super) mtime: i64,
+    /// Of all its bytes; unknown of an adopted file that nobody has read whole yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) crc32c: Option<u32>,
+}
+
+/// What of a model is not as its manifest says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// A name that is missing, or has another size.
+    pub(super) lost: Option<String>,
+    /// Names that are new.
+    pub(super) added: Vec<PathBuf>,
+    /// Files whose time is another: their bytes may be right.
+    pub(super) touched: Vec<String>,
+}
+
+impl Manifest {
+    /// The manifest of what is in `sealed` now. Checksums are added by whoever knows them.
+    pub(super) fn of(handle: &str, state: State, descriptor: &str, sealed: &Sealed) -> Manifest {
+        let line = |(path, stat): (String, &Stat)| {
+            let (size, mtime) = (stat.size, nanos(stat.mtime));
+            let crc32c = None;
+            (
+                path,
+                Line {
+                    size,
+                    mtime,
+                    crc32c,
+                },
+            )
+        };
+        let dirs = sealed.index.dirs();
+        Manifest {
+            handle: handle.to_owned(),
+            state,
+            origin: None,
+            descriptor: descriptor.to_owned(),
+            files: sealed.files().map(line).collect(),
+            dirs: dirs
+                .map(|(path, mtime)| (path.to_owned(), nanos(mtime)))
+                .collect(),
+        }
+    }
+
+    pub(super) fn write(&self, layout: &Layout, key: &Key) -> Result<(), Error> {
+        let path = layout.manifest(key);
+        let text = serde_json::to_vec(self)
+            .map_err(std::io::Error::from)
+            .context("write", &path)?;
+        replace(&layout.temp(key, "manifest"), &path, &text)
+    }
+
+    /// The manifest of a model, whether the model is here or not. One that is damaged counts as none.
+    pub(super) fn read(layout: &Layout, key: &Key) -> Option<Manifest> {
+        let text = plain::read_up_to(&layout.manifest(key), MAX_MANIFEST).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&text).ok()?;
+        let paths = manifest.files.keys().chain(manifest.dirs.keys());
+        let is_sound = !manifest.files.is_empty()
+            && (manifest.handle.is_empty() || Key::of(&manifest.handle) == *key)
+            && paths
+                .filter(|path| !path.is_empty())
+                .all(|path| is_plain(path));
+        is_sound.then_some(manifest)
+    }
+
+    /// The manifest that speaks of the entry as it is now.
+    pub(super) fn current(layout: &Layout, key: &Key) -> Option<Manifest> {
+        let manifest = Manifest::read(layout, key)?;
+        // A cleaner may have taken the descriptor; a later filler would have written its own.
+        match if_there(plain::read_text(&layout.descriptor(key))).ok()? {
+            Some(descriptor) if descriptor != manifest.descriptor => None,
+            _ => Some(manifest),
+        }
+    }
+
+    /// The sum of all files' sizes.
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.files.values().map(|line| line.size);
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// What of an entry is not as it was.
+    pub(super) fn change(&self, sealed: &Sealed) -> Change {
+        let mut change = Change::default();
+        for (path, line) in &self.files {
+            match sealed.stat(path) {
+                Some(stat) if stat.size == line.size && nanos(stat.mtime) == line.mtime => {}
+                Some(stat) if stat.size == line.size => change.touched.push(path.clone()),
+                _ => change.lost = Some(path.clone()),
+            }
+        }
+        let here: BTreeSet<&str> = sealed.index.dirs().map(|(path, _)| path).collect();
+        let known: BTreeSet<&str> = self.dirs.keys().map(String::as_str).collect();
+        if let Some(path) = known.difference(&here).next() {
+            change.lost = Some((*path).to_owned());
+        }
+        let dirs = here.difference(&known).map(PathBuf::from);
+        let files = sealed.files().map(|(path, _)| path);
+        let files = files.filter(|path| !self.files.contains_key(path));
+        let files = files.map(PathBuf::from);
+        let odd = sealed.odd().iter().cloned();
+        change.added = dirs.chain(files).chain(odd).collect();
+        change
+    }
+
+    /// The names, for when the model is not here. `None` if a file would lie in a file, which no model of ours has.
+    pub(super) fn outline(&self) -> Option<Outline> {
+        let mut index = Index::new(self.dirs.get("").map_or(UNIX_EPOCH, |mtime| time(*mtime)));
+        for (path, mtime) in self.dirs.iter().filter(|(path, _)| !path.is_empty()) {
+            add_dirs(&mut index, path, true)?;
+            index.add_dir(path, time(*mtime));
+        }
+        for (path, line) in &self.files {
+            add_dirs(&mut index, path, false)?;
+            let stat = Stat {
+                size: line.size,
+                mtime: time(line.mtime),
+            };
+            index.add_file(path, stat);
+        }
+        Some(Outline { index })
+    }
+}
+
+fn add_dirs(index: &mut Index<Stat>, path: &str, itself: bool) -> Option<()> {
+    for dir in index.missing(path, itself).ok()? {
+        index.add_dir(&dir, UNIX_EPOCH);
+    }
+    Some(())
+}
+
+/// In nanoseconds since 1970; times more than 292 years away from it are as good as that.
+pub(super) fn nanos(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
+}
+
+fn time(nanos: i64) -> SystemTime {
+    let distance = Duration::from_nanos(nanos.unsigned_abs());
+    let time = match nanos < 0 {
+        true => UNIX_EPOCH.checked_sub(distance),
+        false => UNIX_EPOCH.checked_add(distance),
+    };
+    time.unwrap_or(UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    const URL: &str = "https://h/a/1";
+
+    fn model(dir: &Path) -> (Layout, Key, Sealed) {
+        let layout = Layout::new(dir.to_path_buf());
+        layout.prepare().unwrap();
+        let key = Key::of(URL);
+        let at = layout.model(&key);
+        std::fs::create_dir_all(at.join("variables")).unwrap();
+        std::fs::create_dir_all(at.join("assets")).unwrap();
+        std::fs::write(at.join("saved_model.pb"), "graph").unwrap();
+        std::fs::write(at.join("variables/odd\n\"name"), "abc").unwrap();
+        let sealed = Sealed::load(at).unwrap();
+        (layout, key, sealed)
+    }
+
+    #[test]
+    fn a_manifest_speaks_of_its_own_fill_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (layout, key, sealed) = model(dir.path());
+        assert_eq!(Manifest::current(&layout, &key), None);
+        let manifest = Manifest::of(URL, State::Sealed, "first", &sealed);
+        manifest.write(&layout, &key).unwrap();
+        let current = Manifest::current(&layout, &key);
+        assert_eq!(
+            current.as_ref(),
+            Some(&manifest),
+            "the descriptor may be gone"
+        );
+        std::fs::write(layout.descriptor(&key), "first").unwrap();
+        assert_eq!(Manifest::current(&layout, &key), Some(manifest.clone()));
+        std::fs::write(layout.descriptor(&key), "second").unwrap();
+        assert_eq!(Manifest::current(&layout, &key), None);
+        assert_eq!(Manifest::read(&layout, &key), Some(manifest));
+    }
+
+    #[test]
+    fn what_is_no_manifest_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (layout, key, sealed) = model(dir.path());
+        let good = Manifest::of(URL, State::Sealed, "d", &sealed);
+        let line = good.files["saved_model.pb"];
+        let with = |handle: &str, name: &str| Manifest {
+            handle: handle.to_owned(),
+            files: BTreeMap::from([(name.to_owned(), line)]),
+            ..good.clone()
+        };
+        for (bad, what) in [
+            (with("https://h/other/1", "x"), "another handle"),
+            (with(URL, "../x"), "a name that leads out"),
+            (with(URL, "/x"), "an absolute name"),
+            (
+                Manifest {
+                    files: BTreeMap::new(),
+                    ..good.clone()
+                },
+                "no files",
+            ),
+        ] {
+            bad.write(&layout, &key).unwrap();
+            assert_eq!(Manifest::read(&layout, &key), None, "{what}");
+        }
+        for garbage in ["", "{", "[]", "{\"handle\":1}"] {
+            std::fs::write(layout.manifest(&key), garbage).unwrap();
+            assert_eq!(Manifest::read(&layout, &key), None, "{garbage}");
+        }
+        let nested = Manifest {
+            files: BTreeMap::from([("a".into(), line), ("a/b".into(), line)]),
+            ..good
+        };
+        assert!(nested.outline().is_none());
+    }
+
+    #[test]
+    fn every_change_is_seen() {
+        let lost = |name: &str| Change {
+            lost: Some(name.to_owned()),
+            ..Change::default()
+        };
+        let added = |name: &str| Change {
+            added: vec![name.into()],
+            ..Change::default()
+        };
+        let touched = Change {
+            touched: vec!["saved_model.pb".to_owned()],
+            ..Change::default()
+        };
+        type Damage = fn(&Path);
+        let damages: [(Damage, Change); 8] = [
+            (|_| {}, Change::default()),
+            (
+                |at| std::fs::remove_file(at.join("saved_model.pb")).unwrap(),
+                lost("saved_model.pb"),
+            ),
+            (
+                |at| std::fs::write(at.join("saved_model.pb"), "grap").unwrap(),
+                lost("saved_model.pb"),
+            ),
+            (
+                |at| std::fs::remove_dir(at.join("assets")).unwrap(),
+                lost("assets"),
+            ),
+            (
+                |at| std::fs::write(at.join("variables/new"), "").unwrap(),
+                added("variables/new"),
+            ),
+            (
+                |at| std::fs::create_dir(at.join("more")).unwrap(),
+                added("more"),
+            ),
+            (
+                |at| symlink("/etc/passwd", at.join("link")).unwrap(),
+                added("link"),
+            ),
+            (
+                |at| {
+                    let file = std::fs::File::options();
+                    let file = file.clone().write(true).open(at.join("saved_model.pb"));
+                    file.unwrap().set_modified(UNIX_EPOCH).unwrap();
+                },
+                touched,
+            ),
+        ];
+        for (damage, want) in damages {
+            let dir = tempfile::tempdir().unwrap();
+            let (_, _, sealed) = model(dir.path());
+            let manifest = Manifest::of(URL, State::Sealed, "d", &sealed);
+            damage(sealed.dir());
+            let now = Sealed::load(sealed.dir().to_owned()).unwrap();
+            assert_eq!(manifest.change(&now), want);
+        }
+    }
+
+    #[test]
+    fn names_are_known_without_the_model() {
+        let dir = tempfile::tempdir().unwrap();
+        let (layout, key, sealed) = model(dir.path());
+        let manifest = Manifest::of(URL, State::Sealed, "d", &sealed);
+        manifest.write(&layout, &key).unwrap();
+        let outline = Manifest::read(&layout, &key).unwrap().outline().unwrap();
+        for dir in ["", "variables", "assets"] {
+            assert_eq!(outline.children(dir), sealed.children(dir), "{dir}");
+            assert_eq!(outline.find(dir), sealed.find(dir), "{dir}");
+        }
+        assert_eq!((outline.bytes(), manifest.bytes()), (8, 8));
+    }
+
+    #[test]
+    fn times_before_and_after_1970_come_back() {
+        for nanos_then in [0, 1, -1, 1_700_000_000_123_456_789, -5_000_000_000] {
+            assert_eq!(nanos(time(nanos_then)), nanos_then);
+        }
+        assert_eq!(
+            nanos(UNIX_EPOCH + Duration::from_secs(20_000_000_000)),
+            i64::MAX
+        );
+    }
+}
