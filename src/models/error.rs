@@ -124,7 +124,10 @@ impl Error {
         let Error::Store { cause, .. } = self else {
             return false;
         };
-        matches!(cause.downcast_ref(), Some(store::Error::NoSpace { .. }))
+        matches!(
+            cause.downcast_ref(),
+            Some(store::Error::NoSpace { .. } | store::Error::Full { .. })
+        )
     }
 
     /// Whether the origin said that there is no such model.

@@ -1,29 +1,30 @@
-//! What sets the limit of a room, and the parts on disk that nobody has open.
+//! What everything in a cache may take, and what leaves when that is too much.
+//!
+//! Counted are complete models, parts that somebody has open (by their room) or nobody has (idle), and models that are being
+//! unpacked (staged). The limit is what the user gave, and what the disk has beyond what is to stay free. Idle parts and
+//! complete models leave in one order: the longest unused first.
 
-use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
 use crate::config::CacheSize;
 use crate::os;
-use crate::os::disk::Space;
 
-use super::foreign::tree_size;
+use super::evict::{self, Stays};
+use super::idle::IdleParts;
 use super::layout::{Key, Layout};
-use super::parts;
-use super::trash;
+use super::ledger::{self, Ledger, Row};
 
 /// What parts may take even when complete models have used up the limit, unless the limit itself is less.
 const FLOOR: u64 = 64 << 20;
 /// How long an answer of the disk is good.
 const SPACE_FOR: Duration = Duration::from_secs(1);
-/// How long the sum of all complete models is good: it takes a walk.
-const SEALED_FOR: Duration = Duration::from_secs(30);
+/// How long nobody is asked to leave after nobody could.
+const STUCK_FOR: Duration = Duration::from_secs(1);
 /// Parts do not go at the start of a run for less than this share of them: they go piece by piece when they are written
 /// again. Bytes are counted while they are open, and not the pages that they lie in, their plan and their map; and what was
 /// waited for may have exceeded the limit. Without this, a model larger than the limit would be gone after a restart.
@@ -34,11 +35,11 @@ const EXCESS_SHARE: u64 = 8;
 pub(super) enum Budget {
     /// So many bytes.
     Memory(u64),
-    Disk(DiskBudget),
+    Disk(Box<DiskBudget>),
 }
 
 impl Budget {
-    /// What the open fillings may take, who take `used` now.
+    /// What the open fillings may take, who take `used` now, if no complete model leaves.
     pub(super) fn limit(&self, used: u64) -> u64 {
         match self {
             Budget::Memory(limit) => *limit,
@@ -46,240 +47,292 @@ impl Budget {
         }
     }
 
-    /// Removes parts that nobody has open, the longest unused first, until `want` bytes are gone. Returns how many are.
-    pub(super) fn reclaim(&self, want: u64) -> u64 {
+    /// Removes parts that nobody has open, and complete models if they `may` leave, the longest unused first, until `want`
+    /// bytes are gone. Returns how many are.
+    pub(super) fn reclaim(&self, want: u64, may: Leave) -> u64 {
         match self {
             Budget::Memory(_) => 0,
-            Budget::Disk(disk) => disk.reclaim(want),
+            Budget::Disk(disk) => disk.reclaim(want, may),
         }
     }
+
+    /// How many bytes too many everything takes, the open fillings taking `used`.
+    pub(super) fn excess(&self, used: u64) -> u64 {
+        match self {
+            Budget::Memory(limit) => used.saturating_sub(*limit),
+            Budget::Disk(disk) => disk.excess(used),
+        }
+    }
+}
+
+/// What may leave to make room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// Parts that nobody has open: what comes can never be a complete model, and so pushes none out.
+    Parts,
+    /// Complete models too.
+    Models,
+}
+
+/// What the user has said of the disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// What everything may take.
+    pub(super) cap: Option<CacheSize>,
+    /// What is to stay free.
+    pub(super) min_free: CacheSize,
+    /// Whether what others put there may leave.
+    pub(super) evict_foreign: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct DiskBudget {
     layout: Arc<Layout>,
-    cap: Option<CacheSize>,
-    min_free: u8,
-    idle: Mutex<IdleParts>,
-    known: Mutex<Known>,
+    limits: Limits,
+    pub(super) idle: IdleParts,
+    pub(super) ledger: Ledger,
+    /// Of models that this process is unpacking.
+    staged: AtomicU64,
+    /// The names of their directories.
+    staging: Mutex<HashSet<String>>,
+    space: Mutex<Option<(Instant, Whole)>>,
+    stuck: Mutex<Option<Instant>>,
 }
 
-/// Parts that this process has not open.
+/// What the disk has, and what everything may take by it.
 #[derive(Clone, Copy, Debug)]
-struct Idle {
-    bytes: u64,
-    used: SystemTime,
-}
-
-#[derive(Debug, Default)]
-struct IdleParts {
-    by_name: HashMap<String, Idle>,
-    bytes: u64,
-}
-
-impl IdleParts {
-    fn insert(&mut self, name: &str, idle: Idle) {
-        self.remove(name);
-        self.bytes += idle.bytes;
-        self.by_name.insert(name.to_owned(), idle);
-    }
-
-    fn remove(&mut self, name: &str) {
-        if let Some(idle) = self.by_name.remove(name) {
-            self.bytes -= idle.bytes;
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    /// When the disk was asked, what it said, and what it would let the parts take.
-    space: Option<(Instant, Option<Space>, u64)>,
-    sealed: Option<(Instant, u64)>,
+struct Whole {
+    disk: u64,
+    allowed: u64,
 }
 
 impl DiskBudget {
-    pub(super) fn new(layout: Arc<Layout>, cap: Option<CacheSize>, min_free: u8) -> DiskBudget {
+    pub(super) fn new(layout: Arc<Layout>, limits: Limits) -> DiskBudget {
         DiskBudget {
+            idle: IdleParts::new(layout.clone()),
+            ledger: Ledger::new(layout.clone()),
             layout,
-            cap,
-            min_free,
-            idle: Mutex::default(),
-            known: Mutex::default(),
+            limits,
+            staged: AtomicU64::new(0),
+            staging: Mutex::default(),
+            space: Mutex::default(),
+            stuck: Mutex::default(),
         }
     }
 
-    /// What the open fillings may take: the parts that nobody has open go before any of theirs.
-    fn limit(&self, used: u64) -> u64 {
-        self.allowed(used).saturating_sub(self.idle_bytes())
-    }
-
-    /// What all parts together may take.
-    fn allowed(&self, used: u64) -> u64 {
-        let (space, by_disk) = self.space(used + self.idle_bytes());
-        let by_cap = self.cap.map_or(u64::MAX, |cap| {
-            let cap = cap.bytes(space.map_or(u64::MAX, |space| space.total));
-            cap.saturating_sub(self.sealed()).max(cap.min(FLOOR))
-        });
-        by_cap.min(by_disk.max(FLOOR))
-    }
-
-    /// What a new model may take, if the parts, of which the open ones have `used` bytes, are given back for it.
-    pub(super) fn room(&self, used: u64) -> u64 {
-        let (space, by_disk) = self.space(used + self.idle_bytes());
-        let by_cap = self.cap.map_or(u64::MAX, |cap| {
-            let cap = cap.bytes(space.map_or(u64::MAX, |space| space.total));
-            cap.saturating_sub(self.sealed())
-        });
-        by_cap.min(by_disk)
-    }
-
-    /// Says that parts are open, or gone.
-    pub(super) fn is_open(&self, dir: &str) {
-        self.idle.lock().remove(dir);
-    }
-
-    /// Says that parts of so many bytes are not open any more.
-    pub(super) fn is_idle(&self, dir: &str, bytes: u64) {
-        let used = SystemTime::now();
-        self.idle.lock().insert(dir, Idle { bytes, used });
-    }
-
-    /// Looks at what earlier runs have left: removes what belongs to nobody and cannot be used again, counts the rest.
+    /// Removes what earlier runs have left and cannot be used again, or is too much now.
     pub(super) fn survey(&self) {
-        let Ok(entries) = fs::read_dir(self.layout.parts()) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            if Key::parse(&name).is_none() {
-                self.remove(&name);
-                continue;
-            }
-            let claim = parts::claim_of(&entry.path());
-            let used = fs::symlink_metadata(claim).and_then(|meta| meta.modified());
-            let idle = Idle {
-                bytes: allocated(&entry.path()),
-                used: used.unwrap_or(SystemTime::UNIX_EPOCH),
-            };
-            self.idle.lock().insert(&name, idle);
+        self.idle.survey();
+        let over = self.excess(0);
+        let enough = |freed: u64, next: u64| over.saturating_sub(freed) <= next / EXCESS_SHARE;
+        self.remove_oldest(Leave::Parts, enough);
+    }
+
+    /// What the open fillings may take: what nobody has open goes before any of theirs.
+    fn limit(&self, used: u64) -> u64 {
+        let idle = self.idle.bytes();
+        let others = self.complete() + self.staged();
+        let whole = self.whole(used);
+        let floor = self.cap(whole.disk).min(FLOOR);
+        let parts = whole.allowed.saturating_sub(others).max(floor);
+        parts.saturating_sub(idle)
+    }
+
+    /// How many bytes too many everything takes.
+    pub(super) fn excess(&self, used: u64) -> u64 {
+        let taken = self.taken(used);
+        taken.saturating_sub(self.whole(used).allowed)
+    }
+
+    /// What a new model may take, if whatever may leaves for it.
+    pub(super) fn room(&self, used: u64) -> u64 {
+        self.complete();
+        let stays = |row: &Row| row.pinned || (row.foreign && !self.limits.evict_foreign);
+        let rows = self.ledger.rows();
+        let stay = rows.iter().filter(|row| stays(row)).map(|row| row.bytes);
+        let stay = stay.fold(self.staged(), u64::saturating_add);
+        self.whole(used).allowed.saturating_sub(stay)
+    }
+
+    /// Counts a model that is being unpacked in this directory.
+    pub(super) fn is_staging(&self, dir: &str) {
+        self.staging.lock().insert(dir.to_owned());
+    }
+
+    /// Counts so many bytes of it.
+    pub(super) fn stage(&self, bytes: u64) {
+        self.staged.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// They did not come after all.
+    pub(super) fn unstage(&self, bytes: u64) {
+        self.staged.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// The model that took so many bytes in this directory is complete, or gone.
+    pub(super) fn is_unstaged(&self, dir: &str, bytes: u64) {
+        self.staging.lock().remove(dir);
+        self.unstage(bytes);
+        self.look_again();
+    }
+
+    /// Makes everything fit again that has grown without asking: what others put there, or a limit that is lower now. The
+    /// disk's space is only looked after when something comes.
+    pub(super) fn tidy(&self, used: u64) -> u64 {
+        let taken = self.taken(used);
+        let over = taken.saturating_sub(self.cap(self.whole(used).disk));
+        match over {
+            0 => 0,
+            over => self.remove_oldest(Leave::Models, |freed, _| freed >= over),
         }
-        let over = self.idle_bytes().saturating_sub(self.allowed(0));
-        self.remove_oldest(|freed, next| over.saturating_sub(freed) <= next / EXCESS_SHARE);
     }
 
-    fn reclaim(&self, want: u64) -> u64 {
-        self.remove_oldest(|freed, _| freed >= want)
-    }
-
-    /// Removes parts until it is `enough`, judged by the bytes that have gone and those that would go next.
-    fn remove_oldest(&self, enough: impl Fn(u64, u64) -> bool) -> u64 {
-        let mut oldest: Vec<(String, Idle)> = {
-            let idle = self.idle.lock();
-            idle.by_name
-                .iter()
-                .map(|(name, idle)| (name.clone(), *idle))
-                .collect()
-        };
-        oldest.sort_unstable_by_key(|(_, idle)| idle.used);
-        let mut freed = 0;
-        for (name, idle) in oldest {
-            if enough(freed, idle.bytes) {
-                break;
-            }
-            if self.remove(&name) {
-                self.idle.lock().remove(&name);
-                freed += idle.bytes;
-            } else if let Some(idle) = self.idle.lock().by_name.get_mut(&name) {
-                idle.used = SystemTime::now(); // another process has it open
-            }
+    fn reclaim(&self, want: u64, may: Leave) -> u64 {
+        if may == Leave::Models && self.stuck.lock().is_some_and(|at| at.elapsed() < STUCK_FOR) {
+            return self.remove_oldest(Leave::Parts, |freed, _| freed >= want);
+        }
+        let freed = self.remove_oldest(may, |freed, _| freed >= want);
+        if freed < want && may == Leave::Models {
+            *self.stuck.lock() = Some(Instant::now());
         }
         freed
     }
 
-    /// Removes parts unless somebody has them open.
-    fn remove(&self, name: &str) -> bool {
-        let dir = self.layout.parts().join(name);
-        let claimed = match fs::symlink_metadata(&dir) {
-            Ok(meta) if meta.is_dir() => parts::claim(&dir).map(|claim| claim.map(Some)),
-            _ => Ok(Some(None)), // a link, which leads to nothing of ours
-        };
-        match claimed {
-            Ok(None) | Err(_) => false,
-            Ok(Some(_claim)) => match trash::discard_named(&self.layout, name, &dir) {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot remove an unfinished model");
-                    false
+    /// Removes what may leave until it is `enough`, judged by the bytes that have gone and those that would go next.
+    fn remove_oldest(&self, may: Leave, enough: impl Fn(u64, u64) -> bool) -> u64 {
+        let mut freed = 0;
+        // Again, if others have used models that seemed old: they may still be the oldest that can leave.
+        for _ in 0..2 {
+            let mut used = false;
+            for leaving in self.in_order(may) {
+                if enough(freed, leaving.bytes) {
+                    break;
                 }
-            },
-        }
-    }
-
-    fn idle_bytes(&self) -> u64 {
-        self.idle.lock().bytes
-    }
-
-    /// The disk, and what it would let parts take that take `used` now.
-    fn space(&self, used: u64) -> (Option<Space>, u64) {
-        if let Some((at, space, allowed)) = self.known.lock().space
-            && at.elapsed() < SPACE_FOR
-        {
-            return (space, allowed);
-        }
-        let space = os::disk::space(self.layout.root()).ok();
-        let allowed = space.map_or(u64::MAX, |space| {
-            let kept = space.total / 100 * u64::from(self.min_free);
-            used.saturating_add(space.available).saturating_sub(kept)
-        });
-        self.known.lock().space = Some((Instant::now(), space, allowed));
-        (space, allowed)
-    }
-
-    /// The bytes of all complete models, and of those that are being unpacked.
-    fn sealed(&self) -> u64 {
-        if let Some((at, bytes)) = self.known.lock().sealed
-            && at.elapsed() < SEALED_FOR
-        {
-            return bytes;
-        }
-        let bytes = sealed_bytes(self.layout.root());
-        self.known.lock().sealed = Some((Instant::now(), bytes));
-        bytes
-    }
-
-    /// Says that what is known of the models is not true any more.
-    pub(super) fn look_again(&self) {
-        *self.known.lock() = Known::default();
-    }
-}
-
-fn sealed_bytes(root: &Path) -> u64 {
-    let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| {
-            let name = entry.file_name();
-            let key = name.to_str().and_then(|name| name.get(..40));
-            key.and_then(Key::parse).is_some() && entry.file_type().is_ok_and(|kind| kind.is_dir())
-        })
-        .map(|entry| tree_size(&entry.path()))
-        .sum()
-}
-
-/// What a tree of files with holes takes of the disk.
-fn allocated(dir: &Path) -> u64 {
-    let mut bytes = 0;
-    let mut left = vec![dir.to_path_buf()];
-    while let Some(dir) = left.pop() {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(meta) if meta.is_dir() => left.push(entry.path()),
-                Ok(meta) => bytes += meta.blocks() * 512,
-                Err(_) => {}
+                match self.remove(&leaving.what) {
+                    Ok(()) => freed += leaving.bytes,
+                    Err(stays) => used |= matches!(stays, Stays::Used(_)),
+                }
+            }
+            if !used {
+                break;
             }
         }
+        if freed > 0 {
+            *self.space.lock() = None;
+        }
+        freed
     }
-    bytes
+
+    fn in_order(&self, may: Leave) -> Vec<Leaving> {
+        let parts = self.idle.rows().into_iter().map(|(name, idle)| Leaving {
+            used: idle.used,
+            bytes: idle.bytes,
+            what: What::Parts(name),
+        });
+        let mut leaving: Vec<Leaving> = parts.collect();
+        if may == Leave::Models {
+            let rows = ledger::in_order(self.ledger.rows(), self.limits.evict_foreign);
+            leaving.extend(rows.into_iter().map(|row| Leaving {
+                used: row.used,
+                bytes: row.bytes,
+                what: What::Model(row),
+            }));
+        }
+        leaving.sort_by_key(|leaving| leaving.used);
+        leaving
+    }
+
+    fn remove(&self, what: &What) -> Result<(), Stays> {
+        let row = match what {
+            What::Parts(name) if self.idle.remove(name) => return Ok(()),
+            What::Parts(_) => return Err(Stays::InUse),
+            What::Model(row) => row,
+        };
+        let stays = match evict::evict(&self.layout, row) {
+            Ok(Ok(())) => {
+                tracing::info!(entry = %row.key, bytes = row.bytes, "a model leaves the cache to make room");
+                self.ledger.is_gone(&row.key);
+                return Ok(());
+            }
+            Ok(Err(stays)) => stays,
+            Err(error) => {
+                tracing::warn!(%error, "a model cannot leave the cache");
+                Stays::InUse
+            }
+        };
+        tracing::debug!(entry = %row.key, %stays, "a model stays in the cache");
+        let used = match stays {
+            Stays::Used(at) => at,
+            _ => SystemTime::now(),
+        };
+        self.ledger.is_used(&row.key, used);
+        Err(stays)
+    }
+
+    /// Says that a model was used just now.
+    pub(super) fn is_used(&self, key: &Key) {
+        self.ledger.is_used(key, SystemTime::now());
+    }
+
+    fn taken(&self, used: u64) -> u64 {
+        let sum = used.saturating_add(self.idle.bytes());
+        sum.saturating_add(self.complete())
+            .saturating_add(self.staged())
+    }
+
+    fn staged(&self) -> u64 {
+        self.staged.load(Ordering::Relaxed)
+    }
+
+    /// The bytes of all complete models, and of those that other processes are unpacking.
+    fn complete(&self) -> u64 {
+        self.ledger.bytes(|| self.staging.lock().clone())
+    }
+
+    fn cap(&self, disk: u64) -> u64 {
+        self.limits.cap.map_or(u64::MAX, |cap| cap.bytes(disk))
+    }
+
+    /// What everything may take, that takes what it does while the open fillings take `used`.
+    fn whole(&self, used: u64) -> Whole {
+        if let Some((at, whole)) = *self.space.lock()
+            && at.elapsed() < SPACE_FOR
+        {
+            return whole;
+        }
+        let whole = match os::disk::space(self.layout.root()) {
+            Ok(space) => {
+                let kept = self.limits.min_free.bytes(space.total);
+                let all = self.taken(used).saturating_add(space.available);
+                Whole {
+                    disk: space.total,
+                    allowed: all.saturating_sub(kept).min(self.cap(space.total)),
+                }
+            }
+            Err(_) => Whole {
+                disk: u64::MAX,
+                allowed: self.cap(u64::MAX),
+            },
+        };
+        *self.space.lock() = Some((Instant::now(), whole));
+        whole
+    }
+
+    /// Says that what is known of the disk is not true any more.
+    pub(super) fn look_again(&self) {
+        self.ledger.look_again();
+        *self.space.lock() = None;
+    }
+}
+
+/// Something that may leave.
+struct Leaving {
+    used: SystemTime,
+    bytes: u64,
+    what: What,
+}
+
+enum What {
+    Parts(String),
+    Model(Row),
 }

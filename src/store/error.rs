@@ -146,6 +146,16 @@ pub enum Error {
         /// The sum of all sizes.
         size: u64,
     },
+    /// The limit of the cache is reached, and nothing may leave.
+    #[error(
+        "cannot keep {name:?} ({size} bytes): the cache has no room for it, and nothing that is in it may leave now (what is open, mapped, pinned or another program's stays); raise --cache-size or lower --min-free, or free space on the disk"
+    )]
+    Full {
+        /// The file.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// The filling had failed before.
     #[error("the filling of this model has failed")]
     Failed(#[source] Failure),

@@ -19,6 +19,7 @@ use super::index::{Attr, Child, Conflict, Entry, Index, is_plain};
 use super::layout::create_new;
 use super::room::Room;
 use super::shared::Shared;
+use super::staging::Staging;
 use super::waiting::{Need, Progress, Wait, Waiters, Woken};
 use super::writer::Writer;
 
@@ -51,6 +52,8 @@ pub struct Filling {
     state: Mutex<State>,
     /// Of a range filling: its files, in the order of the plan.
     pub(super) ranged: Vec<Arc<FillFile>>,
+    /// Of an archive's filling: what it takes of the disk.
+    pub(super) staging: Option<Staging>,
     /// How many are reading all of it, so that nothing may be given back.
     pub(super) frozen: AtomicUsize,
 }
@@ -69,9 +72,14 @@ impl Filling {
     /// `staging` is an empty directory that nobody else writes to; `room` gives back when its disk is full.
     pub(super) fn new(staging: &Path, room: Option<Arc<Room>>) -> Result<Filling, Error> {
         let base = Base::open(staging).context("open", staging)?;
+        let counted = room.clone().map(|room| Staging::new(room, staging));
         let shared = Arc::new(Shared::new(room));
         let names = Index::new(SystemTime::now());
-        Ok(Filling::of(shared, Some(Arc::new(base)), names, Vec::new()))
+        let filling = Filling::of(shared, Some(Arc::new(base)), names, Vec::new());
+        Ok(Filling {
+            staging: counted,
+            ..filling
+        })
     }
 
     /// With `ranged`, every name is known, and is in `index`.
@@ -94,6 +102,7 @@ impl Filling {
             base,
             state: Mutex::new(state),
             ranged,
+            staging: None,
             frozen: AtomicUsize::new(0),
         }
     }
@@ -135,6 +144,12 @@ impl Filling {
                 state.index.remove_file(path),
             )
         };
+        if !self.staging.as_ref().is_none_or(|staging| staging.grow(size)) {
+            return Err(Error::Full {
+                name: path.to_owned(),
+                size,
+            });
+        }
         let (real, shown) = (base.path(path), base.shown(path));
         if let Some(earlier) = earlier {
             earlier.replace();

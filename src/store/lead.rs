@@ -19,6 +19,8 @@ pub struct Lead {
     // Dropped in this order: readers are told before their files vanish.
     filling: Abandon,
     held: Held,
+    #[expect(dead_code, reason = "dropped when the staging directory is gone")]
+    counted: Counted,
     url: String,
     host: String,
     origin: Option<String>,
@@ -30,6 +32,18 @@ struct Abandon(Arc<Filling>);
 impl Drop for Abandon {
     fn drop(&mut self) {
         self.0.fail(Arc::new(Error::Abandoned)); // changes nothing if it is sealed, or failed for a better reason
+    }
+}
+
+/// Ends the counting of what is staged.
+#[derive(Debug)]
+struct Counted(Arc<Filling>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(staging) = &self.0.staging {
+            staging.end();
+        }
     }
 }
 
@@ -48,8 +62,10 @@ impl Lead {
             .create(staging)
             .context("create", staging)?;
         let filling = Abandon(Arc::new(Filling::new(staging, room)?));
+        let counted = Counted(filling.0.clone());
         Ok(Lead {
             filling,
+            counted,
             held,
             url: url.to_owned(),
             host: host.to_owned(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::CacheSize;
 use crate::os;
 
-use super::budget::{Budget, DiskBudget};
+use super::budget::{Budget, DiskBudget, Limits};
 use super::cache::Cache;
 use super::error::{Context, Error};
 use super::layout::{Key, Layout};
@@ -81,7 +81,12 @@ impl Cache {
         let layout = Arc::new(layout);
         let is_zero = |size: &CacheSize| size.bytes(u64::MAX) == 0;
         let keeps = !options.limit.as_ref().is_some_and(is_zero);
-        let budget = DiskBudget::new(layout.clone(), options.limit, options.min_free);
+        let limits = Limits {
+            cap: options.limit,
+            min_free: options.min_free,
+            evict_foreign: options.evict_foreign,
+        };
+        let budget = Box::new(DiskBudget::new(layout.clone(), limits));
         if writable {
             reclaim(&layout);
             budget.survey();

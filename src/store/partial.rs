@@ -252,7 +252,7 @@ impl Partial {
         }
         if let (Some(home), Budget::Disk(budget)) = (&self.home, self.room.budget()) {
             if idle > 0 {
-                budget.is_idle(home.parts.name(), idle);
+                budget.idle.is_idle(home.parts.name(), idle);
             }
             budget.look_again();
         }

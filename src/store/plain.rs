@@ -9,7 +9,7 @@ use std::path::Path;
 const SHORT: u64 = 64 << 10;
 
 /// Opens a plain file: a link in its place is not followed, and a FIFO or a device does not make anybody wait.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)

@@ -11,7 +11,7 @@ use super::filling::{Filling, Found, vet};
 use super::index::{Conflict, Index};
 use super::parts::Parts;
 use super::plan::Kept;
-use super::room::Room;
+use super::room::{Room, Stake};
 use super::shared::Shared;
 use super::sparse::Sparse;
 use super::spec::FileSpec;
@@ -29,8 +29,11 @@ impl Filling {
     ) -> Arc<Filling> {
         let parts = on_disk.as_ref().map(|(parts, _)| parts.clone());
         let kept = on_disk.map(|(_, kept)| kept).unwrap_or_default();
+        let sizes = files.iter().map(|file| file.size);
+        let may = room.may_leave_for(sizes.fold(0, u64::saturating_add));
         let filling = Arc::new_cyclic(|me| {
-            let shared = Arc::new(Shared::ranged(room.clone(), me.clone()));
+            let stake = Stake::new(room.clone(), may);
+            let shared = Arc::new(Shared::ranged(stake, me.clone()));
             let made = make(files, kept, parts.as_ref(), &shared);
             let mut index = names.0;
             for file in &made {

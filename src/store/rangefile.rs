@@ -46,7 +46,7 @@ impl FillFile {
             let Some((cost, awaited)) = self.cost(&range) else {
                 return Ok(true);
             };
-            if !stake.room.admit(cost, awaited) {
+            if !stake.room.admit(cost, awaited, stake.may) {
                 return Ok(false);
             }
             let put = match &self.body {

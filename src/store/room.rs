@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::budget::Budget;
+use super::budget::{Budget, Leave};
 use super::fillfile::FillFile;
 use super::filling::Filling;
 use super::giveback::Unit;
@@ -65,12 +65,19 @@ impl Room {
     }
 
     /// Makes room for `cost` bytes and counts them as used. `false`: nobody waits for them, and nothing may go for them.
-    pub(super) fn admit(&self, cost: u64, awaited: bool) -> bool {
+    /// `may` says what may go for them besides.
+    pub(super) fn admit(&self, cost: u64, awaited: bool, may: Leave) -> bool {
         self.used.fetch_add(cost, Ordering::Relaxed);
+        if may == Leave::Models {
+            let excess = self.budget.excess(self.used());
+            if excess > 0 {
+                self.budget.reclaim(excess, may);
+            }
+        }
         if self.over() == 0 {
             return true;
         }
-        self.give_back(awaited, || self.over());
+        self.give_back(awaited, Leave::Parts, || self.over());
         if awaited || self.over() == 0 {
             return true;
         }
@@ -83,6 +90,31 @@ impl Room {
         used.saturating_sub(self.budget.limit(used))
     }
 
+    /// Makes room for so many bytes of a model that is being unpacked, and counts them. `false`: nothing more may go.
+    pub(super) fn stage(&self, bytes: u64) -> bool {
+        let Budget::Disk(disk) = &self.budget else {
+            return true;
+        };
+        disk.stage(bytes);
+        let lacking = || disk.excess(self.used());
+        if lacking() > 0 {
+            self.give_back(true, Leave::Models, lacking);
+        }
+        let fits = lacking() == 0;
+        if !fits {
+            disk.unstage(bytes);
+        }
+        fits
+    }
+
+    /// What may leave for a filling of so many bytes: one that never fits pushes nothing out that is complete.
+    pub(super) fn may_leave_for(&self, bytes: u64) -> Leave {
+        match &self.budget {
+            Budget::Disk(disk) if bytes <= disk.room(self.used()) => Leave::Models,
+            _ => Leave::Parts,
+        }
+    }
+
     /// Corrects what [`Room::admit`] counted.
     pub(super) fn release(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
@@ -91,19 +123,19 @@ impl Room {
     /// Gives at least `bytes` back if so many may go: the disk is full. Returns how many went.
     pub(super) fn spare(&self, bytes: u64) -> u64 {
         let before = self.used();
-        self.give_back(true, || {
+        self.give_back(true, Leave::Models, || {
             bytes.saturating_sub(before.saturating_sub(self.used()))
         })
     }
 
     /// Gives back until nothing is `lacking`, and some more. Somebody else may have done so meanwhile.
-    fn give_back(&self, fresh_too: bool, lacking: impl Fn() -> u64) -> u64 {
+    fn give_back(&self, fresh_too: bool, may: Leave, lacking: impl Fn() -> u64) -> u64 {
         let _one = self.giving.lock();
         let lack = lacking();
         if lack == 0 {
             return 0;
         }
-        let idle = self.budget.reclaim(lack);
+        let idle = self.budget.reclaim(lack, may);
         let lack = lack.saturating_sub(idle);
         if lack == 0 {
             return idle;
@@ -172,13 +204,16 @@ struct Offer<'a> {
 #[derive(Debug)]
 pub(super) struct Stake {
     pub(super) room: Arc<Room>,
+    /// What may leave for it.
+    pub(super) may: Leave,
     bytes: AtomicU64,
 }
 
 impl Stake {
-    pub(super) fn new(room: Arc<Room>) -> Stake {
+    pub(super) fn new(room: Arc<Room>, may: Leave) -> Stake {
         Stake {
             room,
+            may,
             bytes: AtomicU64::new(0),
         }
     }

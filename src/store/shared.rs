@@ -51,9 +51,10 @@ impl Shared {
     }
 
     /// Of a range filling.
-    pub(super) fn ranged(room: Arc<Room>, filling: Weak<Filling>) -> Shared {
+    pub(super) fn ranged(stake: Stake, filling: Weak<Filling>) -> Shared {
+        let room = stake.room.clone();
         Shared {
-            stake: Some(Stake::new(room.clone())),
+            stake: Some(stake),
             filling,
             ..Shared::new(Some(room))
         }

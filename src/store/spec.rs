@@ -15,8 +15,10 @@ pub struct Options {
     pub dir: Option<PathBuf>,
     /// How much the cache may take. 0 is as no directory, but models that are complete there are used.
     pub limit: Option<CacheSize>,
-    /// How many hundredths of the disk parts of models leave free.
-    pub min_free: u8,
+    /// What is to stay free of the disk when something is added.
+    pub min_free: CacheSize,
+    /// Whether models that others put there may leave to make room.
+    pub evict_foreign: bool,
     /// How many bytes are kept in memory in all, for models that are not kept on disk.
     pub memory: u64,
 }
@@ -26,7 +28,8 @@ impl Default for Options {
         Options {
             dir: None,
             limit: None,
-            min_free: 10,
+            min_free: CacheSize::Bytes(0),
+            evict_foreign: false,
             memory: 128 << 20,
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::ranges::{OBJECT, data, fill, fill_all, get, limited, memory, partial, read, spec};
 use super::*;
+use crate::handle::Key;
 
 const MIB: u64 = 1 << 20;
 
@@ -306,7 +307,7 @@ fn without_a_directory_models_are_streamed_and_not_kept() {
 }
 
 #[test]
-fn room_is_what_the_limit_and_the_models_leave() {
+fn room_is_what_the_limit_and_what_never_leaves_it_leave() {
     let dir = tempfile::tempdir().unwrap();
     let cache = limited(dir.path(), 4 * MIB);
     assert_eq!(cache.room(), 4 * MIB);
@@ -314,5 +315,8 @@ fn room_is_what_the_limit_and_the_models_leave() {
     fill_all(&one);
     assert_eq!(cache.room(), 4 * MIB, "parts would give way");
     assert!(matches!(one.seal(), Ok(Sealing::Sealed(_))));
-    assert_eq!(cache.room(), 3 * MIB);
+    assert_eq!(cache.room(), 4 * MIB, "a complete model would leave");
+    std::fs::write(dir.path().join(format!(".tfhub-fs/v1/pins/{}", Key::of(URL))), "").unwrap();
+    let again = limited(dir.path(), 4 * MIB);
+    assert_eq!(again.room(), 3 * MIB, "a pinned one stays");
 }

@@ -2,6 +2,7 @@
 
 mod anyorder;
 mod crash;
+mod evicting;
 mod filling;
 mod fulldisk;
 mod giving;

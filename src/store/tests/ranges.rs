@@ -92,7 +92,6 @@ pub(super) fn limited(dir: &Path, limit: u64) -> Cache {
     let options = Options {
         dir: Some(dir.to_owned()),
         limit: Some(CacheSize::Bytes(limit)),
-        min_free: 0,
         ..Options::default()
     };
     Cache::with(&options).unwrap()

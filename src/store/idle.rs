@@ -1,0 +1,148 @@
+//! The parts on disk that nobody has open.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+
+use super::layout::{Key, Layout};
+use super::parts;
+use super::trash;
+
+/// Parts that this process has not open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Idle {
+    pub(super) bytes: u64,
+    pub(super) used: SystemTime,
+}
+
+#[derive(Debug)]
+pub(super) struct IdleParts {
+    layout: Arc<Layout>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_name: HashMap<String, Idle>,
+    bytes: u64,
+}
+
+impl Table {
+    fn insert(&mut self, name: &str, idle: Idle) {
+        self.remove(name);
+        self.bytes += idle.bytes;
+        self.by_name.insert(name.to_owned(), idle);
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(idle) = self.by_name.remove(name) {
+            self.bytes -= idle.bytes;
+        }
+    }
+}
+
+impl IdleParts {
+    pub(super) fn new(layout: Arc<Layout>) -> IdleParts {
+        IdleParts {
+            layout,
+            table: Mutex::default(),
+        }
+    }
+
+    /// The bytes of all of them.
+    pub(super) fn bytes(&self) -> u64 {
+        self.table.lock().bytes
+    }
+
+    /// All of them, in no order.
+    pub(super) fn rows(&self) -> Vec<(String, Idle)> {
+        let table = self.table.lock();
+        let rows = table.by_name.iter();
+        rows.map(|(name, idle)| (name.clone(), *idle)).collect()
+    }
+
+    /// Says that parts are open, or gone.
+    pub(super) fn is_open(&self, name: &str) {
+        self.table.lock().remove(name);
+    }
+
+    /// Says that parts of so many bytes are not open any more.
+    pub(super) fn is_idle(&self, name: &str, bytes: u64) {
+        let used = SystemTime::now();
+        self.table.lock().insert(name, Idle { bytes, used });
+    }
+
+    /// Looks at what earlier runs have left: removes what belongs to nobody and cannot be used again, counts the rest.
+    pub(super) fn survey(&self) {
+        let Ok(entries) = fs::read_dir(self.layout.parts()) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if Key::parse(&name).is_none() {
+                self.discard(&name);
+                continue;
+            }
+            let claim = parts::claim_of(&entry.path());
+            let used = fs::symlink_metadata(claim).and_then(|meta| meta.modified());
+            let idle = Idle {
+                bytes: allocated(&entry.path()),
+                used: used.unwrap_or(SystemTime::UNIX_EPOCH),
+            };
+            self.table.lock().insert(&name, idle);
+        }
+    }
+
+    /// Removes parts unless somebody has them open.
+    pub(super) fn remove(&self, name: &str) -> bool {
+        let gone = self.discard(name);
+        let mut table = self.table.lock();
+        if gone {
+            table.remove(name);
+        } else if let Some(idle) = table.by_name.get_mut(name) {
+            idle.used = SystemTime::now(); // another process has it open
+        }
+        gone
+    }
+
+    fn discard(&self, name: &str) -> bool {
+        let dir = self.layout.parts().join(name);
+        let claimed = match fs::symlink_metadata(&dir) {
+            Ok(meta) if meta.is_dir() => parts::claim(&dir).map(|claim| claim.map(Some)),
+            _ => Ok(Some(None)), // a link, which leads to nothing of ours
+        };
+        match claimed {
+            Ok(None) | Err(_) => false,
+            Ok(Some(_claim)) => match trash::discard_named(&self.layout, name, &dir) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot remove an unfinished model");
+                    false
+                }
+            },
+        }
+    }
+}
+
+/// What a tree of files with holes takes of the disk.
+fn allocated(dir: &Path) -> u64 {
+    let mut bytes = 0;
+    let mut left = vec![dir.to_path_buf()];
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => left.push(entry.path()),
+                Ok(meta) => bytes += meta.blocks() * 512,
+                Err(_) => {}
+            }
+        }
+    }
+    bytes
+}

@@ -1,0 +1,142 @@
+//! What the cache knows of models beside their bytes: names, uses, who put them there.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::budget::Budget;
+use super::cache::Cache;
+use super::descriptor::Descriptor;
+use super::entry::{self, Look};
+use super::error::{Context, Error};
+use super::layout::{Key, Layout};
+use super::ledger;
+use super::lock::Claim;
+use super::locks::Locks;
+use super::manifest::{Manifest, State};
+use super::outline::Outline;
+use super::plain;
+use super::sealed::Sealed;
+
+impl Cache {
+    /// The names in a model that was complete here before, wherever its bytes are now.
+    pub fn outline(&self, url: &str) -> Option<Outline> {
+        let locks = self.locks.as_ref()?;
+        Manifest::read(&locks.layout, &Key::of(url))?.outline()
+    }
+
+    /// Mends a model whose entry somebody has touched, if that takes nothing but the disk. `None`: it is not here, or has to
+    /// be fetched. May take as long as reading it does.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or cannot be written.
+    pub fn mend(&self, url: &str) -> Result<Option<Sealed>, Error> {
+        let Some(locks) = &self.locks else {
+            return Ok(None);
+        };
+        let key = Key::of(url);
+        let Look::Touched(_) = entry::look(&locks.layout, &key)? else {
+            return self.sealed(url);
+        };
+        let Ok(held) = locks.take(&key)? else {
+            return Ok(None);
+        };
+        match entry::look(&locks.layout, held.key())? {
+            Look::Whole(sealed) => Ok(Some(sealed)),
+            Look::Touched(touched) => Ok(touched.mend(&locks.layout, held.key())?.ok()),
+            Look::Half(_) | Look::Missing => Ok(None),
+        }
+    }
+
+    /// Says that a model is used now, so that it leaves last; and records one that others have put here.
+    pub fn is_used(&self, url: &str) {
+        let Some(locks) = &self.locks else { return };
+        let key = Key::of(url);
+        if let Err(error) = note_use(locks, &key, url) {
+            tracing::debug!(model = url, %error, "cannot note that a model is used");
+        }
+        if let Some(Budget::Disk(budget)) = self.disk.as_ref().map(|room| room.budget()) {
+            budget.is_used(&key);
+        }
+    }
+
+    /// Records what others have put here, and makes everything fit its limit: to be called now and then. May take as long as
+    /// the disk needs. Returns how many bytes have left.
+    pub fn tidy(&self) -> u64 {
+        let Some(locks) = &self.locks else { return 0 };
+        for key in unrecorded(&locks.layout) {
+            if let Err(error) = adopt(&locks.layout, &key, None) {
+                tracing::debug!(entry = %key, %error, "cannot record a model of others");
+            }
+        }
+        let room = self.disk.as_ref();
+        match room.map(|room| (room.used(), room.budget())) {
+            Some((used, Budget::Disk(budget))) => budget.tidy(used),
+            _ => 0,
+        }
+    }
+}
+
+fn note_use(locks: &Locks, key: &Key, url: &str) -> Result<(), Error> {
+    let layout = &locks.layout;
+    match Manifest::current(layout, key) {
+        None => adopt(layout, key, Some(url)),
+        Some(_) => set_used(layout, key, SystemTime::now()),
+    }
+}
+
+/// Records an entry that has no manifest of its own, if it looks whole; `url` is its handle, if that is known.
+///
+/// # Errors
+///
+/// The disk failed, or cannot be written.
+pub(super) fn adopt(layout: &Arc<Layout>, key: &Key, url: Option<&str>) -> Result<(), Error> {
+    let Some(_claim) = Claim::take(layout, key)? else {
+        return Ok(()); // being filled
+    };
+    if Manifest::current(layout, key).is_some() {
+        return Ok(());
+    }
+    let Look::Whole(sealed) = entry::look(layout, key)? else {
+        return Ok(());
+    };
+    let text = plain::read_text(&layout.descriptor(key)).unwrap_or_default();
+    let told = Descriptor::parse(&text).map(|descriptor| descriptor.handle);
+    let handle = url.map(str::to_owned).or(told);
+    // A descriptor may lie, and then nobody knows whose model it is.
+    let handle = handle.filter(|handle| Key::of(handle) == *key);
+    let handle = handle.unwrap_or_default();
+    Manifest::of(&handle, State::Adopted, &text, &sealed).write(layout, key)?;
+    if url.is_some() {
+        return Ok(());
+    }
+    // Nobody has used it now: it is as old as it was.
+    let since = ledger::written(layout, key).context("examine", layout.model(key))?;
+    set_used(layout, key, since)
+}
+
+fn set_used(layout: &Layout, key: &Key, at: SystemTime) -> Result<(), Error> {
+    let path = layout.manifest(key);
+    let file = plain::open(&path).context("read", &path)?;
+    file.set_modified(at).context("change the time of", &path)
+}
+
+/// Entries without a manifest of their own.
+fn unrecorded(layout: &Layout) -> Vec<Key> {
+    let entries = fs::read_dir(layout.root()).into_iter().flatten().flatten();
+    let keys = entries.filter_map(|entry| Key::parse(entry.file_name().to_str()?));
+    let has_none = |key: &Key| {
+        let manifest = fs::symlink_metadata(layout.manifest(key)).and_then(|meta| meta.modified());
+        let written = fs::symlink_metadata(layout.descriptor(key)).and_then(|meta| meta.modified());
+        match (manifest, written) {
+            (Err(_), _) => true,
+            // Somebody filled it again.
+            (Ok(manifest), Ok(written)) if written > manifest => {
+                Manifest::current(layout, key).is_none()
+            }
+            _ => false,
+        }
+    };
+    keys.filter(has_none).collect()
+}

@@ -1,0 +1,47 @@
+//! What a model that is being unpacked takes of the disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::budget::Budget;
+use super::room::Room;
+
+/// Its bytes, counted as long as it is neither complete nor gone.
+#[derive(Debug)]
+pub(super) struct Staging {
+    room: Arc<Room>,
+    dir: String,
+    bytes: AtomicU64,
+}
+
+impl Staging {
+    pub(super) fn new(room: Arc<Room>, dir: &Path) -> Staging {
+        let name = dir.file_name().unwrap_or_default();
+        let dir = name.to_string_lossy().into_owned();
+        if let Budget::Disk(disk) = room.budget() {
+            disk.is_staging(&dir);
+        }
+        Staging {
+            room,
+            dir,
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes room for so many bytes more. `false`: there is none, and nothing may leave for them.
+    pub(super) fn grow(&self, bytes: u64) -> bool {
+        let fits = self.room.stage(bytes);
+        if fits {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Ends the counting: the bytes are a complete model's, or gone.
+    pub(super) fn end(&self) {
+        if let Budget::Disk(disk) = self.room.budget() {
+            disk.is_unstaged(&self.dir, self.bytes.swap(0, Ordering::Relaxed));
+        }
+    }
+}
