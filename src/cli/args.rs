@@ -136,7 +136,7 @@ pub(super) struct Hub {
         default_value = "file"
     )]
     pub prefetch: String,
-    /// How much streaming keeps on the disk, like 20GiB or 40%; 0 streams through memory [default: until 10% of the disk is left]
+    /// How much the cache may take, like 20GiB or 40% of the disk; the longest unused models leave first; 0 streams through memory [default: all but --min-free]
     #[arg(long, env = "TFHUB_FS_CACHE_SIZE", value_name = "SIZE")]
     pub cache_size: Option<String>,
     /// How much memory streaming may use where there is no cache directory for it
@@ -147,6 +147,20 @@ pub(super) struct Hub {
         default_value = "128MiB"
     )]
     pub memory: String,
+    /// Keep so much of the disk free, like 20GiB or 10%, when something is added
+    #[arg(
+        long,
+        env = "TFHUB_FS_MIN_FREE",
+        value_name = "SIZE",
+        default_value = "10%"
+    )]
+    pub min_free: String,
+    /// Let models that other programs (tensorflow_hub) put into the cache leave it too
+    #[arg(long, env = "TFHUB_FS_EVICT_FOREIGN")]
+    pub evict_foreign: bool,
+    /// Ask nobody anything: what is in the cache is all there is
+    #[arg(long, env = "TFHUB_FS_OFFLINE")]
+    pub offline: bool,
     /// Refuse archives with more entries [default: 100000]
     #[arg(long, env = "TFHUB_FS_MAX_ARCHIVE_ENTRIES", value_name = "COUNT")]
     pub max_archive_entries: Option<u64>,

@@ -58,6 +58,7 @@ impl Reach {
             fetch: fetch::Options {
                 timeout,
                 verify_certificates: verify_certificates(around),
+                offline: hub.offline,
                 http_hosts: http_hosts.clone(),
                 mirrors,
                 credentials: credentials(kaggle.as_ref(), around)?,

@@ -66,8 +66,9 @@ impl Setup {
                     Some(typed) => Some(typed.parse().map_err(Failure::usage)?),
                     None => None,
                 },
+                min_free: hub.min_free.parse().map_err(Failure::usage)?,
+                evict_foreign: hub.evict_foreign,
                 memory: bytes(&hub.memory)?,
-                ..store::Options::default()
             },
         })
     }

@@ -12,9 +12,9 @@ use tokio::time::timeout_at;
 use super::address::Address;
 use super::error::{Error, chain};
 use super::headers::{retry_after, text};
+use super::options::Options;
 use super::redact::{printable, redacted};
 use super::retry::{Failure, Patience, transient};
-use crate::config::{HttpHosts, Mirror};
 
 /// A host that has not picked up by then will not; leaves room for another attempt within the usual timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,32 +25,6 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How an origin's words about a refusal are read: no more bytes, no longer.
 const MAX_WORDS: usize = 4096;
 const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What a [`Client`] is made of.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Longest time without progress, of a probe as a whole or between two chunks of a download.
-    pub timeout: Duration,
-    /// False accepts any certificate, which `TFHUB_DISABLE_CERT_VALIDATION=true` asks for.
-    pub verify_certificates: bool,
-    /// The hosts that may be spoken to in plain http, beside the mirrors.
-    pub http_hosts: HttpHosts,
-    /// Other places for the bytes of a host.
-    pub mirrors: Vec<Mirror>,
-    /// What hosts are told of who asks.
-    pub credentials: Vec<HostCredential>,
-    /// `User-Agent` of every request.
-    pub user_agent: String,
-}
-
-/// What one host, and no other, is told of who asks.
-#[derive(Debug, Clone)]
-pub struct HostCredential {
-    /// `host` or `host:port`.
-    pub authority: String,
-    /// The value of `Authorization`; a client marks it as sensitive.
-    pub authorization: HeaderValue,
-}
 
 /// A pool of connections with the rules of this room. Clones share it.
 #[derive(Debug, Clone)]
@@ -245,6 +219,11 @@ impl Client {
     }
 
     fn may_be_asked(&self, address: &Address) -> Result<(), Error> {
+        if self.options().offline {
+            return Err(Error::Offline {
+                url: address.to_string(),
+            });
+        }
         if address.is_https() {
             return match &self.shared.no_certificates {
                 Some(why) => Err(Error::NoCertificates {

@@ -90,6 +90,12 @@ pub enum Error {
         /// The host that would have to be allowed.
         host: String,
     },
+    /// Nothing may be asked.
+    #[error("{url} is not asked, because of --offline")]
+    Offline {
+        /// What was to be asked, redacted.
+        url: String,
+    },
     /// A redirect without a usable target.
     #[error("{from} redirects to {location:?}, which cannot be followed: it {why}")]
     BadLocation {
@@ -184,6 +190,7 @@ impl Error {
             | Error::Loop { again: url, .. }
             | Error::Downgrade { from: url, .. }
             | Error::PlainHttp { url, .. }
+            | Error::Offline { url }
             | Error::BadLocation { from: url, .. }
             | Error::BadUrl { url, .. }
             | Error::Changed { url, .. }

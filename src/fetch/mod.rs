@@ -22,6 +22,7 @@ mod document;
 mod download;
 mod error;
 mod headers;
+mod options;
 mod probe;
 mod range;
 mod redact;
@@ -31,12 +32,13 @@ mod verify;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use client::{Client, HostCredential, Options};
+pub use client::Client;
 pub use connector::{Connector, cause};
 pub use document::{Ask, Document};
 pub use download::Download;
 pub use error::{Error, Tries};
 pub use headers::Hashes;
+pub use options::{HostCredential, Options};
 pub use probe::{Hop, MAX_HOPS, Resource};
 pub use range::{RangeDownload, SharedResource};
 pub use redact::redacted;

@@ -1,7 +1,7 @@
 //! One model: what is known of it, and the shared steps that make it known.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::step::{Step, join, step};
 use super::stream::Streamer;
@@ -9,11 +9,14 @@ use super::streaming::Object;
 use super::{Error, Shared, VERDICT};
 use crate::handle::Handle;
 use crate::source::Plan;
-use crate::store::{Filling, Partial, Sealed, kagglehub};
+use crate::store::{Filling, Outline, Partial, Sealed, kagglehub};
 use parking_lot::Mutex;
 
 /// How long the answer of a stat is good for the download that follows it.
-const PLAN: std::time::Duration = std::time::Duration::from_secs(300);
+const PLAN: Duration = Duration::from_secs(300);
+
+/// How often it is noted on the disk that a model is used.
+const NOTE: Duration = Duration::from_secs(60);
 
 /// A model's files: still arriving, or all here.
 #[derive(Debug, Clone)]
@@ -50,6 +53,10 @@ pub(super) struct State {
     kept: Option<Arc<Partial>>,
     /// Its archive turned out too large for the cache.
     too_large: bool,
+    /// The names of the model that was here before; looked for once.
+    outline: Option<Option<Arc<Outline>>>,
+    /// When its use was last noted.
+    noted: Option<Instant>,
     refused: Option<(Error, Instant)>,
 }
 
@@ -94,6 +101,34 @@ impl Model {
         kagglehub::find(root, &self.handle.variation()?)
     }
 
+    /// The names in a model that was here before, while they are not all here: it has left the cache, or comes back.
+    pub fn outline(&self) -> Option<Arc<Outline>> {
+        if self.object.is_some() {
+            return None;
+        }
+        if let Some(known) = &self.state.lock().outline {
+            return known.clone();
+        }
+        let known = self.shared.cache.outline(&self.handle.url());
+        let known = known.map(Arc::new);
+        self.state.lock().outline.get_or_insert(known).clone()
+    }
+
+    /// Says that a complete model is being read, so that it leaves the cache last.
+    pub fn is_used(self: &Arc<Model>) {
+        {
+            let noted = &mut self.state.lock().noted;
+            if noted.is_some_and(|at| at.elapsed() < NOTE) {
+                return;
+            }
+            *noted = Some(Instant::now());
+        }
+        let model = self.clone();
+        self.shared
+            .runtime
+            .spawn_blocking(move || model.shared.cache.is_used(&model.handle.url()));
+    }
+
     /// Where the bytes come from, without secrets, if that was asked in this run.
     pub fn source(&self) -> Option<String> {
         self.state.lock().source.clone()
@@ -106,7 +141,12 @@ impl Model {
             return Some(Ok(()));
         }
         let known = self.state.lock().verdict();
-        known.or_else(|| self.here().map(|_| Ok(())))
+        match known {
+            Some(Ok(())) => known,
+            // What was here exists, whatever its origin says now.
+            _ if self.outline().is_some() => Some(Ok(())),
+            _ => known.or_else(|| self.here().map(|_| Ok(()))),
+        }
     }
 
     /// Asks the source whether the model exists: headers only, one lookup however many ask.
@@ -177,13 +217,21 @@ impl Model {
         }
     }
 
-    /// A file of `copy` was missing or changed on the disk: forget the copy, so that the next open heals it.
+    /// A file of `copy` was missing or changed on the disk: forget the copy, so that the next open brings it back.
     pub fn damaged(&self, copy: &Arc<Sealed>, what: &str) {
         let mut state = self.state.lock();
         // Another reader may have said so before, and the present copy be a new one.
         if matches!(&state.content, Some(Content::Sealed(present)) if Arc::ptr_eq(present, copy)) {
-            tracing::warn!(model = %self.handle, what, "the cached copy was damaged; fetching it again");
+            match copy.dir().exists() {
+                true => {
+                    tracing::warn!(model = %self.handle, what, "the cached copy was damaged; fetching it again")
+                }
+                false => {
+                    tracing::info!(model = %self.handle, "the model has left the cache; fetching it again")
+                }
+            }
             state.content = None;
+            state.outline = Some(Some(copy.outline().clone()));
         }
     }
 
@@ -219,6 +267,9 @@ impl Model {
     }
 
     async fn try_start(self: &Arc<Model>) -> Result<Content, Error> {
+        if let Some(sealed) = self.mended().await? {
+            return Ok(Content::Sealed(Arc::new(sealed)));
+        }
         self.exists().await?;
         match self.planned().await? {
             Plan::Archive(archive) => match self.instead_of(&archive).await {
@@ -226,6 +277,24 @@ impl Model {
                 None => self.download(archive).await,
             },
             Plan::Files(folder) => self.stream(folder).await,
+        }
+    }
+
+    /// The model, if it is here after all, or can be mended without a request.
+    async fn mended(self: &Arc<Model>) -> Result<Option<Sealed>, Error> {
+        if self.object.is_some() {
+            return Ok(None);
+        }
+        let model = self.clone();
+        let mend = move || model.shared.cache.mend(&model.handle.url());
+        match tokio::task::spawn_blocking(mend).await {
+            Ok(Ok(sealed)) => Ok(sealed),
+            // Whoever fetches it anew runs into the same, and says so.
+            Ok(Err(error)) => {
+                tracing::debug!(model = %self.handle, %error, "the cached copy cannot be mended");
+                Ok(None)
+            }
+            Err(_) => Err(self.lost()),
         }
     }
 
@@ -266,6 +335,7 @@ impl Model {
         let mut state = self.state.lock();
         state.content = Some(content.clone());
         state.streamer = None;
+        state.outline = None;
         content
     }
 

@@ -60,9 +60,8 @@ pub(super) async fn versions(shared: &Arc<Shared>, unversioned: &Handle) -> Answ
 
 /// What lies below a directory of Kaggle.
 pub(super) async fn children(shared: &Arc<Shared>, of: &Catalogue) -> Answer<Arc<Vec<String>>> {
-    let ask = async |shared: Arc<Shared>, of: Catalogue| {
-        Ok(Arc::new(shared.source.children(&of).await?))
-    };
+    let ask =
+        async |shared: Arc<Shared>, of: Catalogue| Ok(Arc::new(shared.source.children(&of).await?));
     told(shared, &shared.told.children, of, ask).await
 }
 

@@ -85,6 +85,15 @@ impl Error {
     pub(super) fn told(model: String, why: &fetch::Error, advice: String) -> Error {
         let text = why.to_string();
         match why {
+            fetch::Error::Offline { .. } => Error::Unknown {
+                model,
+                why: String::from(
+                    "it is not in the cache, and with --offline nobody is asked for it",
+                ),
+                advice: String::from(
+                    "fetch it where there is a network (tfhub-fs prefetch), or bring it with tfhub-fs cache import",
+                ),
+            },
             _ if why.is_not_found() => Error::Unknown {
                 model,
                 why: text,
@@ -181,6 +190,7 @@ fn advice(why: &fetch::Error, page: impl FnOnce() -> String) -> String {
         Why::WrongPart { .. } => "the archive may do: use --load-format compressed",
         Why::TooLong { .. } => "the fault is on the host's side; tell its owner",
         Why::PlainHttp { .. }
+        | Why::Offline { .. }
         | Why::NoCertificates { .. }
         | Why::Setup { .. }
         | Why::BadUrl { .. } => "nothing was asked",

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::budget::Budget;
-use super::descriptor::Descriptor;
 use super::entry::{self, Look};
 use super::error::Error;
 use super::filling::Filling;
@@ -14,7 +13,6 @@ use super::lock::{Held, Holder};
 use super::locks::Locks;
 use super::partial::{Home, Partial};
 use super::parts::Parts;
-use super::plain;
 use super::ranged::Names;
 use super::room::Room;
 use super::sealed::Sealed;
@@ -159,34 +157,6 @@ impl Cache {
             Ok(held) => begin_locked(locks, held, url, self.disk.clone()),
             Err(holder) => Ok(Begin::Busy(holder)),
         }
-    }
-
-    /// The handles of the models in the cache, sorted: those whose descriptor is there, whoever wrote it. Whether each is
-    /// whole is not looked at.
-    pub fn handles(&self) -> Vec<String> {
-        let Some(locks) = &self.locks else {
-            return Vec::new();
-        };
-        let layout = &locks.layout;
-        let entries = std::fs::read_dir(layout.root())
-            .into_iter()
-            .flatten()
-            .flatten();
-        let mut handles: Vec<String> = entries
-            .filter_map(|entry| {
-                let key = Key::parse(
-                    entry
-                        .file_name()
-                        .to_str()?
-                        .strip_suffix(".descriptor.txt")?,
-                )?;
-                let text = plain::read_text(&entry.path()).ok()?;
-                let handle = Descriptor::parse(&text)?.handle;
-                (Key::of(&handle) == key && layout.model(&key).is_dir()).then_some(handle)
-            })
-            .collect();
-        handles.sort_unstable();
-        handles
     }
 }
 

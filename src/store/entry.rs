@@ -107,9 +107,7 @@ impl Touched {
         }
         let now = Sealed::load(model.clone()).context("list", &model)?;
         for name in &self.change.touched {
-            if let (Some(line), Some(stat)) =
-                (self.manifest.files.get_mut(name), now.stat(name))
-            {
+            if let (Some(line), Some(stat)) = (self.manifest.files.get_mut(name), now.stat(name)) {
                 line.mtime = super::manifest::nanos(stat.mtime);
             }
         }

@@ -144,7 +144,11 @@ impl Filling {
                 state.index.remove_file(path),
             )
         };
-        if !self.staging.as_ref().is_none_or(|staging| staging.grow(size)) {
+        if !self
+            .staging
+            .as_ref()
+            .is_none_or(|staging| staging.grow(size))
+        {
             return Err(Error::Full {
                 name: path.to_owned(),
                 size,

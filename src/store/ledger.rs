@@ -186,7 +186,8 @@ pub(super) fn written(layout: &Layout, key: &Key) -> io::Result<SystemTime> {
     Ok(described.map_or(at, |described| described.max(at)))
 }
 
-fn keys_in(dir: &Path) -> HashSet<Key> {
+/// The models that a directory of ours has something about.
+pub(super) fn keys_in(dir: &Path) -> HashSet<Key> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let keys = entries.filter_map(|entry| Key::parse(entry.file_name().to_str()?));
     keys.collect()

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::os;
 
@@ -14,7 +15,7 @@ use super::outline::{Outline, Stat};
 #[derive(Debug)]
 pub struct Sealed {
     dir: PathBuf,
-    outline: Outline,
+    outline: Arc<Outline>,
     odd: Vec<PathBuf>,
 }
 
@@ -59,7 +60,7 @@ impl Sealed {
                 }
             }
         }
-        let outline = Outline { index };
+        let outline = Arc::new(Outline { index });
         Ok(Sealed { dir, outline, odd })
     }
 
@@ -87,7 +88,7 @@ impl Sealed {
     }
 
     /// Its names, which stay known when it has left the cache.
-    pub fn outline(&self) -> &Outline {
+    pub fn outline(&self) -> &Arc<Outline> {
         &self.outline
     }
 }

@@ -147,7 +147,10 @@ impl Tree {
                 None => Some(Err(Error::absent())),
                 Some(Attr::Dir { .. }) => Some(Err(Error::IsDirectory)),
                 Some(Attr::File { size, .. }) => match open_whole(sealed, inside, size) {
-                    Ok(file) => Some(Ok(self.opened_sealed(Arc::new(file), size, inside))),
+                    Ok(file) => {
+                        model.is_used();
+                        Some(Ok(self.opened_sealed(Arc::new(file), size, inside)))
+                    }
                     Err(error) if is_damage(&error) => {
                         model.damaged(sealed, inside);
                         let root = path.strip_suffix(inside).unwrap_or(path);

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::attr::{Attr, Entry, Kind};
-use super::look::{Look, is_harmless, look, other_spelling};
+use super::attr::{Attr, Entry, Kind, Ttl};
+use super::look::{Look, glance, is_harmless, look, other_spelling};
 use super::lookup::ttl_of;
 use super::nodes::{Spot, join, number};
 use super::{Answer, Error, Shared, Tree};
-use crate::models::{Content, Model};
+use crate::models::Model;
 use crate::store::Need;
 
 impl Tree {
@@ -21,19 +21,11 @@ impl Tree {
         name: &str,
     ) -> Answer<Entry> {
         let path = join(&parent, name);
-        if let Some(content) = model.here() {
-            match look(&content, &inside, model.handle()) {
-                Look::NotYet(filling) if is_harmless(&filling, &inside) => {
-                    return Answer::Now(Err(Error::absent()));
-                }
-                Look::NotYet(_) | Look::Failed(_) => {}
-                seen => {
-                    return Answer::Now(
-                        self.shared
-                            .inside_entry(path, refused, model, inside, &content, seen),
-                    );
-                }
-            }
+        if let Some((seen, ttl)) = glance(&model, &inside) {
+            let found = self
+                .shared
+                .inside_entry(path, refused, model, inside, seen, ttl);
+            return Answer::Now(found);
         }
         let tree = self.clone();
         Answer::later(async move { tree.wait_inside(path, refused, model, inside).await })
@@ -62,9 +54,10 @@ impl Tree {
                 }
                 Look::Failed(error) => return Err(error.into()),
                 seen => {
+                    let ttl = ttl_of(&content);
                     return self
                         .shared
-                        .inside_entry(path, refused, model, inside, &content, seen);
+                        .inside_entry(path, refused, model, inside, seen, ttl);
                 }
             }
         }
@@ -78,8 +71,8 @@ impl Shared {
         refused: usize,
         model: Arc<Model>,
         inside: String,
-        content: &Content,
         seen: Look,
+        ttl: Ttl,
     ) -> Result<Entry, Error> {
         let node = number(&path);
         let attr = match seen {
@@ -94,13 +87,14 @@ impl Shared {
                 ..Attr::directory(node)
             },
             Look::Absent => {
-                let forever = matches!(content, Content::Sealed(_));
-                return Err(Error::NoEntry { forever });
+                return Err(Error::NoEntry {
+                    forever: ttl == Ttl::Forever,
+                });
             }
             Look::NotYet(_) => return Err(Error::absent()),
             Look::Failed(error) => return Err(error.into()),
         };
         let spot = Spot::Model { model, inside };
-        Ok(self.hold(path, refused, spot, attr, ttl_of(content)))
+        Ok(self.hold(path, refused, spot, attr, ttl))
     }
 }

@@ -9,7 +9,7 @@ use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Tree};
 use crate::handle::{Catalogue, Handle};
 use crate::models::{Content, Model};
-use crate::store::{self, Need};
+use crate::store::{self, Child, Need};
 
 /// One name in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +35,16 @@ impl Tree {
                 Answer::later(async move { Ok(tree.list_versions(&node.path, &handle).await) })
             }
             Spot::Model { model, inside } => {
-                if let Some(content) = model.here()
-                    && let Some(entries) = list_content(&node, &content, inside)
-                {
+                let here = model.here();
+                let listed = match &here {
+                    Some(content) => list_content(&node, content, inside),
+                    None => None,
+                };
+                let listed = listed.or_else(|| {
+                    let outline = model.outline().filter(|_| !is_sealed(here.as_ref()))?;
+                    Some(entries(&node, outline.children(inside)?))
+                });
+                if let Some(entries) = listed {
                     return Answer::Now(Ok(entries));
                 }
                 let (tree, model, inside) = (self.clone(), model.clone(), inside.clone());
@@ -130,6 +137,14 @@ fn list_content(node: &Node, content: &Content, inside: &str) -> Option<Vec<DirE
         Content::Sealed(sealed) => sealed.children(inside)?,
         Content::Filling(filling) => filling.children(inside)?,
     };
+    Some(entries(node, children))
+}
+
+fn is_sealed(content: Option<&Content>) -> bool {
+    matches!(content, Some(Content::Sealed(_)))
+}
+
+fn entries(node: &Node, children: Vec<Child>) -> Vec<DirEntry> {
     let entries = children.into_iter().map(|found| {
         let kind = match found.attr {
             store::Attr::Dir { .. } => Kind::Directory,
@@ -137,7 +152,7 @@ fn list_content(node: &Node, content: &Content, inside: &str) -> Option<Vec<DirE
         };
         child(&node.path, found.name, kind)
     });
-    Some(entries.collect())
+    entries.collect()
 }
 
 pub(super) fn child(path: &str, name: String, kind: Kind) -> DirEntry {

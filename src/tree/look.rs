@@ -5,9 +5,11 @@ use std::time::SystemTime;
 
 use futures_util::FutureExt;
 
+use super::attr::Ttl;
+use super::lookup::ttl_of;
 use crate::handle::Handle;
-use crate::models::{Content, Error};
-use crate::store::{Attr, Filling, Found, Need};
+use crate::models::{Content, Error, Model};
+use crate::store::{Attr, Filling, Found, Need, Outline};
 
 /// What one look at a name inside a model tells.
 pub(super) enum Look {
@@ -23,14 +25,37 @@ pub(super) enum Look {
     Failed(Error),
 }
 
+/// What `inside` is, as far as that is known without waiting, and for how long.
+///
+/// A model that has been here before is known by its names while its bytes are away, or on their way back.
+pub(super) fn glance(model: &Model, inside: &str) -> Option<(Look, Ttl)> {
+    let before = || {
+        let outline = model.outline()?;
+        Some((look_back(&outline, inside), Ttl::Short))
+    };
+    let Some(content) = model.here() else {
+        return before();
+    };
+    match look(&content, inside, model.handle()) {
+        Look::NotYet(filling) if is_harmless(&filling, inside) => Some((Look::Absent, Ttl::Zero)),
+        Look::NotYet(_) => before(),
+        Look::Failed(_) => None,
+        seen => Some((seen, ttl_of(&content))),
+    }
+}
+
+fn look_back(outline: &Outline, inside: &str) -> Look {
+    match outline.find(inside) {
+        Some(Attr::Dir { mtime }) => Look::Directory { mtime },
+        Some(Attr::File { size, mtime }) => Look::File { size, mtime },
+        None => Look::Absent,
+    }
+}
+
 /// Looks at `inside` (empty: the model's root).
 pub(super) fn look(content: &Content, inside: &str, handle: &Handle) -> Look {
     match content {
-        Content::Sealed(sealed) => match sealed.find(inside) {
-            Some(Attr::Dir { mtime }) => Look::Directory { mtime },
-            Some(Attr::File { size, mtime }) => Look::File { size, mtime },
-            None => Look::Absent,
-        },
+        Content::Sealed(sealed) => look_back(sealed.outline(), inside),
         Content::Filling(filling) => match filling.find(inside) {
             Found::File(file) => Look::File {
                 size: file.size(),

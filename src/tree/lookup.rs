@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::attr::{Attr, Entry, Ttl};
-use super::look::{Look, look};
+use super::look::{Look, glance, look};
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Shared, Tree};
 use crate::handle::{self, Handle, Place};
@@ -47,12 +47,8 @@ impl Tree {
         let Spot::Model { model, inside } = &node.spot else {
             return Ok(entry(node.attr, Ttl::Forever));
         };
-        let Some(content) = model.here() else {
-            return Ok(entry(node.attr, Ttl::Short));
-        };
-        let ttl = ttl_of(&content);
-        match look(&content, inside, model.handle()) {
-            Look::File { size, mtime } => Ok(entry(
+        match glance(model, inside) {
+            Some((Look::File { size, mtime }, ttl)) => Ok(entry(
                 Attr {
                     size,
                     mtime,
@@ -60,8 +56,9 @@ impl Tree {
                 },
                 ttl,
             )),
-            Look::Directory { mtime } => Ok(entry(Attr { mtime, ..node.attr }, ttl)),
-            Look::Absent | Look::NotYet(_) | Look::Failed(_) => Ok(entry(node.attr, Ttl::Zero)),
+            Some((Look::Directory { mtime }, ttl)) => Ok(entry(Attr { mtime, ..node.attr }, ttl)),
+            Some(_) => Ok(entry(node.attr, Ttl::Zero)),
+            None => Ok(entry(node.attr, Ttl::Short)),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::models::Content;
 impl Tree {
     /// The value of an extended attribute.
     ///
-    /// `user.tfhub.handle`, `.state` (`known`, `filling`, `sealed`) and `.source` exist inside models;
+    /// `user.tfhub.handle`, `.state` (`known`, `filling`, `sealed`, `evicted`) and `.source` exist inside models;
     /// `user.tfhub.error` exists wherever something went wrong at the path or below it, and
     /// `user.tfhub.pid` at the mount's root.
     pub fn xattr(&self, number: u64, name: &str) -> Result<String, Error> {
@@ -31,6 +31,7 @@ impl Tree {
             "state" => Ok(match model.here() {
                 Some(Content::Sealed(_)) => "sealed".to_owned(),
                 Some(Content::Filling(_)) => "filling".to_owned(),
+                None if model.outline().is_some() => "evicted".to_owned(),
                 None => "known".to_owned(),
             }),
             "source" => model.source().ok_or(Error::NoAttribute),

@@ -15,6 +15,7 @@ pub fn options(timeout: Duration) -> Options {
     Options {
         timeout,
         verify_certificates: true,
+        offline: false,
         http_hosts: Default::default(),
         mirrors: Vec::new(),
         credentials: Vec::new(),

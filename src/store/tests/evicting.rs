@@ -52,7 +52,11 @@ fn the_longest_unused_leaves_and_stays_known() {
     );
     let outline = cache.outline(&url("b")).unwrap();
     assert_eq!(outline.bytes(), MIB);
-    assert!(!dir.path().join(format!("{}.descriptor.txt", Key::of(&url("b")))).exists());
+    assert!(
+        !dir.path()
+            .join(format!("{}.descriptor.txt", Key::of(&url("b"))))
+            .exists()
+    );
     // After a restart too, and it may come back.
     let again = limited(dir.path(), 3 * MIB + MIB / 2);
     assert!(again.outline(&url("b")).is_some());
@@ -78,11 +82,17 @@ fn what_is_open_or_pinned_stays_and_then_that_one_model_fails() {
     .unwrap();
     let error = put_model(&cache, "new").unwrap_err();
     assert!(matches!(&error, Error::Full { .. }), "{error}");
-    assert_eq!(here(&cache, &["open", "pinned", "new"]), [true, true, false]);
+    assert_eq!(
+        here(&cache, &["open", "pinned", "new"]),
+        [true, true, false]
+    );
     drop(held);
     sleep(Duration::from_millis(1100)); // nobody is asked again for a second
     put_model(&cache, "new").unwrap();
-    assert_eq!(here(&cache, &["open", "pinned", "new"]), [false, true, true]);
+    assert_eq!(
+        here(&cache, &["open", "pinned", "new"]),
+        [false, true, true]
+    );
 }
 
 #[test]
@@ -124,7 +134,10 @@ fn streamed_models_push_older_ones_out_unless_they_never_fit() {
     let fits = partial(&cache, &url("d"), &[spec("saved_model.pb", MIB)]);
     fill_all(&fits);
     assert!(matches!(fits.seal(), Ok(Sealing::Sealed(_))));
-    assert_eq!(here(&cache, &["a", "b", "c", "d"]), [false, true, true, true]);
+    assert_eq!(
+        here(&cache, &["a", "b", "c", "d"]),
+        [false, true, true, true]
+    );
 }
 
 #[test]

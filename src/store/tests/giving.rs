@@ -316,7 +316,12 @@ fn room_is_what_the_limit_and_what_never_leaves_it_leave() {
     assert_eq!(cache.room(), 4 * MIB, "parts would give way");
     assert!(matches!(one.seal(), Ok(Sealing::Sealed(_))));
     assert_eq!(cache.room(), 4 * MIB, "a complete model would leave");
-    std::fs::write(dir.path().join(format!(".tfhub-fs/v1/pins/{}", Key::of(URL))), "").unwrap();
+    std::fs::write(
+        dir.path()
+            .join(format!(".tfhub-fs/v1/pins/{}", Key::of(URL))),
+        "",
+    )
+    .unwrap();
     let again = limited(dir.path(), 4 * MIB);
     assert_eq!(again.room(), 3 * MIB, "a pinned one stays");
 }
