@@ -3,13 +3,16 @@
 //! stdout is data (paths, URLs), stderr is talk. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod args;
+mod cache;
 mod demo;
 mod log;
 mod mount;
+mod prefetch;
 mod reach;
 mod resolve;
 mod serve;
 mod setup;
+mod table;
 mod unmount;
 
 use std::fmt::Display;
@@ -50,6 +53,10 @@ pub fn run() -> ExitCode {
         Command::Mount(command) => mount::run(command, &level),
         Command::Unmount(command) => log::to_stderr(&level).and_then(|()| unmount::run(&command)),
         Command::Resolve(command) => log::to_stderr(&level).and_then(|()| resolve::run(&command)),
+        Command::Prefetch(command) => {
+            log::to_stderr(&level.quiet()).and_then(|()| prefetch::run(&command))
+        }
+        Command::Cache(command) => log::to_stderr(&level).and_then(|()| cache::run(&command.what)),
         Command::Serve(command) => log::to_stderr(&level).and_then(|()| serve::run(&command)),
         Command::Demo(command) => log::to_stderr(&level).and_then(|()| demo::run(&command)),
     };

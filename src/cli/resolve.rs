@@ -54,7 +54,7 @@ fn local(text: &str) -> Result<Option<PathBuf>, Failure> {
 
 /// The model's directory in the first live mount that has it.
 fn in_mount(handle: &Handle, hub: &Hub) -> Result<Option<PathBuf>, Failure> {
-    if hub.cache_dir.is_some() {
+    if hub.keep.cache_dir.is_some() {
         return Ok(None);
     }
     let table = Table::read().map_err(Failure::failed)?;
@@ -125,7 +125,7 @@ fn in_cache(handle: &Handle, setup: &Setup, opened: &mut Opened) -> Result<PathB
 }
 
 /// An unversioned handle stands for its newest version; one without numbers stands for itself.
-async fn newest(handle: &Handle, models: &Models) -> Result<Handle, Failure> {
+pub(super) async fn newest(handle: &Handle, models: &Models) -> Result<Handle, Failure> {
     if handle.version().is_some() || handle.kind() == Kind::Archive {
         return Ok(handle.clone());
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
-use super::args::Hub;
+use super::args::{Hub, Keep};
 use super::reach::Reach;
 use crate::archive::Limits;
 use crate::config::{
@@ -61,14 +61,8 @@ impl Setup {
                 kagglehub: outside(kagglehub_cache(&around))?,
             },
             cache: store::Options {
-                dir: Some(cache_dir(hub, &around)?),
-                limit: match &hub.cache_size {
-                    Some(typed) => Some(typed.parse().map_err(Failure::usage)?),
-                    None => None,
-                },
-                min_free: hub.min_free.parse().map_err(Failure::usage)?,
-                evict_foreign: hub.evict_foreign,
                 memory: bytes(&hub.memory)?,
+                ..kept(&hub.keep, &around)?
             },
         })
     }
@@ -96,6 +90,30 @@ impl Setup {
             runtime.clone(),
         ))
     }
+}
+
+/// The cache alone, without a network.
+pub(super) fn cache(keep: &Keep) -> Result<Cache, Failure> {
+    let cwd = std::env::current_dir().map_err(Failure::failed)?;
+    let around = Surroundings {
+        env: &|name| std::env::var_os(name),
+        uid: os::own::uid(),
+        cwd: &cwd,
+    };
+    Cache::with(&kept(keep, &around)?).map_err(Failure::failed)
+}
+
+fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<store::Options, Failure> {
+    Ok(store::Options {
+        dir: Some(cache_dir(keep, around)?),
+        limit: match &keep.cache_size {
+            Some(typed) => Some(typed.parse().map_err(Failure::usage)?),
+            None => None,
+        },
+        min_free: keep.min_free.parse().map_err(Failure::usage)?,
+        evict_foreign: keep.evict_foreign,
+        ..store::Options::default()
+    })
 }
 
 /// A runtime for everything that waits.
@@ -179,8 +197,8 @@ fn limits(hub: &Hub) -> Result<Limits, Failure> {
 
 /// The cache's directory, absolute; one inside a tfhub-fs mount is refused, or ignored with a notice when only an
 /// environment variable of tensorflow_hub's points there.
-fn cache_dir(hub: &Hub, around: &Surroundings<'_>) -> Result<PathBuf, Failure> {
-    let typed = hub.cache_dir.as_deref().map(Path::as_os_str);
+fn cache_dir(keep: &Keep, around: &Surroundings<'_>) -> Result<PathBuf, Failure> {
+    let typed = keep.cache_dir.as_deref().map(Path::as_os_str);
     let chosen = CacheDir::choose(typed, around).map_err(Failure::usage)?;
     let table = Table::read().map_err(Failure::failed)?;
     let path = os::path::resolve(&chosen.path, &table).map_err(Failure::failed)?;

@@ -105,6 +105,15 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// Says that what is known of the disk is not true any more.
+    pub(super) fn look_again(&self) {
+        if let Some(Budget::Disk(budget)) = self.disk.as_ref().map(|room| room.budget()) {
+            budget.look_again();
+        }
+    }
+}
+
 fn note_use(locks: &Locks, key: &Key, url: &str) -> Result<(), Error> {
     let layout = &locks.layout;
     match Manifest::current(layout, key) {

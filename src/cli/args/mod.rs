@@ -1,8 +1,12 @@
 //! What can be typed. What it means is checked in `setup` and in each subcommand.
 
+mod cache;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+pub(super) use cache::{Cache, CacheCommand, Chosen, Clean, List, Prefetch};
 
 const AFTER: &str = "\
 Examples:
@@ -50,6 +54,20 @@ pub(super) struct Log {
     pub log_format: Format,
 }
 
+impl Log {
+    /// The same without what goes well, for a command that shows that itself.
+    pub fn quiet(&self) -> Log {
+        let log_level = match self.log_level {
+            Level::Info => Level::Warn,
+            other => other,
+        };
+        Log {
+            log_level,
+            ..self.clone()
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Level {
     Error,
@@ -73,19 +91,44 @@ pub(super) enum Command {
     Unmount(Unmount),
     /// Print a local directory for each handle, as hub.resolve does
     Resolve(Resolve),
+    /// Fetch models into the cache, with progress
+    Prefetch(Prefetch),
+    /// List, verify, pin, remove what the cache holds
+    Cache(Cache),
     /// Offer a directory of SavedModels over TensorFlow Hub's hosting protocol
     Serve(Serve),
     /// Show the whole product on this machine: a hub, a mount, a model; needs no network
     Demo(Demo),
 }
 
-/// Where models come from and where they are kept.
+/// Where models are kept.
 #[derive(Debug, Clone, ClapArgs)]
-pub(super) struct Hub {
+pub(super) struct Keep {
     /// Where models are kept, shared with tensorflow_hub [env: TFHUB_FS_CACHE_DIR, TFHUB_CACHE_DIR] [default: <temp>/tfhub_modules, for root /var/cache/tfhub-fs]
     // Its environment variables have an order of their own: see config.
     #[arg(long, value_name = "DIR", alias = "tfhub_cache_dir")]
     pub cache_dir: Option<PathBuf>,
+    /// How much the cache may take, like 20GiB or 40% of the disk; the longest unused models leave first; 0 streams through memory [default: all but --min-free]
+    #[arg(long, env = "TFHUB_FS_CACHE_SIZE", value_name = "SIZE")]
+    pub cache_size: Option<String>,
+    /// Keep so much of the disk free, like 20GiB or 10%, when something is added
+    #[arg(
+        long,
+        env = "TFHUB_FS_MIN_FREE",
+        value_name = "SIZE",
+        default_value = "10%"
+    )]
+    pub min_free: String,
+    /// Let models that other programs (tensorflow_hub) put into the cache leave it too
+    #[arg(long, env = "TFHUB_FS_EVICT_FOREIGN")]
+    pub evict_foreign: bool,
+}
+
+/// Where models come from and where they are kept.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Hub {
+    #[command(flatten)]
+    pub keep: Keep,
     /// The hub that owns the short names
     #[arg(
         long,
@@ -136,9 +179,6 @@ pub(super) struct Hub {
         default_value = "file"
     )]
     pub prefetch: String,
-    /// How much the cache may take, like 20GiB or 40% of the disk; the longest unused models leave first; 0 streams through memory [default: all but --min-free]
-    #[arg(long, env = "TFHUB_FS_CACHE_SIZE", value_name = "SIZE")]
-    pub cache_size: Option<String>,
     /// How much memory streaming may use where there is no cache directory for it
     #[arg(
         long,
@@ -147,17 +187,6 @@ pub(super) struct Hub {
         default_value = "128MiB"
     )]
     pub memory: String,
-    /// Keep so much of the disk free, like 20GiB or 10%, when something is added
-    #[arg(
-        long,
-        env = "TFHUB_FS_MIN_FREE",
-        value_name = "SIZE",
-        default_value = "10%"
-    )]
-    pub min_free: String,
-    /// Let models that other programs (tensorflow_hub) put into the cache leave it too
-    #[arg(long, env = "TFHUB_FS_EVICT_FOREIGN")]
-    pub evict_foreign: bool,
     /// Ask nobody anything: what is in the cache is all there is
     #[arg(long, env = "TFHUB_FS_OFFLINE")]
     pub offline: bool,
