@@ -46,7 +46,7 @@ pub(super) fn run(command: Mount, level: &Log) -> Result<(), Failure> {
         runtime.handle(),
     )
     .map_err(Failure::failed)?;
-    std::thread::spawn(move || tree.learn_cached());
+    std::thread::spawn(move || tree.keep_house());
     tracing::info!(
         mountpoint = %mountpoint.path().display(),
         cache = %setup.cache_dir().display(),

@@ -14,6 +14,7 @@ mod bucket;
 mod download;
 mod error;
 mod fill;
+mod house;
 mod memo;
 mod model;
 mod newest;

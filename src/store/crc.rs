@@ -11,13 +11,25 @@ const PIECE: usize = 1 << 20;
 /// # Errors
 ///
 /// Those of read(2).
-pub(super) fn of_file(mut file: File) -> io::Result<u32> {
+pub(super) fn of_file(file: File) -> io::Result<u32> {
+    paced(file, |_| {})
+}
+
+/// The same, calling `pace` with the length of each piece that was read.
+///
+/// # Errors
+///
+/// Those of read(2).
+pub(super) fn paced(mut file: File, mut pace: impl FnMut(usize)) -> io::Result<u32> {
     let mut piece = vec![0; PIECE];
     let mut crc = 0;
     loop {
         match file.read(&mut piece)? {
             0 => return Ok(crc),
-            len => crc = crc32c::crc32c_append(crc, piece.get(..len).unwrap_or_default()),
+            len => {
+                crc = crc32c::crc32c_append(crc, piece.get(..len).unwrap_or_default());
+                pace(len);
+            }
         }
     }
 }

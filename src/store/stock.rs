@@ -6,13 +6,15 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::os::lock::Locked;
+
 use super::cache::Cache;
 use super::crc;
 use super::entry::{self, Look};
 use super::error::{Context, Error, if_there};
 use super::evict::{self, Stays};
 use super::known::adopt;
-use super::layout::{Key, Layout, replace};
+use super::layout::{FILE_MODE, Key, Layout, replace};
 use super::ledger;
 use super::manifest::{Manifest, State};
 use super::sealed::Sealed;
@@ -112,6 +114,57 @@ impl Cache {
         };
         entry::clear(layout, key)?;
         Ok(Verified::SetAside(why))
+    }
+
+    /// Reads every byte of a model at the pace of `pace`, which is told of each piece, and holds nobody up. What seems wrong
+    /// is verified at once.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or cannot be written.
+    pub fn scrub(&self, key: &Key, mut pace: impl FnMut(usize)) -> Result<(), Error> {
+        let Some(locks) = &self.locks else {
+            return Ok(());
+        };
+        let Some(manifest) = Manifest::current(&locks.layout, key) else {
+            return Ok(());
+        };
+        let Look::Whole(sealed) = entry::look(&locks.layout, key)? else {
+            return Ok(()); // the next open mends it, or has just evicted it
+        };
+        for (name, line) in &manifest.files {
+            let Ok(file) = sealed.open(name) else {
+                return Ok(());
+            };
+            let found = crc::paced(file, &mut pace);
+            if found.is_ok_and(|found| Some(found) == line.crc32c) {
+                continue;
+            }
+            if let Verified::SetAside(why) = self.verify(key)? {
+                tracing::warn!(
+                    model = manifest.handle,
+                    why,
+                    "the cached copy was damaged, and is set aside"
+                );
+            }
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// The models that are here, in an order that stays.
+    pub fn keys(&self) -> Vec<Key> {
+        let root = self.locks.as_ref().map(|locks| locks.layout.root());
+        let keys = root.map(ledger::keys_in).unwrap_or_default();
+        let mut keys: Vec<Key> = keys.into_iter().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// The right to look after this directory, which one process has at a time.
+    pub fn takes_turn(&self) -> Option<Locked> {
+        let layout = &self.locks.as_ref()?.layout;
+        Locked::open(&layout.locks().join("house"), FILE_MODE).ok()?
     }
 
     /// Pins a model, here or not, or lets it go.

@@ -89,6 +89,12 @@ impl Tree {
         }
     }
 
+    /// Looks after the cache for as long as the process lives. To be given a thread of its own.
+    pub fn keep_house(&self) {
+        self.learn_cached();
+        self.shared.models.keep_house();
+    }
+
     /// How many files the kernel has open.
     pub fn open_files(&self) -> usize {
         self.shared.files.count()

@@ -15,6 +15,7 @@ mod broken;
 mod buckets;
 mod cached;
 mod disk;
+mod evicted;
 mod filling;
 mod hostile;
 mod kaggle;

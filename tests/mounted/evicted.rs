@@ -1,0 +1,175 @@
+//! A cache with an end: models leave, stay known, and come back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::common::{
+    Mount, Mounting, Outcome, SOON, Tar, Tree, eventually, run, saved_model, sha1_of,
+};
+use crate::origin::Origin;
+use crate::sharing::DATA;
+
+const SIZE: usize = 1_000_000;
+
+fn hosted(origin: &Origin, name: &str, seed: u64) -> Tree {
+    let model = saved_model(seed, SIZE);
+    origin.host(&format!("google/{name}/1"), Tar::of(&model).gz());
+    model
+}
+
+fn cache_command(cache: &Path, args: &[&str]) -> Outcome {
+    let dir = format!("--cache-dir={}", cache.display());
+    run([&["cache"], args, &[dir.as_str()]].concat())
+}
+
+fn state(mount: &Mount, model: &str) -> String {
+    let path = mount.path(model);
+    crate::common::within(SOON, move || {
+        tfhub_fs::os::xattr::get(&path, "user.tfhub.state").unwrap_or_default()
+    })
+}
+
+fn handle(name: &str) -> String {
+    format!("https://tfhub.dev/google/{name}/1")
+}
+
+/// What has left is listed, has its sizes, and is fetched again by the first read, also by a mount that began later.
+#[test]
+fn models_that_left_stay_visible_and_come_back() {
+    let origin = Origin::start();
+    let model = hosted(&origin, "gone", 1);
+    let cache = tempfile::tempdir().unwrap();
+    let before = Mounting::of(&origin).cache(cache.path()).start();
+    before.read("google/gone/1/saved_model.pb").unwrap();
+    eventually("sealed", SOON, || {
+        state(&before, "google/gone/1") == "sealed"
+    });
+    let left = cache_command(cache.path(), &["clean", "--older-than=0s"]);
+    assert!(
+        left.stdout
+            .contains("left  https://tfhub.dev/google/gone/1"),
+        "{left:?}"
+    );
+    let after = Mounting::of(&origin).cache(cache.path()).start();
+    let asked = origin.seen().len();
+    let listed = after.list("google/gone/1").unwrap();
+    assert_eq!(listed, before.list("google/gone/1").unwrap());
+    let size = after.stat(&format!("google/gone/1/{DATA}")).unwrap().len();
+    assert_eq!(size, model.bytes(DATA).len() as u64);
+    assert_eq!(state(&after, "google/gone/1"), "evicted");
+    let absent = after.stat("google/gone/1/tfhub_module.pb").unwrap_err();
+    assert_eq!(absent.raw_os_error(), Some(libc::ENOENT));
+    eventually("listed above, too", SOON, || {
+        after.list("google").unwrap() == ["gone"]
+    });
+    assert_eq!(origin.seen().len(), asked, "names cost no request");
+    for mount in [&before, &after] {
+        let wanted = model.clone();
+        mount.on("google/gone/1", move |root| wanted.assert_at(&root));
+        eventually("sealed again", SOON, || {
+            state(mount, "google/gone/1") == "sealed"
+        });
+    }
+}
+
+/// With a limit the longest unused model leaves; one that is open does not; and a model for which nothing may leave is
+/// ENOSPC while everything else goes on.
+#[test]
+fn a_full_cache_lets_go_of_what_nobody_uses() {
+    let origin = Origin::start();
+    let models: Vec<Tree> = (1..=4)
+        .map(|number| hosted(&origin, &format!("m{number}"), number))
+        .collect();
+    let mount = Mounting::of(&origin)
+        .arg("--cache-size=2500KiB")
+        .arg("--load-format=compressed")
+        .start();
+    let wanted = |number: usize| format!("google/m{number}/1");
+    for number in [1, 2] {
+        let model = models[number - 1].clone();
+        mount.on(&wanted(number), move |root| model.assert_at(&root));
+        eventually("sealed", SOON, || {
+            state(&mount, &wanted(number)) == "sealed"
+        });
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let open = std::fs::File::open(mount.path(&format!("{}/{DATA}", wanted(1)))).unwrap();
+    let model = models[2].clone();
+    mount.on(&wanted(3), move |root| model.assert_at(&root));
+    let here = |name: &str| mount.cache.join(sha1_of(&handle(name))).exists();
+    eventually("the older one that is open stays", SOON, || {
+        here("m1") && !here("m2") && here("m3")
+    });
+    let also = std::fs::File::open(mount.path(&format!("{}/{DATA}", wanted(3)))).unwrap();
+    let full = mount.read(&format!("{}/{DATA}", wanted(4))).unwrap_err();
+    assert_eq!(full.raw_os_error(), Some(libc::ENOSPC), "{full}");
+    mount.assert_logged(&["google/m4/1", "--cache-size"]);
+    let model = models[0].clone();
+    mount.on(&wanted(1), move |root| model.assert_at(&root));
+    drop((open, also));
+    eventually("there is room again", SOON, || {
+        mount.read(&format!("{}/{DATA}", wanted(4))).is_ok()
+    });
+    let model = models[1].clone();
+    mount.on(&wanted(2), move |root| model.assert_at(&root));
+}
+
+/// With --offline nothing is asked: what is here is served, what is not is ENOENT and says why.
+#[test]
+fn offline_serves_what_it_has_and_asks_nobody() {
+    let origin = Origin::start();
+    let (model, _) = (hosted(&origin, "kept", 1), hosted(&origin, "left", 2));
+    let cache = tempfile::tempdir().unwrap();
+    let online = Mounting::of(&origin).cache(cache.path()).start();
+    for name in ["kept", "left"] {
+        online.read(&format!("google/{name}/1/{DATA}")).unwrap();
+        let model = format!("google/{name}/1");
+        eventually("sealed", SOON, || state(&online, &model) == "sealed");
+    }
+    drop(online);
+    cache_command(cache.path(), &["pin", &handle("kept")]);
+    cache_command(cache.path(), &["clean", "--to-size=0"]);
+    let asked = origin.seen().len();
+    let mount = Mounting::of(&origin)
+        .cache(cache.path())
+        .arg("--offline")
+        .start();
+    mount.on("google/kept/1", move |root| model.assert_at(&root));
+    let latest = mount.real("google/kept/latest").unwrap();
+    assert!(latest.ends_with("google/kept/1"), "{latest}");
+    assert!(mount.stat("google/left/1/saved_model.pb").is_ok());
+    for path in [
+        "google/left/1/saved_model.pb",
+        "google/never/1/saved_model.pb",
+    ] {
+        let error = mount.read(path).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{path}");
+    }
+    mount.assert_logged(&["google/never/1", "--offline"]);
+    assert_eq!(origin.seen().len(), asked, "somebody was asked");
+}
+
+/// A flipped bit in the cache is found by reading it through now and then, and healed by the next open.
+#[test]
+fn a_flipped_bit_is_found_and_healed() {
+    let origin = Origin::start();
+    let model = hosted(&origin, "bits", 1);
+    let cache = tempfile::tempdir().unwrap();
+    let first = Mounting::of(&origin).cache(cache.path()).start();
+    first.read(&format!("google/bits/1/{DATA}")).unwrap();
+    eventually("sealed", SOON, || {
+        state(&first, "google/bits/1") == "sealed"
+    });
+    drop(first);
+    let at = cache.path().join(sha1_of(&handle("bits"))).join(DATA);
+    let mtime = std::fs::metadata(&at).unwrap().modified().unwrap();
+    let mut bytes = std::fs::read(&at).unwrap();
+    bytes[SIZE / 2] ^= 1;
+    std::fs::write(&at, bytes).unwrap();
+    let file = std::fs::File::options().write(true).open(&at).unwrap();
+    file.set_modified(mtime).unwrap();
+    let second = Mounting::of(&origin).cache(cache.path()).start();
+    eventually("set aside", SOON, || !at.exists());
+    second.assert_logged(&["google/bits/1", "other bytes"]);
+    second.on("google/bits/1", move |root| model.assert_at(&root));
+}
