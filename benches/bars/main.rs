@@ -5,6 +5,7 @@
 //! --benches` runs it) only the measuring itself is checked.
 
 mod clean;
+mod crowd;
 mod figures;
 mod fill;
 mod first_byte;
@@ -35,13 +36,14 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 type Bar = fn(&Room) -> Result<Vec<Row>>;
 
-const BARS: [(&str, Bar); 9] = [
+const BARS: [(&str, Bar); 10] = [
     ("sealed", sealed::run),
     ("first-byte", first_byte::run),
     ("fill", fill::run),
     ("together", together::run),
     ("memory", memory::run),
     ("start", start::run),
+    ("crowd", crowd::run),
     ("stream", stream::run),
     ("touched", touched::run),
     ("listing", listing::run),

@@ -55,12 +55,12 @@ fn readers(mount: &Mount, model: &Model, what: &str) -> Result<Row> {
     Ok(Row::at_most(what, peak_mib(mount.pid())?, LIMIT_MIB, mib).how(how))
 }
 
-fn mib(figure: f64) -> String {
+pub(crate) fn mib(figure: f64) -> String {
     format!("{figure:.0} MiB")
 }
 
 /// The most that a process ever had resident.
-fn peak_mib(pid: u32) -> Result<f64> {
+pub(crate) fn peak_mib(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: f64 = line

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::{Result, clean, sys};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_tfhub-fs");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tfhub-fs");
 /// In which a mount must answer, and a process that was told to end must have ended.
 const SOON: Duration = Duration::from_secs(20);
 

@@ -123,6 +123,9 @@ impl DiskBudget {
     /// Removes what earlier runs have left and cannot be used again, or is too much now.
     pub(super) fn survey(&self) {
         self.idle.survey();
+        if self.idle.bytes() == 0 {
+            return; // and nobody needs to know of 10,000 models yet
+        }
         let over = self.excess(0);
         let enough = |freed: u64, next: u64| over.saturating_sub(freed) <= next / EXCESS_SHARE;
         self.remove_oldest(Leave::Parts, enough);
@@ -185,6 +188,13 @@ impl DiskBudget {
             0 => 0,
             over => self.remove_oldest(Leave::Models, |freed, _| freed >= over),
         }
+    }
+
+    /// The complete models that may leave, in the order in which they would.
+    pub(super) fn next_to_leave(&self) -> Vec<Key> {
+        self.complete();
+        let rows = ledger::in_order(self.ledger.rows(), self.limits.evict_foreign);
+        rows.into_iter().map(|row| row.key).collect()
     }
 
     fn reclaim(&self, want: u64, may: Leave) -> u64 {

@@ -41,6 +41,15 @@ pub(super) struct Touched {
 ///
 /// It is no directory, or cannot be read.
 pub(super) fn look(layout: &Layout, key: &Key) -> Result<Look, Error> {
+    look_at(layout, key, || Manifest::current(layout, key))
+}
+
+/// The same with a manifest that is read only if there is anything to compare it with.
+pub(super) fn look_at(
+    layout: &Layout,
+    key: &Key,
+    manifest: impl FnOnce() -> Option<Manifest>,
+) -> Result<Look, Error> {
     let path = layout.model(key);
     let not_a_directory = || Error::NotADirectory { path: path.clone() };
     if is_anothers_link(&path) {
@@ -56,7 +65,7 @@ pub(super) fn look(layout: &Layout, key: &Key) -> Result<Look, Error> {
     let Some(entry) = if_there(Sealed::load(path.clone())).context("list", &path)? else {
         return Ok(Look::Missing); // taken out of the cache at this moment
     };
-    Ok(match Manifest::current(layout, key) {
+    Ok(match manifest() {
         Some(manifest) => compared(entry, manifest),
         None => match flaw(&entry, false) {
             Some(flaw) => Look::Half(flaw),

@@ -88,6 +88,14 @@ impl Cache {
         }
     }
 
+    /// The models that may leave to make room, in the order in which they would.
+    pub fn next_to_leave(&self) -> Vec<Key> {
+        match self.disk.as_ref().map(|room| room.budget()) {
+            Some(Budget::Disk(budget)) => budget.next_to_leave(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Records what others have put here, and makes everything fit its limit: to be called now and then. May take as long as
     /// the disk needs. Returns how many bytes have left.
     pub fn tidy(&self) -> u64 {

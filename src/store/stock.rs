@@ -219,7 +219,10 @@ impl Cache {
 
 fn item(layout: &Layout, key: &Key, pinned: bool) -> Option<Item> {
     let here = fs::symlink_metadata(layout.model(key)).is_ok();
-    let manifest = Manifest::read(layout, key);
+    let manifest = match here {
+        true => Manifest::current(layout, key),
+        false => Manifest::read(layout, key),
+    };
     let used = fs::symlink_metadata(layout.manifest(key)).and_then(|meta| meta.modified());
     let used = used.or_else(|_| ledger::written(layout, key));
     let (handle, bytes, state, origin) = match &manifest {
@@ -241,9 +244,8 @@ fn item(layout: &Layout, key: &Key, pinned: bool) -> Option<Item> {
             None,
         ),
     };
-    let state = match entry::look(layout, key) {
-        _ if !here => state,
-        Ok(Look::Whole(_)) => state,
+    let state = match here.then(|| entry::look_at(layout, key, || manifest.clone())) {
+        None | Some(Ok(Look::Whole(_))) => state,
         _ => Standing::Damaged,
     };
     let handle = match handle.is_empty() {

@@ -173,3 +173,133 @@ fn a_flipped_bit_is_found_and_healed() {
     second.assert_logged(&["google/bits/1", "other bytes"]);
     second.on("google/bits/1", move |root| model.assert_at(&root));
 }
+
+/// What a round of damage does to a model's directory.
+fn damage(at: &Path, kind: u64, pick: u64) {
+    let files = crate::common::files_below(at);
+    let file = at.join(&files[pick as usize % files.len()]);
+    match kind {
+        0 => std::fs::remove_file(&file).unwrap(),
+        1 => {
+            let len = std::fs::metadata(&file).unwrap().len();
+            let file = std::fs::File::options().write(true).open(&file).unwrap();
+            file.set_len(pick % len).unwrap();
+        }
+        2 => std::fs::write(at.join(format!("variables/stray-{pick}")), "x").unwrap(),
+        3 => std::fs::remove_dir_all(at).unwrap(),
+        4 => {
+            let mut bytes = std::fs::read(&file).unwrap();
+            let place = pick as usize % bytes.len();
+            bytes[place] ^= 1 << (pick % 8);
+            std::fs::write(&file, bytes).unwrap();
+        }
+        _ => {
+            let mut bytes = std::fs::read(&file).unwrap();
+            let place = pick as usize % bytes.len();
+            bytes[place] ^= 1 << (pick % 8);
+            let mtime = std::fs::metadata(&file).unwrap().modified().unwrap();
+            std::fs::write(&file, bytes).unwrap();
+            let file = std::fs::File::options().write(true).open(&file).unwrap();
+            file.set_modified(mtime).unwrap();
+            drop(file);
+            let cache = at.parent().unwrap();
+            let verified = cache_command(cache, &["verify", "--all"]);
+            assert_eq!(verified.code, Some(1), "{verified:?}");
+        }
+    }
+}
+
+/// However a model is damaged, its next reader gets right bytes. `ROUNDS` says how often this is tried.
+#[test]
+fn random_damage_is_healed_by_the_next_read() {
+    let rounds = std::env::var("ROUNDS").map_or(60, |rounds| rounds.parse().unwrap());
+    let origin = Origin::start();
+    let model = saved_model(1, 60_000);
+    origin.host("google/hurt/1", Tar::of(&model).gz());
+    let cache = tempfile::tempdir().unwrap();
+    let mut mount = Mounting::of(&origin).cache(cache.path()).start();
+    let at = cache.path().join(sha1_of(&handle("hurt")));
+    let mut random = 7_u64;
+    for round in 0..rounds {
+        let wanted = model.clone();
+        mount.on("google/hurt/1", move |root| wanted.assert_at(&root));
+        eventually("sealed", SOON, || {
+            state(&mount, "google/hurt/1") == "sealed"
+        });
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let (kind, pick) = ((random >> 33) % 6, random >> 40);
+        // "At the next first open": a mount looks at what it has open already when it opens it anew.
+        if kind == 2 || kind == 4 {
+            drop(mount);
+            damage(&at, kind, pick);
+            mount = Mounting::of(&origin).cache(cache.path()).start();
+        } else {
+            damage(&at, kind, pick);
+        }
+        if std::env::var_os("ROUNDS").is_some() && round % 100 == 99 {
+            eprintln!("{} rounds", round + 1);
+        }
+    }
+    let model = model.clone();
+    mount.on("google/hurt/1", move |root| model.assert_at(&root));
+}
+
+/// Killed at any moment under load, with a cache too small for everything, the daemon leaves nothing wrong: every complete
+/// model is right by its checksums, and the next start clears the rest. `KILLS` says how often this is tried.
+#[test]
+fn killed_at_random_moments_nothing_wrong_is_left() {
+    let kills = std::env::var("KILLS").map_or(8, |kills| kills.parse().unwrap());
+    let origin = Origin::start();
+    let models: Vec<Tree> = (1..=5)
+        .map(|number| hosted(&origin, &format!("k{number}"), number))
+        .collect();
+    let cache = tempfile::tempdir().unwrap();
+    let start = || {
+        Mounting::of(&origin)
+            .cache(cache.path())
+            .arg("--cache-size=3500KiB")
+            .start()
+    };
+    let mut random = 11_u64;
+    let mut complete = 0;
+    for _ in 0..kills {
+        let mut mount = start();
+        let readers: Vec<_> = (1..=5)
+            .map(|number| {
+                let path = mount.path(&format!("google/k{number}/1/{DATA}"));
+                crate::common::started(move || std::fs::read(path).map(|bytes| bytes.len()))
+            })
+            .collect();
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        std::thread::sleep(Duration::from_millis((random >> 33) % 120));
+        mount.signal("KILL");
+        mount.ended(SOON);
+        for reader in readers {
+            let _ = reader.take(SOON);
+        }
+        drop(mount);
+        let verified = cache_command(cache.path(), &["verify", "--all"]);
+        assert_eq!(verified.code, Some(0), "{verified:?}");
+        complete += verified
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("right"))
+            .count();
+        let left = crate::common::entries(cache.path());
+        assert!(
+            left.iter()
+                .all(|name| !name.ends_with(".tmp") && !name.ends_with(".lock")),
+            "{left:?}"
+        );
+    }
+    assert!(complete > 0, "no model was ever complete");
+    let mount = start();
+    for (number, model) in models.into_iter().enumerate() {
+        let path = format!("google/k{}/1", number + 1);
+        mount.on(&path, move |root| model.assert_at(&root));
+    }
+}

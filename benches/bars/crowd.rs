@@ -1,0 +1,135 @@
+//! A cache of many models: found at once, listed quickly, kept in little memory, and quick to say what leaves.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use tfhub_fs::config::CacheSize;
+use tfhub_fs::store::{Cache, Options};
+
+use crate::Result;
+use crate::figures::{Row, largest, median, ms, timed};
+use crate::material::{self, GRAPH, small_model};
+use crate::memory::{mib, peak_mib};
+use crate::program::{self, Mount};
+use crate::room::Room;
+
+const MODELS: usize = 10_000;
+const ROUNDS: usize = 9;
+const FIRST_STAT: f64 = 0.250;
+const LIST: f64 = 1.0;
+const RESIDENT_MIB: f64 = 64.0;
+const CHOOSE: f64 = 0.010;
+/// Nobody listens there: what is cached needs no hub.
+const HUB: &str = "http://127.0.0.1:9";
+
+pub(crate) fn run(room: &Room) -> Result<Vec<Row>> {
+    let place = room.fresh()?;
+    let cache = place.path().join("cache");
+    material::fill_cache(&cache, HUB, MODELS)?;
+    // Records them all, as the first mount would in the background.
+    list(&cache)?;
+    program::settle();
+    let mut rows = vec![first_stat(room, place.path(), &cache)?];
+    let mut samples = Vec::new();
+    for _ in 0..room.rounds(ROUNDS) {
+        let (seconds, listed) = timed(|| list(&cache))?;
+        if listed != MODELS {
+            return Err(format!("{listed} of {MODELS} models are listed").into());
+        }
+        samples.push(seconds);
+    }
+    rows.push(
+        Row::at_most(
+            format!("`cache list` of {MODELS} models"),
+            median(&samples),
+            LIST,
+            ms,
+        )
+        .how(several(&samples)),
+    );
+    rows.push(choose(room, &cache)?);
+    rows.push(resident(place.path(), &cache)?);
+    Ok(rows)
+}
+
+fn several(samples: &[f64]) -> String {
+    let (count, largest) = (samples.len(), ms(largest(samples)));
+    format!("median of {count}, largest {largest}")
+}
+
+fn list(cache: &Path) -> Result<usize> {
+    let mut command = program::command(program::BINARY);
+    command.args(["cache", "list", "--cache-dir"]).arg(cache);
+    let listed = command.output()?;
+    if !listed.status.success() {
+        return Err(String::from_utf8_lossy(&listed.stderr).into());
+    }
+    Ok(listed.stdout.iter().filter(|byte| **byte == b'\n').count() - 1)
+}
+
+fn first_stat(room: &Room, place: &Path, cache: &Path) -> Result<Row> {
+    let mountpoint = place.join("many");
+    fs::create_dir(&mountpoint)?;
+    let log = place.join("mount.log");
+    let mut samples = Vec::new();
+    for round in 0..room.rounds(ROUNDS) {
+        let graph = mountpoint
+            .join(small_model((round * 3331) % MODELS))
+            .join(GRAPH);
+        let (seconds, metadata) = timed(|| {
+            program::mount_in_background(HUB, &mountpoint, cache, &log)?;
+            Ok(fs::metadata(&graph)?)
+        })?;
+        samples.push(seconds);
+        program::unmount(&mountpoint)?;
+        if metadata.len() == 0 {
+            return Err("the stat gave no size".into());
+        }
+    }
+    let what = format!("mount to the stat of a sealed model, {MODELS} models in the cache");
+    Ok(Row::at_most(what, median(&samples), FIRST_STAT, ms).how(several(&samples)))
+}
+
+/// The function alone, when the directory has just been looked at.
+fn choose(room: &Room, cache: &Path) -> Result<Row> {
+    let options = Options {
+        dir: Some(cache.to_owned()),
+        limit: Some(CacheSize::Bytes(u64::MAX)),
+        evict_foreign: true,
+        ..Options::default()
+    };
+    let cache = Cache::with(&options)?;
+    let looked = Instant::now();
+    cache.next_to_leave();
+    let looked = looked.elapsed();
+    let mut samples = Vec::new();
+    for _ in 0..room.rounds(ROUNDS) {
+        let (seconds, chosen) = timed(|| Ok(cache.next_to_leave()))?;
+        if chosen.len() != MODELS {
+            return Err(format!("{} of {MODELS} models may leave", chosen.len()).into());
+        }
+        samples.push(seconds);
+    }
+    let how = format!(
+        "{}; looking at the directory, at most every 30 s, took {}",
+        several(&samples),
+        ms(looked.as_secs_f64())
+    );
+    let what = format!("choosing what leaves among {MODELS} models");
+    Ok(Row::at_most(what, median(&samples), CHOOSE, ms).how(how))
+}
+
+/// What a mount keeps in memory that knows every model.
+fn resident(place: &Path, cache: &Path) -> Result<Row> {
+    let mount = Mount::of(HUB, place, cache, &[])?;
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let idle = peak_mib(mount.pid())?;
+    for number in 0..MODELS {
+        fs::metadata(mount.path.join(small_model(number)).join(GRAPH))?;
+    }
+    let all = peak_mib(mount.pid())?;
+    let how = format!("{all:.0} MiB when the kernel holds a file of each of them");
+    let what = format!("VmHWM of a mount with {MODELS} models");
+    Ok(Row::at_most(what, idle, RESIDENT_MIB, mib).how(how))
+}
