@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::args::{CacheCommand, Chosen, Clean, Keep, List};
-use super::{Failure, setup, table};
+use super::{Failure, carry, setup, table};
 use crate::config::CacheSize;
 use crate::handle::{Handle, Key};
 use crate::store::{Cache, Item, Standing, Stays, Verified};
@@ -19,6 +19,8 @@ pub(super) fn run(command: &CacheCommand) -> Result<(), Failure> {
         CacheCommand::Clean(clean) => self::clean(clean),
         CacheCommand::Pin(chosen) => pin(chosen, true),
         CacheCommand::Unpin(chosen) => pin(chosen, false),
+        CacheCommand::Export(export) => carry::export(export),
+        CacheCommand::Import(import) => carry::import(import),
     }
 }
 
@@ -68,7 +70,7 @@ fn standing(state: Standing) -> &'static str {
 
 /// What became of one model, as JSON has it.
 #[derive(Serialize)]
-struct Done {
+pub(super) struct Done {
     handle: String,
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +78,15 @@ struct Done {
 }
 
 impl Done {
+    /// Of a model of this handle.
+    pub(super) fn of(handle: String, result: &'static str) -> Done {
+        Done {
+            handle,
+            result,
+            why: None,
+        }
+    }
+
     fn new(item: &Item, result: &'static str, why: Option<String>) -> Done {
         Done {
             handle: item.handle.clone(),
@@ -86,7 +97,7 @@ impl Done {
 }
 
 /// Says what became of each model. It is a failure if one of the results is `bad`.
-fn told(done: &[Done], json: bool, bad: &[&str]) -> Result<(), Failure> {
+pub(super) fn told(done: &[Done], json: bool, bad: &[&str]) -> Result<(), Failure> {
     if json {
         table::json(&done)?;
     } else {
@@ -199,17 +210,13 @@ fn pin(chosen: &Chosen, pinned: bool) -> Result<(), Failure> {
     for text in urls {
         let handle = Handle::parse(&text).map_err(Failure::usage)?.url();
         cache.pin(&handle, pinned).map_err(Failure::failed)?;
-        done.push(Done {
-            handle,
-            result,
-            why: None,
-        });
+        done.push(Done::of(handle, result));
     }
     told(&done, chosen.json, &[])
 }
 
 /// The models that were named, each of which must be known.
-fn choose(cache: &Cache, chosen: &Chosen) -> Result<Vec<Item>, Failure> {
+pub(super) fn choose(cache: &Cache, chosen: &Chosen) -> Result<Vec<Item>, Failure> {
     let items = cache.items();
     if chosen.all {
         return Ok(items);
@@ -228,7 +235,7 @@ fn choose(cache: &Cache, chosen: &Chosen) -> Result<Vec<Item>, Failure> {
     chosen.handles.iter().map(find).collect()
 }
 
-fn key_of(item: &Item) -> Result<Key, Failure> {
+pub(super) fn key_of(item: &Item) -> Result<Key, Failure> {
     let key = Key::parse(&item.key);
     key.ok_or_else(|| Failure::Failed(format!("{} is no name of a model", item.key)))
 }
@@ -237,7 +244,7 @@ fn open(keep: &Keep) -> Result<Cache, Failure> {
     setup::cache(keep)
 }
 
-fn shown(cache: &Cache) -> String {
+pub(super) fn shown(cache: &Cache) -> String {
     match cache.root() {
         Some(root) => root.display().to_string(),
         None => String::from("memory, because there is no cache directory"),

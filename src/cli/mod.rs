@@ -4,6 +4,7 @@
 
 mod args;
 mod cache;
+mod carry;
 mod demo;
 mod log;
 mod mount;

@@ -11,6 +11,7 @@
 //! future of the step and may go away at any time. Nothing here blocks a thread that serves the kernel.
 
 mod bucket;
+pub mod carry;
 mod download;
 mod error;
 mod fill;

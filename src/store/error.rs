@@ -138,6 +138,14 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// A model is not what its manifest says.
+    #[error(
+        "{name:?} is missing, or is not what the model's manifest says; nothing of the model was kept"
+    )]
+    Unlike {
+        /// The file.
+        name: String,
+    },
     /// Larger than any disk.
     #[error("cannot keep parts of {id}: its files are said to have {size} bytes")]
     TooLarge {

@@ -8,6 +8,7 @@ use super::error::{Context, Error, Failure};
 use super::filling::Filling;
 use super::layout::DIR_MODE;
 use super::lock::Held;
+use super::manifest::Manifest;
 use super::publish::{Entry, make_durable};
 use super::room::Room;
 use super::sealed::Sealed;
@@ -24,6 +25,7 @@ pub struct Lead {
     url: String,
     host: String,
     origin: Option<String>,
+    expected: Option<Box<Manifest>>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl Lead {
             url: url.to_owned(),
             host: host.to_owned(),
             origin: None,
+            expected: None,
         })
     }
 
@@ -81,6 +84,12 @@ impl Lead {
     /// Says where the bytes come from, without secrets.
     pub fn comes_from(&mut self, origin: &str) {
         self.origin = Some(origin.to_owned());
+    }
+
+    /// Says what it must turn out to be: anything else is not sealed.
+    pub fn must_be(&mut self, manifest: Manifest) {
+        self.origin.clone_from(&manifest.origin);
+        self.expected = Some(Box::new(manifest));
     }
 
     /// Makes the filling durable and gives it its name in the cache. To be called once its bytes are verified.
@@ -119,6 +128,7 @@ impl Lead {
             url: &self.url,
             host: &self.host,
             origin: self.origin.as_deref(),
+            expected: self.expected.as_deref(),
         };
         let (sealed, is_ours) = entry.publish(base, contents)?;
         if is_ours {

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{Context, Error, if_there};
+use super::error::{Error, if_there};
 use super::index::{Index, is_plain};
 use super::layout::{Key, Layout, replace};
 use super::outline::{Outline, Stat};
@@ -61,6 +61,19 @@ pub(super) struct Line {
     pub(super) crc32c: Option<u32>,
 }
 
+/// One file, as a manifest lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedFile<'a> {
+    /// The path in the model.
+    pub path: &'a str,
+    /// In bytes.
+    pub size: u64,
+    /// When it was written.
+    pub mtime: SystemTime,
+    /// Of all its bytes, if that is known.
+    pub crc32c: Option<u32>,
+}
+
 /// What of a model is not as its manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
@@ -101,17 +114,58 @@ impl Manifest {
     }
 
     pub(super) fn write(&self, layout: &Layout, key: &Key) -> Result<(), Error> {
-        let path = layout.manifest(key);
-        let text = serde_json::to_vec(self)
-            .map_err(std::io::Error::from)
-            .context("write", &path)?;
-        replace(&layout.temp(key, "manifest"), &path, &text)
+        replace(
+            &layout.temp(key, "manifest"),
+            &layout.manifest(key),
+            &self.to_json(),
+        )
+    }
+
+    /// What [`Manifest::from_json`] reads.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Fails for maps whose keys are no strings, and ours are.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Every file, sorted by path.
+    pub fn files(&self) -> impl Iterator<Item = ListedFile<'_>> {
+        self.files.iter().map(|(path, line)| ListedFile {
+            path,
+            size: line.size,
+            mtime: time(line.mtime),
+            crc32c: line.crc32c,
+        })
+    }
+
+    /// Every directory with its time, the model itself ("") included.
+    pub fn dirs(&self) -> impl Iterator<Item = (&str, SystemTime)> {
+        self.dirs
+            .iter()
+            .map(|(path, mtime)| (&**path, time(*mtime)))
+    }
+
+    /// The first name that is another in `other`, or has another size or checksum there.
+    pub(super) fn difference(&self, other: &Manifest) -> Option<String> {
+        let names = self.files.keys().chain(other.files.keys());
+        let same = |name: &&String| match (self.files.get(*name), other.files.get(*name)) {
+            (Some(one), Some(two)) => {
+                let known = one.crc32c.is_none() || two.crc32c.is_none();
+                one.size == two.size && (known || one.crc32c == two.crc32c)
+            }
+            _ => false,
+        };
+        names.into_iter().find(|name| !same(name)).cloned()
     }
 
     /// The manifest of a model, whether the model is here or not. One that is damaged counts as none.
     pub(super) fn read(layout: &Layout, key: &Key) -> Option<Manifest> {
         let text = plain::read_up_to(&layout.manifest(key), MAX_MANIFEST).ok()?;
-        let manifest: Manifest = serde_json::from_slice(&text).ok()?;
+        Manifest::from_json(&text, key)
+    }
+
+    /// The manifest of a model in a text that may come from anywhere.
+    pub fn from_json(text: &[u8], key: &Key) -> Option<Manifest> {
+        let manifest: Manifest = serde_json::from_slice(text).ok()?;
         let paths = manifest.files.keys().chain(manifest.dirs.keys());
         let is_sound = !manifest.files.is_empty()
             && (manifest.handle.is_empty() || Key::of(&manifest.handle) == *key)

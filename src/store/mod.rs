@@ -82,7 +82,7 @@ pub use filling::{Filling, Found};
 pub use index::{Attr, Child};
 pub use lead::Lead;
 pub use lock::Holder;
-pub use manifest::{Manifest, State};
+pub use manifest::{ListedFile, Manifest, State};
 pub use outline::Outline;
 pub use partial::{Partial, Sealing};
 pub use presence::Presence;

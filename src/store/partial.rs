@@ -152,6 +152,7 @@ impl Partial {
             url: &self.id,
             host: &locks.host,
             origin: self.origin.as_deref(),
+            expected: None,
         };
         let published = self
             .filling

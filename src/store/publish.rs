@@ -28,6 +28,8 @@ pub(super) struct Entry<'a> {
     pub(super) host: &'a str,
     /// Where its bytes came from, without secrets.
     pub(super) origin: Option<&'a str>,
+    /// What it must be, if that was said.
+    pub(super) expected: Option<&'a Manifest>,
 }
 
 impl Entry<'_> {
@@ -50,6 +52,7 @@ impl Entry<'_> {
             return Ok(self.lost(theirs));
         }
         let descriptor = Descriptor::new(url, host.to_owned()).to_string();
+        let manifest = self.manifest(base, &contents, &descriptor)?;
         replace(
             &layout.temp(key, "descriptor"),
             &layout.descriptor(key),
@@ -57,9 +60,9 @@ impl Entry<'_> {
         )?;
         let model = layout.model(key);
         // Before the model: without it, this is what is known of one that has left.
-        self.manifest(base, &contents, &descriptor)?
-            .write(layout, key)?;
+        manifest.write(layout, key)?;
         if let Some(theirs) = self.rename(base.named())? {
+            Manifest::of(url, State::Adopted, &descriptor, &theirs).write(layout, key)?;
             return Ok(self.lost(theirs));
         }
         os::fs::sync_dir(layout.root()).context("sync", layout.root())?;
@@ -90,7 +93,20 @@ impl Entry<'_> {
                 }
             }
         }
-        Ok(manifest)
+        let strange = manifest
+            .files
+            .keys()
+            .find(|name| !contents.files.contains_key(*name));
+        if let Some(name) = strange {
+            return Err(Error::Unlike { name: name.clone() });
+        }
+        match self
+            .expected
+            .and_then(|wanted| wanted.difference(&manifest))
+        {
+            Some(name) => Err(Error::Unlike { name }),
+            None => Ok(manifest),
+        }
     }
 
     fn lost(&self, theirs: Sealed) -> (Sealed, bool) {

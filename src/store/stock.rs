@@ -152,6 +152,26 @@ impl Cache {
         Ok(())
     }
 
+    /// A model that is here and whole, and what is known of it.
+    ///
+    /// # Errors
+    ///
+    /// Its entry is no directory, or cannot be read.
+    pub fn whole(&self, key: &Key) -> Result<Option<(Manifest, Sealed)>, Error> {
+        let Some(locks) = &self.locks else {
+            return Ok(None);
+        };
+        let layout = &locks.layout;
+        if let Err(error) = adopt(layout, key, None) {
+            tracing::debug!(entry = %key, %error, "cannot record a model of others");
+        }
+        let Look::Whole(sealed) = entry::look(layout, key)? else {
+            return Ok(None);
+        };
+        let manifest = Manifest::current(layout, key);
+        Ok(manifest.map(|manifest| (manifest, sealed)))
+    }
+
     /// The models that are here, in an order that stays.
     pub fn keys(&self) -> Vec<Key> {
         let root = self.locks.as_ref().map(|locks| locks.layout.root());

@@ -14,6 +14,7 @@ mod attributes;
 mod broken;
 mod buckets;
 mod cached;
+mod commands;
 mod disk;
 mod evicted;
 mod filling;

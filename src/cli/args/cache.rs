@@ -50,10 +50,38 @@ pub(in crate::cli) enum CacheCommand {
     Pin(Chosen),
     /// Let pinned models leave again
     Unpin(Chosen),
+    /// Write models into a file, for a host without a network
+    Export(Export),
+    /// Take the models of such a file into the cache, verified
+    Import(Import),
 }
 
 #[derive(Debug, Clone, ClapArgs)]
 pub(in crate::cli) struct List {
+    /// Print JSON: an array with an object for each model
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub keep: Keep,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+#[command(
+    after_help = "Example:\n  tfhub-fs cache export https://tfhub.dev/google/nnlm-en-dim128/2 -o models.tar\n  tfhub-fs cache import models.tar"
+)]
+pub(in crate::cli) struct Export {
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// Where to; - is standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(in crate::cli) struct Import {
+    /// What `cache export` wrote; - is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     /// Print JSON: an array with an object for each model
     #[arg(long)]
     pub json: bool,

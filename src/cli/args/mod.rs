@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub(super) use cache::{Cache, CacheCommand, Chosen, Clean, List, Prefetch};
+pub(super) use cache::{Cache, CacheCommand, Chosen, Clean, Export, Import, List, Prefetch};
 
 const AFTER: &str = "\
 Examples:
