@@ -10,7 +10,7 @@
 //!     CACHEDIR.TAG                            backup programs leave this directory out
 //!     v1/                                     the version of what follows
 //!       locks/<sha1>                          flock(2) of the filler among ourselves; holds the text of its <sha1>.lock
-//!       locks/house                           flock(2) of the process that looks after all this
+//!       house                                 flock(2) of the process that looks after all this
 //!       manifests/<sha1>                      what is known of a model that is, or was, here (JSON; manifest.rs);
 //!                                             its time is when the model was last used
 //!       pins/<sha1>                           says that the model never leaves; holds its handle
@@ -107,6 +107,10 @@ impl Layout {
 
     pub(super) fn kernel_lock(&self, key: &Key) -> PathBuf {
         self.locks().join(key.to_string())
+    }
+
+    pub(super) fn house(&self) -> PathBuf {
+        self.version_dir().join("house")
     }
 
     pub(super) fn manifests(&self) -> PathBuf {

@@ -184,7 +184,7 @@ impl Cache {
     /// The right to look after this directory, which one process has at a time.
     pub fn takes_turn(&self) -> Option<Locked> {
         let layout = &self.locks.as_ref()?.layout;
-        Locked::open(&layout.locks().join("house"), FILE_MODE).ok()?
+        Locked::open(&layout.house(), FILE_MODE).ok()?
     }
 
     /// Pins a model, here or not, or lets it go.

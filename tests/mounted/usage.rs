@@ -13,7 +13,7 @@ fn wrong_usage_is_told_apart_from_failure() {
     let cases: [(&[&str], i32, &[&str]); 14] = [
         (&[], 2, &["Usage"]),
         (&["mount"], 2, &["MOUNTPOINT"]),
-        (&["prefetch", "x"], 2, &["prefetch"]),
+        (&["fly", "x"], 2, &["fly"]),
         (&["mount", at, "--no-such-flag"], 2, &["--no-such-flag"]),
         (
             &["mount", at, "--hub-url", "tfhub.dev"],
