@@ -1,11 +1,12 @@
 //! Small documents: listings, refusals, addresses.
 
 use bytes::{Bytes, BytesMut};
-use reqwest::Response;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Method, Response};
 use tokio::time::timeout_at;
 
-use super::client::{Client, broken};
+use super::address::Address;
+use super::client::{Client, Question, broken};
 use super::error::Error;
 use super::retry::{Failure, Patience};
 
@@ -16,6 +17,22 @@ pub struct Ask<'a> {
     pub headers: HeaderMap,
     /// Longest body that is read, in bytes.
     pub max: usize,
+    /// Statuses that are answers; others are [`Error::Status`].
+    pub accept: &'a [u16],
+}
+
+/// Longest answer to a request that changes something, in bytes.
+const MAX_RECEIPT: usize = 256 << 10;
+
+/// What is to be changed.
+#[derive(Debug, Clone, Default)]
+pub struct Submit<'a> {
+    /// PUT, POST, DELETE.
+    pub method: Method,
+    /// Headers beside our own.
+    pub headers: HeaderMap,
+    /// What is sent.
+    pub body: Bytes,
     /// Statuses that are answers; others are [`Error::Status`].
     pub accept: &'a [u16],
 }
@@ -43,19 +60,51 @@ impl Client {
             true => Client::address(url)?,
             false => Client::address(&self.mirrored(url))?,
         };
-        let mut headers = ask.headers;
+        let question = Question {
+            method: Method::GET,
+            headers: ask.headers,
+            body: Bytes::new(),
+        };
+        self.answered(address, question, ask.max, ask.accept).await
+    }
+
+    /// Sends a request that changes something, to the host itself. It is made again as every request is: it has to be one
+    /// that does the same when it is made twice, and whose second answer can be told from somebody else's doing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::document`].
+    pub async fn submit(&self, url: &str, submit: Submit<'_>) -> Result<Document, Error> {
+        let question = Question {
+            method: submit.method,
+            headers: submit.headers,
+            body: submit.body,
+        };
+        let address = Client::address(url)?;
+        self.answered(address, question, MAX_RECEIPT, submit.accept)
+            .await
+    }
+
+    async fn answered(
+        &self,
+        address: Address,
+        mut question: Question,
+        max: usize,
+        accept: &[u16],
+    ) -> Result<Document, Error> {
         // Nothing is decoded here, and a document is read as it comes.
+        let headers = &mut question.headers;
         headers
             .entry(ACCEPT_ENCODING)
             .or_insert(HeaderValue::from_static("identity"));
         let mut patience = Patience::new(self.options().timeout);
         loop {
-            let answer = self.ask(&address, &headers, &mut patience).await?;
-            if !ask.accept.contains(&answer.status().as_u16()) {
+            let answer = self.exchange(&address, &question, &mut patience).await?;
+            if !accept.contains(&answer.status().as_u16()) {
                 return Err(Client::refused(&address, &patience, answer).await);
             }
             let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            let failure = match whole(answer, ask.max, &mut patience).await {
+            let failure = match whole(answer, max, &mut patience).await {
                 Ok(Some(body)) => {
                     return Ok(Document {
                         status,
@@ -66,7 +115,7 @@ impl Client {
                 Ok(None) => {
                     return Err(Error::TooLong {
                         url: address.to_string(),
-                        max: ask.max,
+                        max,
                     });
                 }
                 Err(failure) => failure,

@@ -34,7 +34,7 @@ pub(crate) mod tests;
 
 pub use client::Client;
 pub use connector::{Connector, cause};
-pub use document::{Ask, Document};
+pub use document::{Ask, Document, Submit};
 pub use download::Download;
 pub use error::{Error, Tries};
 pub use headers::Hashes;

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use super::names::{Entry, Listed};
 use super::store::Store;
 use super::{Options, amazon, google};
-use crate::fetch::{self, Ask, Client, Connector};
+use crate::fetch::{self, Ask, Client, Connector, Document};
 use crate::handle::{BucketPath, Scheme};
 use crate::source::{Error, RemoteFile};
 
@@ -30,11 +30,11 @@ const MAX_LISTING: usize = 8 << 20;
 /// One bucket.
 #[derive(Debug)]
 pub(super) struct Access {
-    scheme: Scheme,
-    bucket: String,
-    client: Client,
+    pub(super) scheme: Scheme,
+    pub(super) bucket: String,
+    pub(super) client: Client,
     credentials: Client,
-    options: Options,
+    pub(super) options: Options,
     anonymous: OnceCell<Store>,
     signed: OnceCell<Store>,
     /// The bucket has wanted credentials, or they were named.
@@ -103,7 +103,8 @@ impl Access {
         let model = dir.to_string();
         let body = self
             .attempt(|store| self.document(store, &url, &model))
-            .await?;
+            .await?
+            .body;
         let read = match self.scheme {
             Scheme::S3 => amazon::page(&body),
             _ => google::page(&body),
@@ -123,7 +124,9 @@ impl Access {
                 let body = self
                     .attempt(|store| self.document(store, &url, &model))
                     .await;
-                body.and_then(|body| google::object(&body).map_err(|why| unreadable(&model, &why)))
+                body.and_then(|told| {
+                    google::object(&told.body).map_err(|why| unreadable(&model, &why))
+                })
             }
         };
         let entry = match found {
@@ -203,7 +206,10 @@ impl Access {
 
     /// Asks in the way that worked last, and if that is refused in the other one. Credentials that cannot be used, or may
     /// do less than everybody, do not keep anyone from what is public.
-    async fn attempt<'a, T, F>(&'a self, ask: impl Fn(&'a Store) -> F) -> Result<T, Error>
+    pub(super) async fn attempt<'a, T, F>(
+        &'a self,
+        ask: impl Fn(&'a Store) -> F,
+    ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>> + 'a,
     {
@@ -248,7 +254,7 @@ impl Access {
     }
 
     /// What asks with or without credentials; `Err` says why they cannot be used.
-    async fn way(&self, sign: bool) -> Result<&Store, String> {
+    pub(super) async fn way(&self, sign: bool) -> Result<&Store, String> {
         let cell = if sign { &self.signed } else { &self.anonymous };
         let store = cell.get_or_try_init(async || self.store(sign)).await;
         let store = store.map_err(|error| error_text(&error))?;
@@ -259,7 +265,7 @@ impl Access {
     }
 
     /// Credentials go to Google and Amazon, and to another endpoint only if they were named for it.
-    fn may_sign(&self) -> bool {
+    pub(super) fn may_sign(&self) -> bool {
         match self.scheme {
             Scheme::S3 => self.options.aws_credentials || self.options.on_amazon,
             _ if self.options.gcs_credentials.is_some() => true,
@@ -286,7 +292,13 @@ impl Access {
         }
     }
 
-    async fn document(&self, store: &Store, url: &str, model: &str) -> Result<bytes::Bytes, Error> {
+    /// What a GET of `url` is answered, about `model`.
+    pub(super) async fn document(
+        &self,
+        store: &Store,
+        url: &str,
+        model: &str,
+    ) -> Result<Document, Error> {
         let headers = store.headers(url, &self.region()).await;
         let headers = headers.map_err(|error| self.explain("", &error))?;
         let ask = Ask {
@@ -295,8 +307,7 @@ impl Access {
             accept: &[200],
         };
         let told = self.client.document(url, ask).await;
-        let told = told.map_err(|why| Error::told(model.to_owned(), &why, self.advice(&why)))?;
-        Ok(told.body)
+        told.map_err(|why| Error::told(model.to_owned(), &why, self.advice(&why)))
     }
 
     async fn head(&self, store: &Store, path: &BucketPath) -> Result<Entry, Error> {
@@ -317,13 +328,13 @@ impl Access {
         })
     }
 
-    fn google(&self) -> String {
+    pub(super) fn google(&self) -> String {
         let endpoint = self.options.gcs_endpoint.as_deref();
         endpoint.unwrap_or(GOOGLE).trim_end_matches('/').to_owned()
     }
 
     /// The bucket's own URL.
-    fn amazon(&self) -> String {
+    pub(super) fn amazon(&self) -> String {
         let bucket = &self.bucket;
         match &self.options.aws_endpoint {
             Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
@@ -331,12 +342,12 @@ impl Access {
         }
     }
 
-    fn region(&self) -> String {
+    pub(super) fn region(&self) -> String {
         let region = self.options.aws_region.as_deref();
         region.unwrap_or("us-east-1").to_owned()
     }
 
-    fn advice(&self, why: &fetch::Error) -> String {
+    pub(super) fn advice(&self, why: &fetch::Error) -> String {
         let text = match (self.scheme, why.status()) {
             (Scheme::S3, Some(301 | 307)) => "the bucket is in another region: set AWS_REGION",
             (Scheme::S3, Some(401 | 403)) => {
@@ -354,7 +365,7 @@ impl Access {
 }
 
 /// Quotes what a parser says, which may quote what was sent.
-fn unreadable(model: &str, why: &str) -> Error {
+pub(super) fn unreadable(model: &str, why: &str) -> Error {
     let why: String = why.chars().take(200).flat_map(char::escape_debug).collect();
     Error::Failed {
         model: model.to_owned(),

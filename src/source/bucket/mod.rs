@@ -13,7 +13,8 @@ mod names;
 mod object;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+mod write;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::handle::{BucketPath, Scheme};
 use access::Access;
 use course::Course;
 use names::Level;
+
+pub(super) use write::{Known, Local, Only, Put, Small, Writer};
 
 /// Where buckets are, and how they may be asked.
 #[derive(Debug, Clone, Default)]
@@ -181,6 +184,11 @@ impl Buckets {
             }),
             (Ok(_), Err(error)) => Err(error),
         }
+    }
+
+    /// Reads and writes objects of the bucket of `path`, by their keys.
+    pub(super) fn writer(&self, path: &BucketPath) -> Writer {
+        Writer::new(self.access(path))
     }
 
     fn access(&self, path: &BucketPath) -> Arc<Access> {

@@ -1,7 +1,9 @@
 //! object_store's client of one bucket, and what a request of ours carries to be taken for one of its.
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer};
+use object_store::client::HttpRequestBody;
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
@@ -98,12 +100,22 @@ impl Store {
 
     /// What a GET of `url` carries: a token, a signature, or nothing.
     pub(super) async fn headers(&self, url: &str, region: &str) -> object_store::Result<HeaderMap> {
+        let asked = (Method::GET, HeaderMap::new(), Bytes::new());
+        self.signed(url, asked, region).await
+    }
+
+    /// The headers of a request (method, headers, body), and what says who asks.
+    pub(super) async fn signed(
+        &self,
+        url: &str,
+        (method, mut headers, body): (Method, HeaderMap, Bytes),
+        region: &str,
+    ) -> object_store::Result<HeaderMap> {
         match self {
             Store::Google(store, true) => {
                 let credential = store.credentials().get_credential().await?;
                 let token = format!("Bearer {}", credential.bearer);
                 let value = http::HeaderValue::from_str(&token);
-                let mut headers = HeaderMap::new();
                 if let Ok(mut value) = value {
                     value.set_sensitive(true);
                     headers.insert(http::header::AUTHORIZATION, value);
@@ -112,8 +124,9 @@ impl Store {
             }
             Store::Amazon(store, true) => {
                 let credential = store.credentials().get_credential().await?;
-                let mut request =
-                    http::Request::new(object_store::client::HttpRequestBody::empty());
+                let mut request = http::Request::new(HttpRequestBody::from(body));
+                *request.method_mut() = method;
+                *request.headers_mut() = headers;
                 if let Ok(uri) = url.parse() {
                     *request.uri_mut() = uri;
                 }
@@ -121,7 +134,7 @@ impl Store {
                 request.headers_mut().remove(http::header::HOST);
                 Ok(std::mem::take(request.headers_mut()))
             }
-            Store::Google(_, false) | Store::Amazon(_, false) => Ok(HeaderMap::new()),
+            Store::Google(_, false) | Store::Amazon(_, false) => Ok(headers),
         }
     }
 }
