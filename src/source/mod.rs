@@ -7,6 +7,7 @@
 //! - `hosting` and `uncompressed` speak the two forms of TensorFlow Hub's protocol, `formats` its variants for TF Lite and
 //!   TF.js. tensorflow_hub treats Kaggle's pages and plain archives in the same way.
 //! - `kaggle` speaks Kaggle's API, `bucket` lists and reads `gs://` and `s3://`.
+//! - `tier` is the shared cache, a bucket in which other hosts leave what they have fetched.
 //! - `web` reads a file behind redirects by ranges.
 
 mod archive;
@@ -19,6 +20,7 @@ mod listed;
 mod plan;
 #[cfg(test)]
 mod tests;
+pub mod tier;
 mod uncompressed;
 mod web;
 
@@ -27,7 +29,7 @@ use std::time::Instant;
 use tokio::time::timeout;
 
 pub use archive::Archive;
-pub use bucket::{Buckets, Options as BucketOptions, Page, Seen};
+pub use bucket::{Buckets, Local, Options as BucketOptions, Page, Seen};
 pub use error::Error;
 pub use plan::{Bytestream, Folder, Plan, Ranged, RemoteFile};
 

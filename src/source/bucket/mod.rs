@@ -29,7 +29,8 @@ use access::Access;
 use course::Course;
 use names::Level;
 
-pub(super) use write::{Known, Local, Only, Put, Small, Writer};
+pub use write::Local;
+pub(super) use write::{Known, Only, Put, Writer};
 
 /// Where buckets are, and how they may be asked.
 #[derive(Debug, Clone, Default)]
