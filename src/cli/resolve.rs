@@ -35,6 +35,9 @@ pub(super) fn run(command: &Resolve) -> Result<(), Failure> {
         let written = std::io::stdout().write_all(&line);
         written.map_err(Failure::failed)?;
     }
+    if let Some((runtime, models)) = &cache {
+        runtime.block_on(models.settled());
+    }
     Ok(())
 }
 

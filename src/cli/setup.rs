@@ -10,12 +10,14 @@ use super::args::{Hub, Keep};
 use super::reach::Reach;
 use crate::archive::Limits;
 use crate::config::{
-    BaseUrl, ByteSize, CacheDir, LoadFormat, Origin, Surroundings, kagglehub_cache, parse_duration,
+    BaseUrl, ByteSize, CacheDir, LoadFormat, Origin, SharedCache, Surroundings, kagglehub_cache,
+    parse_duration,
 };
-use crate::handle::Names;
+use crate::handle::{BucketPath, Names};
 use crate::models::{self, Models};
 use crate::os;
 use crate::os::mountinfo::{FSTYPE, Table};
+use crate::source::tier::{self, Tier};
 use crate::source::{self, Source};
 use crate::store::{self, Cache};
 
@@ -32,6 +34,7 @@ pub(super) struct Setup {
     format: LoadFormat,
     models: models::Options,
     cache: store::Options,
+    shared: Option<BucketPath>,
 }
 
 impl Setup {
@@ -59,11 +62,13 @@ impl Setup {
                 may_stream: format == LoadFormat::Auto,
                 prefetch: hub.prefetch.parse().map_err(Failure::usage)?,
                 kagglehub: outside(kagglehub_cache(&around))?,
+                tier: None,
             },
             cache: store::Options {
                 memory: bytes(&hub.memory)?,
                 ..kept(&hub.keep, &around)?
             },
+            shared: shared_cache(hub, &around)?,
         })
     }
 
@@ -82,13 +87,14 @@ impl Setup {
         let cache = Cache::with(&self.cache).map_err(Failure::failed)?;
         let (client, buckets) = self.reach.open()?;
         let format = self.format;
+        let mut options = self.models.clone();
+        options.tier = self.shared.clone().map(|at| {
+            let host = os::host::hostname().unwrap_or_else(|_| String::from("localhost"));
+            let options = tier::Options::new(at, host, os::process::pid_exists);
+            Tier::new(buckets.clone(), options)
+        });
         let source = Source::new(client, source::Options { format, buckets });
-        Ok(Models::new(
-            cache,
-            source,
-            self.models.clone(),
-            runtime.clone(),
-        ))
+        Ok(Models::new(cache, source, options, runtime.clone()))
     }
 }
 
@@ -181,6 +187,18 @@ fn outside(dir: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
     let table = Table::read().map_err(Failure::failed)?;
     let path = os::path::resolve(&dir, &table).map_err(Failure::failed)?;
     Ok(Some(path).filter(|path| !table.inside(path, FSTYPE)))
+}
+
+/// The shared cache, if there shall be one.
+fn shared_cache(hub: &Hub, around: &Surroundings<'_>) -> Result<Option<BucketPath>, Failure> {
+    let dir = hub.keep.cache_dir.as_deref().map(Path::as_os_str);
+    let chosen = SharedCache::choose(hub.shared_cache.as_deref(), dir, around);
+    let Some(chosen) = chosen.map_err(Failure::usage)? else {
+        return Ok(None);
+    };
+    let at = BucketPath::parse(&chosen.url);
+    at.map(Some)
+        .map_err(|why| Failure::Usage(format!("{}: {why}", chosen.origin)))
 }
 
 fn limits(hub: &Hub) -> Result<Limits, Failure> {

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Origin, Surroundings};
+use super::{Error, Origin, Surroundings, shown};
 
 /// Root's default. Never the shared temp directory: there root would lock other users out, or
 /// serve what they planted.
@@ -25,19 +25,58 @@ pub struct CacheDir {
     pub origin: Origin,
 }
 
+/// The cache that hosts share, and its origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedCache {
+    /// A `gs://` or `s3://` URL, as it was given; whether it is one of a bucket has not been looked at.
+    pub url: String,
+    /// Who chose it.
+    pub origin: Origin,
+}
+
+impl SharedCache {
+    /// Chooses: `--shared-cache`, `TFHUB_FS_SHARED_CACHE`, else what is in a bucket of what [`CacheDir::choose`] chooses
+    /// from: the nearest word about the cache counts, be it a directory or a bucket.
+    pub fn choose(
+        flag: Option<&str>,
+        dir: Option<&OsStr>,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<Self>, Error> {
+        let of_env = around
+            .var("TFHUB_FS_SHARED_CACHE")
+            .map(|value| (value, Origin::Env("TFHUB_FS_SHARED_CACHE")));
+        let chosen = flag
+            .map(|value| (value.into(), Origin::Flag("--shared-cache")))
+            .or(of_env);
+        let (value, origin) = match chosen {
+            Some(chosen) => chosen,
+            None => match word(dir, around).filter(|(value, _)| is_bucket(value)) {
+                Some(chosen) => chosen,
+                None => return Ok(None),
+            },
+        };
+        if !is_bucket(&value) {
+            return Err(Error::SharedCache {
+                typed: shown(&value.to_string_lossy()),
+                why: String::from("it begins with neither gs:// nor s3://"),
+                origin,
+            });
+        }
+        let url = value.to_string_lossy().into_owned();
+        Ok(Some(Self { url, origin }))
+    }
+}
+
 impl CacheDir {
     /// Chooses: `--cache-dir`, `TFHUB_FS_CACHE_DIR`, `TFHUB_CACHE_DIR`, else the user's default,
     /// `<temp>/tfhub_modules` (for root `/var/cache/tfhub-fs`).
     ///
     /// A relative path starts at the working directory and `~` is an ordinary character, as in
     /// tensorflow_hub, so that both find the same directory. Unlike Python, a `TMPDIR` that does
-    /// not exist is not skipped.
+    /// not exist is not skipped. A bucket (`gs://`, `s3://`) is a [`SharedCache`], with the default directory in front.
     pub fn choose(flag: Option<&OsStr>, around: &Surroundings<'_>) -> Result<Self, Error> {
-        let of_env = |name| around.var(name).map(|value| (value, Origin::Env(name)));
-        let chosen = flag
-            .map(|value| (value.to_owned(), Origin::Flag("--cache-dir")))
-            .or_else(|| of_env("TFHUB_FS_CACHE_DIR"))
-            .or_else(|| of_env("TFHUB_CACHE_DIR"));
+        // What is in a bucket is shared, and the default directory is in front of it.
+        let chosen = word(flag, around).filter(|(value, _)| !is_bucket(value));
         let (value, origin) = match chosen {
             Some((value, origin)) => (checked(value, origin)?, origin),
             None => (default_for(around), Origin::Default),
@@ -45,6 +84,19 @@ impl CacheDir {
         let path = around.cwd.join(value).components().collect();
         Ok(Self { path, origin })
     }
+}
+
+/// What was said of the cache.
+fn word(flag: Option<&OsStr>, around: &Surroundings<'_>) -> Option<(OsString, Origin)> {
+    let of_env = |name| around.var(name).map(|value| (value, Origin::Env(name)));
+    flag.map(|value| (value.to_owned(), Origin::Flag("--cache-dir")))
+        .or_else(|| of_env("TFHUB_FS_CACHE_DIR"))
+        .or_else(|| of_env("TFHUB_CACHE_DIR"))
+}
+
+fn is_bucket(value: &OsStr) -> bool {
+    let text = value.as_encoded_bytes();
+    text.starts_with(b"gs://") || text.starts_with(b"s3://")
 }
 
 fn checked(value: OsString, origin: Origin) -> Result<PathBuf, Error> {
@@ -172,20 +224,73 @@ mod tests {
     }
 
     #[test]
-    fn buckets_are_not_directories_yet() {
-        for value in ["gs://bucket/dir", "s3://bucket", "hdfs://x"] {
-            for (flag, env) in [
-                (Some(value), vec![]),
-                (None, vec![("TFHUB_FS_CACHE_DIR", value)]),
-                (None, vec![("TFHUB_CACHE_DIR", value)]),
+    fn buckets_have_the_default_directory_in_front() {
+        for value in ["gs://bucket/dir", "s3://bucket"] {
+            for (flag, env, origin) in [
+                (Some(value), vec![], Origin::Flag("--cache-dir")),
+                (
+                    None,
+                    vec![("TFHUB_FS_CACHE_DIR", value), ("TFHUB_CACHE_DIR", "/x")],
+                    Origin::Env("TFHUB_FS_CACHE_DIR"),
+                ),
+                (
+                    None,
+                    vec![("TFHUB_CACHE_DIR", value)],
+                    Origin::Env("TFHUB_CACHE_DIR"),
+                ),
             ] {
-                let error = choose(flag, 1000, &env).unwrap_err();
-                assert!(matches!(error, Error::RemoteCacheDir { .. }), "{error}");
+                let url = value.to_owned();
+                assert_eq!(
+                    shared(None, flag, &env),
+                    Ok(Some(SharedCache { url, origin }))
+                );
+                is(
+                    choose(flag, 1000, &env),
+                    "/tmp/tfhub_modules",
+                    Origin::Default,
+                );
             }
         }
+    }
+
+    #[test]
+    fn a_directory_may_be_said_beside_the_bucket() {
+        let env = [
+            ("TFHUB_FS_SHARED_CACHE", "s3://b"),
+            ("TFHUB_CACHE_DIR", "gs://c"),
+        ];
+        let url = |found: Result<Option<SharedCache>, Error>| found.unwrap().unwrap().url;
+        assert_eq!(url(shared(Some("gs://a"), None, &env)), "gs://a");
+        assert_eq!(url(shared(None, Some("/dir"), &env)), "s3://b");
+        assert_eq!(shared(None, Some("/dir"), &env[1..]), Ok(None));
+        for wrong in ["", "/dir", "hdfs://x", "gs:/b", "https://b"] {
+            let error = shared(Some(wrong), None, &[]).unwrap_err();
+            assert!(matches!(error, Error::SharedCache { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_refused() {
+        assert!(matches!(
+            choose(Some("hdfs://x"), 1, &[]),
+            Err(Error::RemoteCacheDir { .. })
+        ));
         assert!(matches!(
             choose(Some(""), 1, &[]),
             Err(Error::EmptyCacheDir { .. })
         ));
+    }
+
+    fn shared(
+        flag: Option<&str>,
+        dir: Option<&str>,
+        env: &[(&str, &str)],
+    ) -> Result<Option<SharedCache>, Error> {
+        let around = Surroundings {
+            env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
+            uid: 1000,
+            cwd: Path::new("/home/u"),
+        };
+        SharedCache::choose(flag, dir.map(OsStr::new), &around)
     }
 }

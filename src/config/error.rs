@@ -78,9 +78,21 @@ pub enum Error {
         /// The same in capitals.
         capitals: String,
     },
-    /// A cache directory in a bucket (`gs://`, `s3://`) or at any other address.
+    /// A shared cache that is in no bucket.
     #[error(
-        "{origin} names a cache at a `{scheme}://` address, and this version keeps its cache in a local directory; type the path of one, like `--cache-dir /var/cache/tfhub-fs`"
+        "`{typed}` ({origin}) is no shared cache: {why}; type a bucket and a prefix, like `gs://my-bucket/tfhub-modules-cache` or `s3://my-bucket/models`"
+    )]
+    SharedCache {
+        /// What was typed.
+        typed: String,
+        /// What is wrong with it.
+        why: String,
+        /// Where it was typed.
+        origin: Origin,
+    },
+    /// A cache directory at an address that is no bucket's.
+    #[error(
+        "{origin} names a cache at a `{scheme}://` address, and a cache is a local directory, like `--cache-dir /var/cache/tfhub-fs`, or in a bucket, `gs://` or `s3://`"
     )]
     RemoteCacheDir {
         /// The scheme before `://`.

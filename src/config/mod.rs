@@ -24,7 +24,7 @@ mod size;
 mod streaming;
 
 pub use base::BaseUrl;
-pub use cache_dir::CacheDir;
+pub use cache_dir::{CacheDir, SharedCache};
 pub use certificates::verify_certificates;
 pub use duration::{parse_duration, show_duration};
 pub use endpoint::gcs_endpoint;

@@ -26,6 +26,7 @@ pub mod stream;
 mod streaming;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tier;
 
 pub use bucket::{BucketNames, Seen};
 pub use error::Error;
@@ -46,6 +47,7 @@ use crate::archive::Limits;
 use crate::config::Prefetch;
 use crate::fetch::Client;
 use crate::handle::{BucketPath, Catalogue, Handle, Key};
+use crate::source::tier::Tier;
 use crate::source::{RemoteFile, Source};
 use crate::store::Cache;
 
@@ -70,6 +72,8 @@ pub struct Options {
     pub prefetch: Prefetch,
     /// The cache of kagglehub, where models may be already.
     pub kagglehub: Option<PathBuf>,
+    /// The cache that hosts share.
+    pub tier: Option<Tier>,
 }
 
 /// All models, by handle.
@@ -212,6 +216,13 @@ impl Models {
             .remote(handle)
             .await
             .map_err(Error::Source)
+    }
+
+    /// Ends when what was fetched is in the shared cache, as far as this process is to see to it.
+    pub async fn settled(&self) {
+        if let Some(tier) = &self.shared.options.tier {
+            tier.settled().await;
+        }
     }
 
     /// How long a wait without progress may last.

@@ -236,7 +236,7 @@ impl Model {
     }
 
     async fn ask(self: Arc<Model>) -> Result<(), Error> {
-        let answer = self.shared.source.plan(&self.handle).await;
+        let answer = self.shared.plan(&self.handle).await;
         let mut state = self.state.lock();
         state.asking = None;
         match answer {
@@ -308,7 +308,7 @@ impl Model {
         match told {
             Some((plan, _)) => Ok(plan),
             None => {
-                let asked = self.shared.source.plan(&self.handle).await;
+                let asked = self.shared.plan(&self.handle).await;
                 asked.map_err(Error::Source)
             }
         }
@@ -331,6 +331,7 @@ impl Model {
 
     /// Says that the model is complete.
     pub(super) fn is_sealed(&self, sealed: &Arc<Sealed>) -> Content {
+        self.shared.publish(&self.handle, sealed);
         let content = Content::Sealed(sealed.clone());
         let mut state = self.state.lock();
         state.content = Some(content.clone());
@@ -371,6 +372,7 @@ impl Model {
         state.too_large |= error.is_no_space();
         state.refuse(error);
         drop(state);
+        self.shared.tier_failed(&self.handle, error);
         self.outdate(error);
         filling.fail(Arc::new(error.clone()));
     }

@@ -28,6 +28,7 @@ pub(crate) fn models(cache: &Path, timeout: Duration) -> Models {
             may_stream: false,
             prefetch: Prefetch::File,
             kagglehub: None,
+            tier: None,
         },
         tokio::runtime::Handle::current(),
     )

@@ -26,6 +26,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What the bucket of the uncompressed form is called.
     pub bucket: String,
+    /// Buckets that may be written, and where their objects lie.
+    pub writable: Vec<(String, PathBuf)>,
     /// The network to imitate.
     pub simulation: Simulation,
     /// Where directories are packed to; `TMPDIR` or `/var/tmp` if not given.
@@ -41,6 +43,7 @@ impl Options {
             dir: dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             bucket: DEFAULT_BUCKET.to_owned(),
+            writable: Vec::new(),
             simulation: Simulation::default(),
             spool: None,
             spool_limit: DEFAULT_SPOOL_LIMIT,
@@ -67,6 +70,7 @@ impl Server {
             dir,
             listen,
             bucket,
+            writable,
             simulation,
             spool,
             spool_limit,
@@ -84,13 +88,18 @@ impl Server {
             why: e.to_string(),
         })??;
         let models = catalogue.known();
-        let bucket = Bucket::new(&bucket, Arc::new(catalogue))?;
+        let catalogue = Arc::new(catalogue);
+        let bucket = Bucket::new(&bucket, catalogue.clone())?;
+        let mut others = Vec::new();
+        for (name, dir) in &writable {
+            others.push(Bucket::writable(name, dir, catalogue.clone())?);
+        }
         let bucket_name = bucket.name().to_owned();
         let archives = Archives::new(spool.unwrap_or_else(spool::default_dir), spool_limit);
         Ok(Server {
             listener,
             addr,
-            router: router_with(bucket, archives, simulation),
+            router: router_with(bucket, others, archives, simulation),
             models,
             bucket: bucket_name,
         })

@@ -63,3 +63,16 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod testing;
+
+/// A bucket that may be written, and nothing else, for tests of other rooms.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) fn testing_bucket(name: &str, dir: &std::path::Path) -> axum::Router {
+    let models = dir.join(".no-models");
+    std::fs::create_dir_all(&models).unwrap();
+    let catalogue = std::sync::Arc::new(Catalogue::open(&models).unwrap());
+    let main = Bucket::new(DEFAULT_BUCKET, catalogue.clone()).unwrap();
+    let bucket = Bucket::writable(name, dir, catalogue).unwrap();
+    let simulation = Simulation::default();
+    router_with(main, vec![bucket], Archives::default(), simulation)
+}

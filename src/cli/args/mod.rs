@@ -129,6 +129,10 @@ pub(super) struct Keep {
 pub(super) struct Hub {
     #[command(flatten)]
     pub keep: Keep,
+    /// A cache in a bucket that hosts share: gs://BUCKET/PREFIX or s3://BUCKET/PREFIX; --cache-dir is in front of it
+    // Its environment variables have an order of their own: see config.
+    #[arg(long, value_name = "URL")]
+    pub shared_cache: Option<String>,
     /// The hub that owns the short names
     #[arg(
         long,
@@ -281,6 +285,14 @@ pub(super) struct Serve {
     /// The name of the bucket in which the uncompressed form lies, on the same server
     #[arg(long, env = "TFHUB_FS_BUCKET", value_name = "NAME", default_value = crate::server::DEFAULT_BUCKET)]
     pub bucket: String,
+    /// A bucket that anybody may write, and the directory of its objects; may be given more than once
+    #[arg(
+        long,
+        env = "TFHUB_FS_WRITABLE_BUCKET",
+        value_name = "NAME=DIR",
+        value_delimiter = ','
+    )]
+    pub writable_bucket: Vec<String>,
     /// Shape the link: latency of each request, rate of each connection, total of all, e.g.
     /// latency=30ms,rate=50MB/s,total=400MB/s
     #[arg(long, env = "TFHUB_FS_SIMULATE", value_name = "SETTINGS")]

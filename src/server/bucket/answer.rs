@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
 use serde_json::json;
@@ -20,15 +19,12 @@ use crate::server::survey::Stamp;
 pub const SUMS_WITHIN: Duration = Duration::from_secs(2);
 
 impl Bucket {
-    /// Answers whatever was asked of it.
+    /// Answers a GET or HEAD.
     pub async fn answer(&self, route: Route, request: &Parts) -> Response {
         let surface = match &route {
             Route::XmlList | Route::XmlObject(_) => Surface::Xml,
             _ => Surface::Json,
         };
-        if !matches!(request.method, Method::GET | Method::HEAD) {
-            return Fault::Denied.response(surface);
-        }
         match self.routed(route, request).await {
             Ok(response) => response,
             Err(fault) => fault.response(surface),
@@ -68,7 +64,7 @@ impl Bucket {
             }
             Route::XmlList => self.list_xml(&asked).await,
             Route::XmlObject(name) => Ok(self.send(&name, request, Surface::Xml).await),
-            Route::Other => Err(Fault::NoSuchThing),
+            Route::Upload(_) | Route::Other => Err(Fault::NoSuchThing),
         }
     }
 
@@ -138,7 +134,8 @@ impl Bucket {
         Ok(json::response(&json::object(origin, &object, sums)))
     }
 
-    async fn sums_of(&self, objects: &[Object]) -> Vec<Option<Sums>> {
+    /// Their checksums, as far as they are known in time.
+    pub async fn sums_of(&self, objects: &[Object]) -> Vec<Option<Sums>> {
         let files: Vec<_> = objects
             .iter()
             .map(|object| (object.path.as_path(), object.stamp))
@@ -170,7 +167,8 @@ impl Parameters {
         Parameters { pairs }
     }
 
-    fn get(&self, key: &str) -> Option<&str> {
+    /// The first value.
+    pub fn get(&self, key: &str) -> Option<&str> {
         let mut pairs = self.pairs.iter();
         pairs
             .find(|(found, _)| found == key)
@@ -178,13 +176,14 @@ impl Parameters {
     }
 
     /// A value; an empty one is none.
-    fn text(&self, key: &str) -> Option<String> {
+    pub fn text(&self, key: &str) -> Option<String> {
         self.get(key)
             .filter(|value| !value.is_empty())
             .map(str::to_owned)
     }
 
-    fn number(&self, key: &str) -> Result<Option<u64>, Fault> {
+    /// A value that is a number.
+    pub fn number(&self, key: &str) -> Result<Option<u64>, Fault> {
         let Some(text) = self.get(key).filter(|value| !value.is_empty()) else {
             return Ok(None);
         };

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -43,14 +43,26 @@ use format::Format;
 /// [`Error::Shadowed`]: see [`Bucket::new`].
 pub fn router(catalogue: Catalogue, simulation: Simulation) -> Result<Router, Error> {
     let bucket = Bucket::new(DEFAULT_BUCKET, Arc::new(catalogue))?;
-    Ok(router_with(bucket, Archives::default(), simulation))
+    Ok(router_with(
+        bucket,
+        Vec::new(),
+        Archives::default(),
+        simulation,
+    ))
 }
 
-/// [`router`], with a say in what the bucket is called and where directories are packed to.
-pub fn router_with(bucket: Bucket, archives: Archives, simulation: Simulation) -> Router {
-    let router = Router::new()
-        .fallback(answer)
-        .with_state(Arc::new(Hosting { bucket, archives }));
+/// [`router`], with a say in what the bucket is called, which others there are, and where directories are packed to.
+pub fn router_with(
+    bucket: Bucket,
+    others: Vec<Bucket>,
+    archives: Archives,
+    simulation: Simulation,
+) -> Router {
+    let router = Router::new().fallback(answer).with_state(Arc::new(Hosting {
+        bucket,
+        others,
+        archives,
+    }));
     let link = Link::new(simulation);
     if link.is_slower() {
         router.layer(middleware::from_fn_with_state(
@@ -64,6 +76,8 @@ pub fn router_with(bucket: Bucket, archives: Archives, simulation: Simulation) -
 
 struct Hosting {
     bucket: Bucket,
+    /// Those that may be written.
+    others: Vec<Bucket>,
     archives: Archives,
 }
 
@@ -75,13 +89,15 @@ fn name_of(path: &str) -> Option<String> {
     percent_decode_str(path).decode_utf8().ok().map(Into::into)
 }
 
-async fn answer(State(hosting): State<Arc<Hosting>>, request: Parts) -> Response {
+async fn answer(State(hosting): State<Arc<Hosting>>, request: Request) -> Response {
+    let (request, body) = request.into_parts();
     let path = request.uri.path().to_owned();
     let (method, format) = (request.method.clone(), Format::of(request.uri.query()));
     let response = match method {
-        _ if let Some(route) = Route::of(&path, hosting.bucket.name()) => {
-            hosting.bucket.answer(route, &request).await
-        }
+        _ if let Some((bucket, route)) = hosting.route(&path) => match method {
+            Method::GET | Method::HEAD => bucket.answer(route, &request).await,
+            _ => bucket.change(route, &request, body).await,
+        },
         Method::GET | Method::HEAD => hosting.answer(&request, format).await,
         _ => (
             StatusCode::METHOD_NOT_ALLOWED,
@@ -95,6 +111,16 @@ async fn answer(State(hosting): State<Arc<Hosting>>, request: Parts) -> Response
 }
 
 impl Hosting {
+    /// The bucket that a path is for, and what it asks of it.
+    fn route(&self, path: &str) -> Option<(&Bucket, Route)> {
+        let mut others = self.others.iter();
+        let named = others.find_map(|bucket| {
+            let route = Route::of(path, bucket.name());
+            Some((bucket, route.filter(|route| route.names(bucket.name()))?))
+        });
+        named.or_else(|| Some((&self.bucket, Route::of(path, self.bucket.name())?)))
+    }
+
     fn catalogue(&self) -> &Catalogue {
         self.bucket.catalogue()
     }

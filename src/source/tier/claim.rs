@@ -23,7 +23,7 @@ pub(super) enum Claim {
     /// Ours to upload.
     Ours(Held),
     /// Somebody else is at it.
-    Theirs(Sight),
+    Theirs,
 }
 
 /// What was seen of somebody else's work.
@@ -77,7 +77,7 @@ pub(super) async fn claim(shared: &Shared, key: &Key, watch: &mut Watch) -> Resu
     }
     let Some(there) = shared.writer.read(&at).await? else {
         // Just gone: the next try finds the model, or nobody.
-        return Ok(Claim::Theirs(Sight::none()));
+        return Ok(Claim::Theirs);
     };
     let holder = Lock::parse(&there.bytes);
     let sight = look(shared, key, there.version, holder.as_ref()).await?;
@@ -91,7 +91,7 @@ pub(super) async fn claim(shared: &Shared, key: &Key, watch: &mut Watch) -> Resu
         _ => false,
     };
     if !dead && !old && watch.still(&sight) < shared.options.stale {
-        return Ok(Claim::Theirs(sight));
+        return Ok(Claim::Theirs);
     }
     tracing::info!(
         lock = at,
@@ -100,7 +100,7 @@ pub(super) async fn claim(shared: &Shared, key: &Key, watch: &mut Watch) -> Resu
     let only = Only::Instead(sight.version.clone());
     match shared.writer.put(&at, text.clone(), &only).await? {
         Put::Done(version) => Ok(Claim::Ours(held(version))),
-        Put::Refused => Ok(Claim::Theirs(sight)),
+        Put::Refused => Ok(Claim::Theirs),
     }
 }
 

@@ -27,7 +27,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
-pub use publish::{Outcome, Upload};
+pub use publish::{Outcome, UnderWay, Upload};
 
 use super::bucket::Writer;
 use super::{Buckets, Error, Folder};

@@ -49,17 +49,11 @@ pub enum Outcome {
     Theirs,
 }
 
-/// What is under way as long as it lives.
-struct Turn<'a>(&'a Tier);
+/// An upload that is under way as long as this lives.
+#[derive(Debug)]
+pub struct UnderWay(Tier);
 
-impl<'a> Turn<'a> {
-    fn new(tier: &'a Tier) -> Turn<'a> {
-        tier.shared.under_way.fetch_add(1, Ordering::SeqCst);
-        Turn(tier)
-    }
-}
-
-impl Drop for Turn<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.shared.under_way.fetch_sub(1, Ordering::SeqCst);
         self.0.shared.ended.notify_waiters();
@@ -67,11 +61,22 @@ impl Drop for Turn<'_> {
 }
 
 impl Tier {
+    /// Says that an upload is to come, which [`Tier::settled`] waits for.
+    pub fn begin(&self) -> UnderWay {
+        self.shared.under_way.fetch_add(1, Ordering::SeqCst);
+        UnderWay(self.clone())
+    }
+
     /// Sees to it that the model is in the bucket: sends it, unless it is there or somebody else sends it.
-    pub async fn publish(&self, handle: &Handle, files: Vec<Upload>) -> Result<Outcome, Error> {
+    pub async fn publish(
+        &self,
+        handle: &Handle,
+        files: Vec<Upload>,
+        under_way: UnderWay,
+    ) -> Result<Outcome, Error> {
+        let mut under_way = Some(under_way);
         let (mut watch, begun) = (Watch::default(), Instant::now());
         loop {
-            let under_way = Turn::new(self);
             let turn = self.shared.turns.acquire().await;
             match self.look(handle).await? {
                 Look::Whole(_) => return Ok(Outcome::There),
@@ -79,9 +84,13 @@ impl Tier {
             }
             if let Claim::Ours(held) = claim::claim(&self.shared, &handle.key(), &mut watch).await?
             {
-                return self.send(handle, &files, held).await.map(Outcome::Sent);
+                let _under_way = under_way.take().unwrap_or_else(|| self.begin());
+                let sent = self.send(handle, &files, held).await;
+                self.shared.models.lock().pop(&handle.key());
+                return sent.map(Outcome::Sent);
             }
-            drop((turn, under_way));
+            // Somebody else's upload is not waited for by whoever wants to end.
+            drop((turn, under_way.take()));
             if begun.elapsed() > WATCHED {
                 return Ok(Outcome::Theirs);
             }
@@ -237,7 +246,7 @@ async fn checksum(file: &Upload) -> Result<u32, Error> {
 fn overtaken(key: &str) -> Error {
     Error::Failed {
         model: key.to_owned(),
-        why: String::from("somebody else has written it meanwhile"),
-        advice: String::from("nothing needs to be done"),
+        why: String::from("its upload was ended, or somebody else has written it meanwhile"),
+        advice: String::from("whoever fetches the model next goes on from here"),
     }
 }

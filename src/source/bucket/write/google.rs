@@ -123,7 +123,8 @@ pub(super) async fn send(
             method: Method::PUT,
             headers: one(CONTENT_RANGE, &range),
             body: bytes,
-            accept: &[200, 201, 308, 409, 412],
+            // A place that is no more has come to its end, which the answer that was lost told.
+            accept: &[200, 201, 308, 404, 409, 410, 412],
         };
         // The session's URL is all that it takes; nobody is told who asks.
         let told = writer.access.client.submit(&session, submit).await;

@@ -1,0 +1,101 @@
+//! A bucket that denies, disappears, or loses answers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::stand::{Fault, Stand, handle, model, publish};
+use crate::source::tier::Outcome;
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_no_other_hosts_doing() {
+    for scheme in ["gs", "s3"] {
+        let stand = Stand::start().await;
+        let count = AtomicUsize::new(0);
+        // Every other change is done and not told of.
+        stand.fault(move |method, _| {
+            match method != "GET"
+                && method != "HEAD"
+                && count.fetch_add(1, Ordering::SeqCst) % 2 == 0
+            {
+                true => Fault::LostAnswer,
+                false => Fault::None,
+            }
+        });
+        let mut files = model();
+        if scheme == "s3" {
+            // Our server keeps no metadata: what is large cannot be told from another's.
+            files[2].1.truncate(1 << 20);
+        }
+        let ended = publish(&stand.tier(scheme), &files).await.unwrap();
+        assert!(matches!(ended, Outcome::Sent(_)), "{scheme}");
+        stand.fault(|_, _| Fault::None);
+        assert!(stand.tier(scheme).find(&handle()).await.is_some());
+        assert!(!stand.names().iter().any(|name| name.ends_with(".lock")));
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_fails_is_a_miss_and_left_alone() {
+    for fault in [
+        Fault::Status(403),
+        Fault::Status(404),
+        Fault::Status(400),
+        Fault::Hang,
+    ] {
+        let stand = Stand::start().await;
+        publish(&stand.tier("gs"), &model()).await.unwrap();
+        stand.asked();
+        stand.fault(move |_, _| fault);
+        let tier = stand.tier_with("gs", |options| {
+            options.patience = Duration::from_millis(300)
+        });
+        let began = Instant::now();
+        assert!(tier.find(&handle()).await.is_none());
+        assert!(began.elapsed() < Duration::from_secs(2));
+        let asked = stand.asked().len();
+        stand.fault(|_, _| Fault::None);
+        let again = tier.find(&handle()).await;
+        // What is not found is no failure.
+        assert_eq!(again.is_none(), fault != Fault::Status(404), "{fault:?}");
+        assert_eq!(
+            stand.asked().is_empty(),
+            fault != Fault::Status(404),
+            "{asked}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_denied_is_an_error_and_leaves_no_model() {
+    let stand = Stand::start().await;
+    stand.fault(|method, _| match method {
+        "GET" => Fault::None,
+        _ => Fault::Status(403),
+    });
+    let error = publish(&stand.tier("gs"), &model()).await.unwrap_err();
+    assert!(error.is_denied(), "{error}");
+    assert_eq!(stand.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_bucket_that_goes_in_the_middle_leaves_nothing_that_looks_like_a_model() {
+    let stand = Stand::start().await;
+    let count = AtomicUsize::new(0);
+    stand.fault(move |_, uri| {
+        let gone = uri.contains("upload_id=") && count.fetch_add(1, Ordering::SeqCst) > 0;
+        if gone {
+            Fault::Status(410)
+        } else {
+            Fault::None
+        }
+    });
+    publish(&stand.tier("gs"), &model()).await.unwrap_err();
+    stand.fault(|_, _| Fault::None);
+    let tier = stand.tier("gs");
+    assert!(tier.find(&handle()).await.is_none());
+    assert!(matches!(
+        publish(&tier, &model()).await.unwrap(),
+        Outcome::Sent(_)
+    ));
+    assert!(tier.find(&handle()).await.is_some());
+}

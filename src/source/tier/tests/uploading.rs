@@ -1,0 +1,152 @@
+//! One upload, however many hosts.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::stand::{Fault, SHA1, Stand, handle, model, publish};
+use crate::source::tier::{Outcome, Tier};
+
+/// Reads the model through the bucket, and compares it.
+async fn is_whole(tier: &Tier) {
+    let folder = tier.find(&handle()).await.expect("it is there");
+    let model = model();
+    assert_eq!(folder.files.len(), model.len());
+    for (file, (name, content)) in folder.files.iter().zip(model) {
+        assert_eq!(
+            (file.name.as_str(), file.size),
+            (name, content.len() as u64)
+        );
+        assert_eq!(file.hashes.crc32c, Some(crc32c::crc32c(&content)));
+        let mut read = Vec::new();
+        let mut stream = file.from.read(0..file.size);
+        while let Some(bytes) = stream.next().await {
+            read.extend_from_slice(&bytes.unwrap());
+        }
+        assert!(read == content, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_goes_and_comes_through_both_kinds_of_bucket() {
+    for scheme in ["gs", "s3"] {
+        let stand = Stand::start().await;
+        let tier = stand.tier(scheme);
+        assert!(tier.find(&handle()).await.is_none());
+        let bytes = model()
+            .iter()
+            .map(|(_, content)| content.len() as u64)
+            .sum();
+        let sent = publish(&tier, &model()).await.unwrap();
+        assert_eq!(sent, Outcome::Sent(bytes));
+        assert!(!tier.has_given(&handle()));
+        is_whole(&stand.tier(scheme)).await;
+        is_whole(&tier).await;
+        assert!(tier.has_given(&handle()));
+        // Exactly tensorflow_hub's names, and ours beside them.
+        let names = [
+            format!(".tfhub-fs/v1/manifests/{SHA1}"),
+            format!("{SHA1}.descriptor.txt"),
+            format!("{SHA1}/assets/vocab.txt"),
+            format!("{SHA1}/saved_model.pb"),
+            format!("{SHA1}/variables/variables.data-00000-of-00001"),
+            format!("{SHA1}/variables/variables.index"),
+        ];
+        assert_eq!(stand.names(), names);
+        assert_eq!(publish(&tier, &model()).await.unwrap(), Outcome::There);
+    }
+}
+
+#[tokio::test]
+async fn of_many_hosts_one_uploads() {
+    let stand = Stand::start().await;
+    let hosts = (0..5).map(|_| {
+        let tier = stand.tier("gs");
+        async move { publish(&tier, &model()).await.unwrap() }
+    });
+    let ended = futures_util::future::join_all(hosts).await;
+    let sent = ended.iter().filter(|end| matches!(end, Outcome::Sent(_)));
+    assert_eq!(sent.count(), 1, "{ended:?}");
+    let asked = stand.asked();
+    let begun = asked
+        .iter()
+        .filter(|line| line.contains("uploadType=resumable&name="));
+    assert_eq!(begun.count(), 1, "the data goes once: {asked:#?}");
+    is_whole(&stand.tier("gs")).await;
+}
+
+#[tokio::test]
+async fn the_descriptor_is_last_and_saved_model_before_it() {
+    let stand = Stand::start().await;
+    publish(&stand.tier("gs"), &model()).await.unwrap();
+    let asked = stand.asked();
+    let named: Vec<_> = ["2Flock", "manifests", "saved%5Fmodel", "descriptor"]
+        .iter()
+        .skip(1)
+        .map(|name| {
+            let sent = |line: &String| line.starts_with("POST") && line.contains(name);
+            asked.iter().position(sent).unwrap()
+        })
+        .collect();
+    assert!(named.is_sorted(), "{asked:#?}");
+    let data = asked.iter().rposition(|line| line.contains("upload_id="));
+    assert!(data.unwrap() < named[0]);
+}
+
+#[tokio::test]
+async fn what_a_dead_uploader_left_is_completed_and_not_sent_again() {
+    for scheme in ["gs", "s3"] {
+        let stand = Stand::start().await;
+        let dying = stand.tier(scheme);
+        // It never gets beyond the manifest.
+        stand.fault(
+            |method, uri| match method != "GET" && uri.contains("manifests") {
+                true => Fault::Hang,
+                false => Fault::None,
+            },
+        );
+        let files = model();
+        let cut = tokio::time::timeout(Duration::from_secs(1), publish(&dying, &files)).await;
+        assert!(cut.is_err());
+        let names = stand.names();
+        assert!(names.contains(&format!("{SHA1}.lock")), "{names:?}");
+        assert!(
+            !names.iter().any(|name| name.ends_with("saved_model.pb")),
+            "{names:?}"
+        );
+        stand.fault(|_, _| Fault::None);
+        stand.asked();
+        // Its process was of this host, and is gone.
+        let next = stand.tier_with(scheme, |options| options.alive = |_| false);
+        assert!(next.find(&handle()).await.is_none());
+        let ended = publish(&next, &files).await.unwrap();
+        is_whole(&next).await;
+        assert!(!stand.names().contains(&format!("{SHA1}.lock")));
+        if scheme == "gs" {
+            assert_eq!(ended, Outcome::Sent(5), "saved_model.pb alone was missing");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_stopped_for_long_is_overtaken_and_no_sooner() {
+    let stand = Stand::start().await;
+    stand.put(
+        &format!("{SHA1}.lock"),
+        "other.example.77.0123456789abcdef0123456789abcdef",
+    );
+    let tier = stand.tier_with("gs", |options| options.stale = Duration::from_secs(3600));
+    let files = model();
+    let early = tokio::time::timeout(Duration::from_millis(300), publish(&tier, &files)).await;
+    assert!(early.is_err());
+    // It is not waited for by whoever wants to end.
+    tokio::time::timeout(Duration::from_secs(5), tier.settled())
+        .await
+        .unwrap();
+    let tier = stand.tier_with("gs", |options| options.stale = Duration::from_millis(200));
+    assert!(matches!(
+        publish(&tier, &files).await.unwrap(),
+        Outcome::Sent(_)
+    ));
+    is_whole(&tier).await;
+}
