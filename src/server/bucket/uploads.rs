@@ -176,7 +176,7 @@ impl Uploads {
         &self,
         id: &str,
         (name, condition, grown): (String, Condition, Aside),
-        (span, total): (Option<(u64, u64)>, Option<u64>),
+        (span, total): Came,
         body: Body,
     ) -> Result<Told, Fault> {
         let (aside, whole) = match span {
@@ -278,8 +278,11 @@ impl Uploads {
     }
 }
 
-/// `bytes 0-9/100`, `bytes */100`, `bytes 0-9/*`: first and last byte, size of the whole.
-fn content_range(text: &str) -> Option<(Option<(u64, u64)>, Option<u64>)> {
+/// First and last byte of a part, and the size of the whole.
+type Came = (Option<(u64, u64)>, Option<u64>);
+
+/// `bytes 0-9/100`, `bytes */100`, `bytes 0-9/*`.
+fn content_range(text: &str) -> Option<Came> {
     let (span, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let total = match total {
         "*" => None,

@@ -15,7 +15,7 @@ async fn an_answer_that_was_lost_is_no_other_hosts_doing() {
         stand.fault(move |method, _| {
             match method != "GET"
                 && method != "HEAD"
-                && count.fetch_add(1, Ordering::SeqCst) % 2 == 0
+                && count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2)
             {
                 true => Fault::LostAnswer,
                 false => Fault::None,
