@@ -48,6 +48,11 @@ pub(super) fn run(command: &Prefetch) -> Result<(), Failure> {
             .buffered(command.jobs.into())
             .map(|done| tell(&done, command.json).map(|()| done.error.is_some()))
             .collect::<Vec<_>>();
+        let all = async {
+            let all = all.await;
+            models.settled().await;
+            all
+        };
         tokio::select! {
             all = all => all.into_iter().collect::<Result<Vec<bool>, Failure>>(),
             () = stop.told() => Err(Failure::Failed(
@@ -136,10 +141,7 @@ async fn fetch(typed: &Handle, models: &Models, show: &Show) -> Done {
     let fetched = fetched.await;
     let seconds = begun.elapsed().as_secs_f64();
     let (path, bytes, error) = match fetched {
-        Ok(sealed) => {
-            models.model(typed).is_used();
-            (Some(sealed.dir().to_owned()), Some(sealed.bytes()), None)
-        }
+        Ok(sealed) => (Some(sealed.dir().to_owned()), Some(sealed.bytes()), None),
         Err(error) => (None, None, Some(error)),
     };
     let done = Done {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Failure;
 use super::args::Hub;
 use crate::config::{
-    BaseUrl, HttpHosts, KaggleCredentials, Mirror, Surroundings, gcs_endpoint, verify_certificates,
+    AwsProfile, BaseUrl, HttpHosts, KaggleCredentials, Mirror, Surroundings, gcs_endpoint,
+    verify_certificates,
 };
 use crate::fetch::{self, Client, HostCredential};
 use crate::os;
@@ -116,6 +117,7 @@ fn buckets(hub: &Hub, around: &Surroundings<'_>) -> Result<BucketOptions, Failur
     let maker = os::host::maker();
     let metadata = text("GCE_METADATA_HOST").is_some();
     let gcloud = text("HOME").map(|home| PathBuf::from(home).join(GCLOUD));
+    let profile = AwsProfile::find(around);
     let named = [
         "AWS_ACCESS_KEY_ID",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -125,7 +127,10 @@ fn buckets(hub: &Hub, around: &Surroundings<'_>) -> Result<BucketOptions, Failur
     Ok(BucketOptions {
         gcs_endpoint: gcs.map(|url| url.as_str().to_owned()),
         aws_endpoint: aws.map(|url| url.as_str().to_owned()),
-        aws_region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
+        aws_region: text("AWS_REGION")
+            .or_else(|| text("AWS_DEFAULT_REGION"))
+            .or(profile.region),
+        aws_keys: profile.keys,
         gcs_credentials: text("GOOGLE_APPLICATION_CREDENTIALS"),
         aws_credentials: named.into_iter().any(|name| text(name).is_some()),
         gcs_default: maker == "Google" || metadata || gcloud.is_some_and(|file| file.is_file()),

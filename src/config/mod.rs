@@ -9,6 +9,7 @@
 //! Hub's variable where it has one, the default. An empty variable counts as unset, as it does in
 //! tensorflow_hub.
 
+mod aws;
 mod base;
 mod cache_dir;
 mod certificates;
@@ -23,6 +24,7 @@ mod origin;
 mod size;
 mod streaming;
 
+pub use aws::{AwsKeys, AwsProfile};
 pub use base::BaseUrl;
 pub use cache_dir::{CacheDir, SharedCache};
 pub use certificates::verify_certificates;

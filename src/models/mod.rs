@@ -16,6 +16,7 @@ mod download;
 mod error;
 mod fill;
 mod house;
+mod local;
 mod memo;
 mod model;
 mod newest;

@@ -9,14 +9,11 @@ use super::streaming::Object;
 use super::{Error, Shared, VERDICT};
 use crate::handle::Handle;
 use crate::source::Plan;
-use crate::store::{Filling, Outline, Partial, Sealed, kagglehub};
+use crate::store::{Filling, Outline, Partial, Sealed};
 use parking_lot::Mutex;
 
 /// How long the answer of a stat is good for the download that follows it.
 const PLAN: Duration = Duration::from_secs(300);
-
-/// How often it is noted on the disk that a model is used.
-const NOTE: Duration = Duration::from_secs(60);
 
 /// A model's files: still arriving, or all here.
 #[derive(Debug, Clone)]
@@ -38,7 +35,7 @@ pub struct Model {
 
 #[derive(Default)]
 pub(super) struct State {
-    content: Option<Content>,
+    pub(super) content: Option<Content>,
     plan: Option<(Plan, Instant)>,
     source: Option<String>,
     asking: Option<Step<Result<(), Error>>>,
@@ -54,9 +51,9 @@ pub(super) struct State {
     /// Its archive turned out too large for the cache.
     too_large: bool,
     /// The names of the model that was here before; looked for once.
-    outline: Option<Option<Arc<Outline>>>,
+    pub(super) outline: Option<Option<Arc<Outline>>>,
     /// When its use was last noted.
-    noted: Option<Instant>,
+    pub(super) noted: Option<Instant>,
     refused: Option<(Error, Instant)>,
 }
 
@@ -73,60 +70,6 @@ impl Model {
     /// The model's handle.
     pub fn handle(&self) -> &Handle {
         &self.handle
-    }
-
-    /// What is here now, without any request: from memory, or from the local disk at the first look.
-    pub fn here(&self) -> Option<Content> {
-        if let Some(content) = &self.state.lock().content {
-            return Some(content.clone());
-        }
-        if self.object.is_some() {
-            return None;
-        }
-        let sealed = match self.shared.cache.sealed(&self.handle.url()) {
-            Ok(Some(found)) => Arc::new(found),
-            Ok(None) => Arc::new(self.of_kagglehub()?),
-            Err(error) => {
-                tracing::warn!(model = %self.handle, %error, "the cached copy cannot be read");
-                return None;
-            }
-        };
-        let mut state = self.state.lock();
-        Some(state.content.get_or_insert(Content::Sealed(sealed)).clone())
-    }
-
-    /// What kagglehub has downloaded already.
-    fn of_kagglehub(&self) -> Option<Sealed> {
-        let root = self.shared.options.kagglehub.as_ref()?;
-        kagglehub::find(root, &self.handle.variation()?)
-    }
-
-    /// The names in a model that was here before, while they are not all here: it has left the cache, or comes back.
-    pub fn outline(&self) -> Option<Arc<Outline>> {
-        if self.object.is_some() {
-            return None;
-        }
-        if let Some(known) = &self.state.lock().outline {
-            return known.clone();
-        }
-        let known = self.shared.cache.outline(&self.handle.url());
-        let known = known.map(Arc::new);
-        self.state.lock().outline.get_or_insert(known).clone()
-    }
-
-    /// Says that a complete model is being read, so that it leaves the cache last.
-    pub fn is_used(self: &Arc<Model>) {
-        {
-            let noted = &mut self.state.lock().noted;
-            if noted.is_some_and(|at| at.elapsed() < NOTE) {
-                return;
-            }
-            *noted = Some(Instant::now());
-        }
-        let model = self.clone();
-        self.shared
-            .runtime
-            .spawn_blocking(move || model.shared.cache.is_used(&model.handle.url()));
     }
 
     /// Where the bytes come from, without secrets, if that was asked in this run.
@@ -189,6 +132,9 @@ impl Model {
     pub async fn sealed(self: &Arc<Model>) -> Result<Arc<Sealed>, Error> {
         loop {
             if let Content::Sealed(sealed) = self.content().await? {
+                if let Some(noted) = self.is_used() {
+                    let _ = noted.await;
+                }
                 return Ok(sealed);
             }
             let (ending, streamer, never) = {
@@ -214,24 +160,6 @@ impl Model {
                     handle: self.handle.url(),
                 });
             }
-        }
-    }
-
-    /// A file of `copy` was missing or changed on the disk: forget the copy, so that the next open brings it back.
-    pub fn damaged(&self, copy: &Arc<Sealed>, what: &str) {
-        let mut state = self.state.lock();
-        // Another reader may have said so before, and the present copy be a new one.
-        if matches!(&state.content, Some(Content::Sealed(present)) if Arc::ptr_eq(present, copy)) {
-            match copy.dir().exists() {
-                true => {
-                    tracing::warn!(model = %self.handle, what, "the cached copy was damaged; fetching it again")
-                }
-                false => {
-                    tracing::info!(model = %self.handle, "the model has left the cache; fetching it again")
-                }
-            }
-            state.content = None;
-            state.outline = Some(Some(copy.outline().clone()));
         }
     }
 
@@ -277,24 +205,6 @@ impl Model {
                 None => self.download(archive).await,
             },
             Plan::Files(folder) => self.stream(folder).await,
-        }
-    }
-
-    /// The model, if it is here after all, or can be mended without a request.
-    async fn mended(self: &Arc<Model>) -> Result<Option<Sealed>, Error> {
-        if self.object.is_some() {
-            return Ok(None);
-        }
-        let model = self.clone();
-        let mend = move || model.shared.cache.mend(&model.handle.url());
-        match tokio::task::spawn_blocking(mend).await {
-            Ok(Ok(sealed)) => Ok(sealed),
-            // Whoever fetches it anew runs into the same, and says so.
-            Ok(Err(error)) => {
-                tracing::debug!(model = %self.handle, %error, "the cached copy cannot be mended");
-                Ok(None)
-            }
-            Err(_) => Err(self.lost()),
         }
     }
 

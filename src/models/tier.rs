@@ -11,10 +11,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::{Error, Shared};
-use crate::handle::Handle;
+use crate::handle::{Handle, Key};
 use crate::source::tier::{Outcome, Tier, Upload};
 use crate::source::{self, Local, Plan};
-use crate::store::{Attr, Sealed};
+use crate::store::{ListedFile, Sealed};
 
 /// A file of a sealed model.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Shared {
     }
 
     /// Leaves a model that came from elsewhere in the shared cache, in the background.
-    pub(super) fn publish(&self, handle: &Handle, sealed: &Arc<Sealed>) {
+    pub(super) fn publish(self: &Arc<Shared>, handle: &Handle, sealed: &Arc<Sealed>) {
         let Some(tier) = self.options.tier.clone() else {
             return;
         };
@@ -67,9 +67,11 @@ impl Shared {
         }
         let (handle, sealed) = (handle.clone(), sealed.clone());
         let under_way = tier.begin();
+        let shared = self.clone();
         self.runtime.spawn(async move {
             let began = Instant::now();
-            let files = tokio::task::spawn_blocking(move || files(&sealed)).await;
+            let key = handle.key();
+            let files = tokio::task::spawn_blocking(move || files(&shared, &key, &sealed)).await;
             let Ok(files) = files else {
                 return;
             };
@@ -91,27 +93,16 @@ impl Shared {
     }
 }
 
-/// Every file of a model.
-fn files(sealed: &Arc<Sealed>) -> Vec<Upload> {
-    let mut files = Vec::new();
-    let mut left = vec![String::new()];
-    while let Some(dir) = left.pop() {
-        for child in sealed.children(&dir).unwrap_or_default() {
-            let name = match dir.as_str() {
-                "" => child.name,
-                dir => format!("{dir}/{}", child.name),
-            };
-            match child.attr {
-                Attr::Dir { .. } => left.push(name),
-                Attr::File { size, .. } => files.push(Upload {
-                    from: Arc::new(SealedFile(sealed.clone(), name.clone())),
-                    name,
-                    size,
-                    crc32c: None,
-                }),
-            }
-        }
-    }
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    files
+/// Every file of a model, with what its manifest says of it.
+fn files(shared: &Shared, key: &Key, sealed: &Arc<Sealed>) -> Vec<Upload> {
+    let Ok(Some((manifest, _))) = shared.cache.whole(key) else {
+        return Vec::new();
+    };
+    let upload = |file: ListedFile<'_>| Upload {
+        name: file.path.to_owned(),
+        size: file.size,
+        crc32c: file.crc32c,
+        from: Arc::new(SealedFile(sealed.clone(), file.path.to_owned())),
+    };
+    manifest.files().map(upload).collect()
 }

@@ -146,7 +146,8 @@ impl Parts {
                 generation: 0,
                 exists,
             }),
-            dirty: AtomicBool::new(false),
+            // What an earlier run wrote may not have been synced by it.
+            dirty: AtomicBool::new(true),
         };
         Ok((parts, kept))
     }

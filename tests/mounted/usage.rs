@@ -36,9 +36,9 @@ fn wrong_usage_is_told_apart_from_failure() {
             &["tarball", "auto", "compressed"],
         ),
         (
-            &["mount", at, "--cache-dir", "gs://bucket/cache"],
+            &["mount", at, "--shared-cache", "ftp://bucket/cache"],
             2,
-            &["gs://", "--cache-dir"],
+            &["gs://", "--shared-cache"],
         ),
         (&["mount", at, "--max-model-size", "big"], 2, &["big"]),
         (

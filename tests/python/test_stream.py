@@ -94,6 +94,18 @@ def test_load_from_s3(private, plain, mount):
     expected.same(expected.dense(tf.saved_model.load(here)), want)
 
 
+def test_s3_with_the_keys_of_a_profile(private, plain, mount, tmp_path):
+    directory = tmp_path / ".aws"
+    directory.mkdir()
+    keys = private.credentials
+    (directory / "credentials").write_text(
+        f"[default]\naws_access_key_id = wrong\naws_secret_access_key = wrong\n[work]\n"
+        f"aws_access_key_id = {keys['AWS_ACCESS_KEY_ID']}\naws_secret_access_key = {keys['AWS_SECRET_ACCESS_KEY']}\n"
+    )
+    mounted = mount(environment=private.variables | {"HOME": str(tmp_path), "AWS_PROFILE": "work"})
+    assert tree(mounted / f"s3:/{BUCKET}/test/text/1") == tree(plain / "test/text/1")
+
+
 def test_public_s3_needs_no_key(public, plain, mount):
     mounted = mount(environment=public.variables)
     assert tree(mounted / f"s3:/{BUCKET}/test/text/1") == tree(plain / "test/text/1")

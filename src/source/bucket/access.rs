@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::names::{Entry, Listed};
-use super::store::Store;
+use super::store::{Sign, Store};
 use super::{Options, amazon, google};
 use crate::fetch::{self, Ask, Client, Connector, Document};
 use crate::handle::{BucketPath, Scheme};
@@ -267,7 +267,10 @@ impl Access {
     /// Credentials go to Google and Amazon, and to another endpoint only if they were named for it.
     pub(super) fn may_sign(&self) -> bool {
         match self.scheme {
-            Scheme::S3 => self.options.aws_credentials || self.options.on_amazon,
+            Scheme::S3 => {
+                let options = &self.options;
+                options.aws_credentials || options.aws_keys.is_some() || options.on_amazon
+            }
             _ if self.options.gcs_credentials.is_some() => true,
             _ if self.options.gcs_endpoint.is_some() => self.options.gcs_default_named,
             _ => self.options.gcs_default,
@@ -283,6 +286,11 @@ impl Access {
         match self.scheme {
             Scheme::S3 => {
                 let endpoint = self.options.aws_endpoint.as_deref();
+                let sign = match (sign, self.options.aws_credentials) {
+                    (false, _) => Sign::Nothing,
+                    (true, true) => Sign::Environment,
+                    (true, false) => Sign::Keys(self.options.aws_keys.as_ref()),
+                };
                 Store::amazon(&self.bucket, endpoint, &self.region(), sign, connector)
             }
             _ => {

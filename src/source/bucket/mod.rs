@@ -22,6 +22,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{Error, Folder, RemoteFile};
+use crate::config::AwsKeys;
 use crate::fetch::Client;
 use crate::handle::{BucketPath, Scheme};
 
@@ -49,6 +50,8 @@ pub struct Options {
     pub gcs_default_named: bool,
     /// AWS credentials were named in the environment: likewise.
     pub aws_credentials: bool,
+    /// Keys of a profile: used where a bucket wants credentials, and none were named in the environment.
+    pub aws_keys: Option<AwsKeys>,
     /// This machine is Amazon's, and so has a metadata server that gives credentials.
     pub on_amazon: bool,
     /// The most objects that one model may have, if that was said.

@@ -8,6 +8,7 @@ use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use super::answers::Answers;
+use crate::config::AwsKeys;
 use crate::fetch::Connector;
 
 /// One way to ask; `true`: with credentials.
@@ -15,6 +16,16 @@ use crate::fetch::Connector;
 pub(super) enum Store {
     Google(GoogleCloudStorage, bool),
     Amazon(AmazonS3, bool),
+}
+
+/// With what a request to Amazon is signed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sign<'a> {
+    Nothing,
+    /// What the environment, or the machine, gives.
+    Environment,
+    /// These keys, if there are any, else likewise.
+    Keys(Option<&'a AwsKeys>),
 }
 
 impl Store {
@@ -47,12 +58,22 @@ impl Store {
         bucket: &str,
         endpoint: Option<&str>,
         region: &str,
-        sign: bool,
+        sign: Sign<'_>,
         connector: Connector,
     ) -> object_store::Result<Store> {
+        let signs = !matches!(sign, Sign::Nothing);
         let mut builder = match sign {
-            true => AmazonS3Builder::from_env(),
-            false => AmazonS3Builder::new().with_skip_signature(true),
+            Sign::Nothing => AmazonS3Builder::new().with_skip_signature(true),
+            Sign::Environment | Sign::Keys(None) => AmazonS3Builder::from_env(),
+            Sign::Keys(Some(keys)) => {
+                let builder = AmazonS3Builder::new()
+                    .with_access_key_id(&keys.id)
+                    .with_secret_access_key(&keys.secret);
+                match &keys.token {
+                    Some(token) => builder.with_token(token),
+                    None => builder,
+                }
+            }
         };
         if let Some(endpoint) = endpoint {
             builder = builder.with_endpoint(endpoint);
@@ -64,7 +85,7 @@ impl Store {
             .with_http_connector(Answers::new(connector, false))
             .with_client_options(plain())
             .with_retry(once());
-        builder.build().map(|store| Store::Amazon(store, sign))
+        builder.build().map(|store| Store::Amazon(store, signs))
     }
 
     /// The objects, to be read.

@@ -6,6 +6,7 @@ mod evicting;
 mod filling;
 mod fulldisk;
 mod giving;
+mod manifest;
 mod parts;
 mod ranges;
 mod restart;

@@ -1,0 +1,210 @@
+//! The receiving end: models out of a file that comes from anywhere.
+
+use std::collections::HashSet;
+use std::io::BufRead;
+use std::time::SystemTime;
+
+use super::Error;
+use crate::archive::{self, Limits, Name, Sink};
+use crate::handle::Key;
+use crate::store::{Begin, Cache, Lead, Manifest, Writer};
+
+/// No manifest is longer.
+const MAX_MANIFEST: u64 = 64 << 20;
+
+/// What became of a model that was carried here.
+#[derive(Debug)]
+pub struct Carried {
+    /// Its handle.
+    pub handle: String,
+    /// The sum of its files' sizes.
+    pub bytes: u64,
+    /// Whether it was here before.
+    pub known: bool,
+}
+
+/// Takes the models of an export into the cache, each as soon as it is complete; those before an error stay.
+///
+/// # Errors
+///
+/// The file is no such export, or a model in it is not what its manifest says; the cache failed.
+pub fn import(
+    cache: &Cache,
+    input: impl BufRead,
+    mut told: impl FnMut(Carried),
+) -> Result<(), Error> {
+    let mut unpacking = Unpacking {
+        cache,
+        told: &mut told,
+        part: Part::Between,
+        seen: HashSet::new(),
+    };
+    let limits = Limits {
+        max_entries: u64::MAX,
+        max_file: u64::MAX,
+        max_total: u64::MAX,
+        ..Limits::default()
+    };
+    match archive::unpack(input, &limits, &mut unpacking) {
+        Ok(_) => unpacking.finish(),
+        Err(archive::Error::Sink(error)) => Err(error),
+        Err(archive::Error::Input(why)) => Err(Error::Io {
+            what: "read the models",
+            why,
+        }),
+        Err(archive::Error::Refused(why)) => Err(Error::Archive(why.to_string())),
+    }
+}
+
+struct Unpacking<'a> {
+    cache: &'a Cache,
+    told: &'a mut dyn FnMut(Carried),
+    part: Part,
+    seen: HashSet<Key>,
+}
+
+/// Where in the file we are.
+enum Part {
+    Between,
+    /// In the text of a manifest.
+    Manifest(Key, Vec<u8>),
+    /// In a model that is here already.
+    Known(Key),
+    Model(Box<Model>),
+}
+
+struct Model {
+    key: Key,
+    manifest: Manifest,
+    lead: Lead,
+    writer: Option<Writer>,
+}
+
+impl Unpacking<'_> {
+    /// Ends the model that the file has been about so far.
+    fn finish(&mut self) -> Result<(), Error> {
+        let Part::Model(model) = std::mem::replace(&mut self.part, Part::Between) else {
+            return Ok(());
+        };
+        let Model {
+            manifest, mut lead, ..
+        } = *model;
+        let filling = lead.filling();
+        for (dir, mtime) in manifest.dirs() {
+            filling.dir(dir, mtime)?;
+        }
+        filling.names_known();
+        let (handle, bytes) = (manifest.handle.clone(), manifest.bytes());
+        lead.must_be(manifest);
+        lead.seal()?;
+        (self.told)(Carried {
+            handle,
+            bytes,
+            known: false,
+        });
+        Ok(())
+    }
+
+    fn begin(&mut self, key: Key, text: &[u8]) -> Result<(), Error> {
+        let odd = |why: &str| Error::Odd(format!("{key}.json {why}"));
+        let manifest = Manifest::from_json(text, &key).ok_or_else(|| odd("is no manifest"))?;
+        if manifest.handle.is_empty() {
+            return Err(odd("does not say whose model it is"));
+        }
+        if !self.seen.insert(key) {
+            return Err(odd("is there twice"));
+        }
+        self.part = match self.cache.begin(&manifest.handle)? {
+            Begin::Lead(lead) => Part::Model(Box::new(Model {
+                key,
+                manifest,
+                lead,
+                writer: None,
+            })),
+            Begin::Sealed(_) => {
+                (self.told)(Carried {
+                    bytes: manifest.bytes(),
+                    handle: manifest.handle,
+                    known: true,
+                });
+                Part::Known(key)
+            }
+            Begin::Busy(holder) => {
+                return Err(Error::Busy {
+                    handle: manifest.handle,
+                    who: holder.who,
+                });
+            }
+        };
+        Ok(())
+    }
+}
+
+impl Sink for Unpacking<'_> {
+    type Error = Error;
+
+    fn dir(&mut self, _: &Name, _: SystemTime) -> Result<(), Error> {
+        Ok(()) // the manifest knows them
+    }
+
+    fn file(&mut self, path: &Name, size: u64, mtime: SystemTime) -> Result<(), Error> {
+        let path = path.as_str();
+        if let Some(key) = path.strip_suffix(".json").and_then(Key::parse) {
+            self.finish()?;
+            if size > MAX_MANIFEST {
+                return Err(Error::Odd(format!("{path} is too long")));
+            }
+            self.part = Part::Manifest(key, Vec::new());
+            return Ok(());
+        }
+        let split = path.split_once('/');
+        let split = split.and_then(|(dir, inside)| Some((Key::parse(dir)?, inside)));
+        match (&mut self.part, split) {
+            (Part::Known(known), Some((key, _))) if *known == key => Ok(()),
+            (Part::Model(model), Some((key, inside))) if model.key == key => {
+                model.writer = Some(model.lead.filling().file(inside, size, mtime)?);
+                Ok(())
+            }
+            _ => Err(Error::Odd(format!("{path:?} does not follow its manifest"))),
+        }
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        match &mut self.part {
+            Part::Manifest(_, text) => text.extend_from_slice(bytes),
+            Part::Model(model) => {
+                if let Some(writer) = &mut model.writer {
+                    writer.write(bytes)?;
+                }
+            }
+            Part::Known(_) | Part::Between => {}
+        }
+        Ok(())
+    }
+
+    fn hole(&mut self, len: u64) -> Result<(), Error> {
+        match &mut self.part {
+            Part::Model(model) => match &mut model.writer {
+                Some(writer) => Ok(writer.hole(len)?),
+                None => Ok(()),
+            },
+            Part::Manifest(..) => Err(Error::Odd(String::from("a manifest has holes"))),
+            Part::Known(_) | Part::Between => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        match std::mem::replace(&mut self.part, Part::Between) {
+            Part::Manifest(key, text) => self.begin(key, &text),
+            Part::Model(mut model) => {
+                let ended = model.writer.take().map_or(Ok(()), Writer::end);
+                self.part = Part::Model(model);
+                Ok(ended?)
+            }
+            other => {
+                self.part = other;
+                Ok(())
+            }
+        }
+    }
+}
