@@ -68,11 +68,11 @@ fn wrong_usage_is_told_apart_from_failure() {
         );
     }
     let mut cloud = program(["mount", at]);
-    cloud.env("TFHUB_CACHE_DIR", "gs://bucket/cache");
+    cloud.env("TFHUB_CACHE_DIR", "hdfs://bucket/cache");
     let outcome = run_with(cloud);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(
-        outcome.stderr.contains("gs://") && outcome.stderr.contains("TFHUB_CACHE_DIR"),
+        outcome.stderr.contains("hdfs") && outcome.stderr.contains("TFHUB_CACHE_DIR"),
         "{outcome:?}"
     );
     assert!(
