@@ -27,6 +27,7 @@ mod serve;
 mod sharing;
 mod spoiled;
 mod stream;
+mod tier;
 mod tls;
 mod usage;
 mod waiting;

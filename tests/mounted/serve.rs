@@ -11,13 +11,13 @@ use crate::common::{
 };
 
 /// A `serve` on a free port; it ends when dropped.
-struct Serve {
+pub struct Serve {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Serve {
-    fn start(dir: &Path, more: &[&str]) -> Serve {
+    pub fn start(dir: &Path, more: &[&str]) -> Serve {
         let mut command = program(["serve".as_ref(), dir.as_os_str()]);
         command
             .args(["--listen", "127.0.0.1:0"])

@@ -1,0 +1,194 @@
+//! Hosts that share a bucket: whoever fetches a model first leaves it there for the others.
+
+use std::path::PathBuf;
+
+use crate::common::{
+    Mount, Mounting, SOON, Tar, Tree, eventually, files_below, program, run, saved_model, sha1_of,
+};
+use crate::origin::{Hop, Origin};
+use crate::serve::Serve;
+use crate::sharing::DATA;
+
+/// A bucket that hosts may write, and a hub.
+struct Hosts {
+    origin: Origin,
+    bucket: Serve,
+    dir: tempfile::TempDir,
+    name: &'static str,
+    model: Tree,
+}
+
+impl Hosts {
+    fn with(variables: usize, more: &[&str]) -> Hosts {
+        let (origin, name) = (Origin::start(), "google/shared/1");
+        let model = saved_model(7, variables);
+        origin.publish(name, Tar::of(&model).gz());
+        let dir = tempfile::tempdir().unwrap();
+        let models = dir.path().join("models");
+        std::fs::create_dir(&models).unwrap();
+        let writable = format!("cache={}", dir.path().join("bucket").display());
+        let bucket = Serve::start(&models, &[&["--writable-bucket", &writable], more].concat());
+        Hosts {
+            origin,
+            bucket,
+            dir,
+            name,
+            model,
+        }
+    }
+
+    fn flags(&self) -> [String; 2] {
+        [
+            String::from("--shared-cache=gs://cache/hub"),
+            format!("--gcs-endpoint={}", self.bucket.url),
+        ]
+    }
+
+    /// A host with a cache of its own.
+    fn host(&self) -> Mount {
+        let [shared, endpoint] = self.flags();
+        let mounting = Mounting::of(&self.origin).timeout("20s");
+        mounting.arg(shared).arg(endpoint).start()
+    }
+
+    fn in_bucket(&self, end: &str) -> PathBuf {
+        let sha1 = sha1_of(&format!("https://tfhub.dev/{}", self.name));
+        self.dir.path().join(format!("bucket/hub/{sha1}{end}"))
+    }
+
+    #[track_caller]
+    fn read_all(&self, mount: &Mount) {
+        for (file, bytes) in self.model.files() {
+            let read = mount.read(&format!("{}/{file}", self.name)).unwrap();
+            assert!(read == *bytes, "{file}");
+        }
+    }
+
+    #[track_caller]
+    fn is_published(&self) {
+        eventually("the model is in the bucket", SOON, || {
+            self.in_bucket(".descriptor.txt").exists() && !self.in_bucket(".lock").exists()
+        });
+        self.model.assert_at(&self.in_bucket(""));
+    }
+}
+
+/// The hub sees one download. The second host reads the same bytes, sizes and names from the bucket.
+#[test]
+fn the_second_host_reads_what_the_first_has_fetched() {
+    let hosts = Hosts::with(20_000_000, &[]);
+    let first = hosts.host();
+    hosts.read_all(&first);
+    hosts.is_published();
+    first.assert_logged(&["the model is in the shared cache", "gs://cache/hub"]);
+    let (sent, asked) = (
+        hosts.origin.sent(hosts.name),
+        hosts.origin.about(hosts.name).len(),
+    );
+    let second = hosts.host();
+    hosts.read_all(&second);
+    assert_eq!(hosts.origin.sent(hosts.name), sent);
+    assert_eq!(
+        hosts.origin.about(hosts.name).len(),
+        asked,
+        "the hub is not even asked"
+    );
+    assert_eq!(
+        first.list(hosts.name).unwrap(),
+        second.list(hosts.name).unwrap()
+    );
+    let source = second.on(hosts.name, |path| {
+        let output = std::process::Command::new("getfattr")
+            .args(["--only-values", "--name=user.tfhub.source"])
+            .arg(path)
+            .output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    });
+    if let Ok(source) = source {
+        assert!(source.starts_with("gs://cache/hub/"), "{source}");
+    }
+}
+
+/// A host dies while it uploads. Nobody takes what it left for a model, and the next one who fetches completes it.
+#[test]
+fn an_upload_that_was_killed_is_completed_by_another_host() {
+    let hosts = Hosts::with(60_000_000, &["--simulate", "latency=60ms"]);
+    let mut first = hosts.host();
+    let data = format!("{}/{DATA}", hosts.name);
+    first.read(&data).unwrap();
+    eventually("an upload", SOON, || hosts.in_bucket(".lock").exists());
+    first.signal("KILL");
+    first.ended(SOON);
+    assert!(hosts.in_bucket(".lock").exists());
+    assert!(!hosts.in_bucket("/saved_model.pb").exists());
+    assert!(!hosts.in_bucket(".descriptor.txt").exists());
+    let before = hosts.origin.downloads(hosts.name).len();
+    let second = hosts.host();
+    hosts.read_all(&second);
+    assert_eq!(hosts.origin.downloads(hosts.name).len(), before + 1);
+    hosts.is_published();
+    let third = hosts.host();
+    hosts.read_all(&third);
+    assert_eq!(hosts.origin.downloads(hosts.name).len(), before + 1);
+}
+
+/// What is written is what tensorflow_hub would have written, and one object of ours.
+#[test]
+fn the_bucket_has_the_layout_of_tensorflow_hub() {
+    let hosts = Hosts::with(100_000, &[]);
+    let cache = tempfile::tempdir().unwrap();
+    let hub = hosts.origin.url(Hop::Hub);
+    let handle = format!("https://tfhub.dev/{}", hosts.name);
+    let [shared, endpoint] = hosts.flags();
+    let args = [
+        String::from("resolve"),
+        format!("--cache-dir={}", cache.path().display()),
+        format!("--mirror=https://tfhub.dev={hub}"),
+        shared,
+        endpoint,
+        handle.clone(),
+    ];
+    let resolved = run(args);
+    assert_eq!(resolved.code, Some(0), "{}", resolved.stderr);
+    // Nothing is left to wait for: the command has seen to it.
+    let mut there = files_below(&hosts.dir.path().join("bucket/hub"));
+    let mut local = files_below(cache.path());
+    there.retain(|name| !name.starts_with(".tfhub-fs/"));
+    local.retain(|name| !name.starts_with(".tfhub-fs/"));
+    assert_eq!(there, local);
+    let text = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+    let lines = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let ours = lines(text(hosts.in_bucket(".descriptor.txt")));
+    let sha1 = sha1_of(&handle);
+    let theirs = lines(text(cache.path().join(format!("{sha1}.descriptor.txt"))));
+    assert_eq!((&ours[0], &ours[2]), (&theirs[0], &theirs[2]));
+    assert_eq!((ours.len(), ours[1].len() / 8), (3, theirs[1].len() / 8));
+}
+
+/// A bucket that is gone costs a warning and no model.
+#[test]
+fn without_its_bucket_a_host_asks_the_hub() {
+    let hosts = Hosts::with(100_000, &[]);
+    let mounting = Mounting::of(&hosts.origin).timeout("20s");
+    let gone = mounting
+        .arg("--shared-cache=gs://nowhere-at-all/hub")
+        .arg(format!("--gcs-endpoint={}", hosts.bucket.url))
+        .start();
+    hosts.read_all(&gone);
+    gone.assert_logged(&["WARN", "the shared cache is left alone", "nowhere-at-all"]);
+}
+
+/// What is no bucket is said to be none.
+#[test]
+fn a_shared_cache_that_is_none_is_a_usage_error() {
+    for typed in ["/dir", "hdfs://x/y", "gs://", "gs://UPPER/x", "s3://b"] {
+        let mut command = program(["resolve", "--shared-cache", typed]);
+        let outcome = command
+            .arg("https://tfhub.dev/google/x/1")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&outcome.stderr).into_owned();
+        assert_eq!(outcome.status.code(), Some(2), "{typed}: {told}");
+        assert!(told.contains("--shared-cache"), "{told}");
+    }
+}
