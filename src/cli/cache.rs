@@ -63,6 +63,7 @@ fn standing(state: Standing) -> &'static str {
     match state {
         Standing::Sealed => "sealed",
         Standing::Adopted => "adopted",
+        Standing::Partial => "partial",
         Standing::Evicted => "evicted",
         Standing::Damaged => "damaged",
     }
@@ -126,7 +127,8 @@ fn verify(chosen: &Chosen) -> Result<(), Failure> {
     cache.tidy();
     let items = choose(&cache, chosen)?;
     let mut done = Vec::new();
-    for item in items.iter().filter(|item| item.state != Standing::Evicted) {
+    let here = |item: &&Item| !matches!(item.state, Standing::Evicted | Standing::Partial);
+    for item in items.iter().filter(here) {
         let verified = cache.verify(&key_of(item)?).map_err(Failure::failed)?;
         done.push(match verified {
             Verified::Right => Done::new(item, "right", None),

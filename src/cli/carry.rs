@@ -15,7 +15,7 @@ pub(super) fn export(command: &Export) -> Result<(), Failure> {
     let cache = setup::cache(&command.chosen.keep)?;
     let mut items = choose(&cache, &command.chosen)?;
     if command.chosen.all {
-        items.retain(|item| item.state != Standing::Evicted);
+        items.retain(|item| !matches!(item.state, Standing::Evicted | Standing::Partial));
     }
     let to_stdout = command.output == Path::new("-");
     let out: Box<dyn Write> = match to_stdout {

@@ -87,7 +87,7 @@ impl IdleParts {
                 continue;
             };
             if Key::parse(&name).is_none() {
-                self.discard(&name);
+                discard(&self.layout, &name);
                 continue;
             }
             let claim = parts::claim_of(&entry.path());
@@ -102,7 +102,7 @@ impl IdleParts {
 
     /// Removes parts unless somebody has them open.
     pub(super) fn remove(&self, name: &str) -> bool {
-        let gone = self.discard(name);
+        let gone = discard(&self.layout, name);
         let mut table = self.table.lock();
         if gone {
             table.remove(name);
@@ -111,28 +111,30 @@ impl IdleParts {
         }
         gone
     }
+}
 
-    fn discard(&self, name: &str) -> bool {
-        let dir = self.layout.parts().join(name);
-        let claimed = match fs::symlink_metadata(&dir) {
-            Ok(meta) if meta.is_dir() => parts::claim(&dir).map(|claim| claim.map(Some)),
-            _ => Ok(Some(None)), // a link, which leads to nothing of ours
-        };
-        match claimed {
-            Ok(None) | Err(_) => false,
-            Ok(Some(_claim)) => match trash::discard_named(&self.layout, name, &dir) {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot remove an unfinished model");
-                    false
-                }
-            },
-        }
+/// Removes parts, if they are there; `false`: somebody has them open.
+pub(super) fn discard(layout: &Layout, name: &str) -> bool {
+    let dir = layout.parts().join(name);
+    let claimed = match fs::symlink_metadata(&dir) {
+        Ok(meta) if meta.is_dir() => parts::claim(&dir).map(|claim| claim.map(Some)),
+        Ok(_) => Ok(Some(None)), // a link, which leads to nothing of ours
+        Err(_) => return true,
+    };
+    match claimed {
+        Ok(None) | Err(_) => false,
+        Ok(Some(_claim)) => match trash::discard_named(layout, name, &dir) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "cannot remove an unfinished model");
+                false
+            }
+        },
     }
 }
 
 /// What a tree of files with holes takes of the disk.
-fn allocated(dir: &Path) -> u64 {
+pub(super) fn allocated(dir: &Path) -> u64 {
     let mut bytes = 0;
     let mut left = vec![dir.to_path_buf()];
     while let Some(dir) = left.pop() {

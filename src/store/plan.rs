@@ -103,6 +103,11 @@ impl Plan {
     }
 }
 
+/// Whose parts are in `dir`, as far as one can tell.
+pub(super) fn id_in(dir: &Path) -> Option<String> {
+    Some(Plan::read(&Base::open(dir).ok()?)?.id)
+}
+
 /// Reads the old plan of `id` and looks at what is there of `files`.
 ///
 /// # Errors

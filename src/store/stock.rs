@@ -13,10 +13,13 @@ use super::crc;
 use super::entry::{self, Look};
 use super::error::{Context, Error, if_there};
 use super::evict::{self, Stays};
+use super::idle;
 use super::known::adopt;
 use super::layout::{FILE_MODE, Key, Layout, replace};
 use super::ledger;
 use super::manifest::{Manifest, State};
+use super::parts;
+use super::plan;
 use super::sealed::Sealed;
 
 /// One model of a cache.
@@ -47,6 +50,8 @@ pub enum Standing {
     Sealed,
     /// Put here by others, and whole as far as one can see.
     Adopted,
+    /// Streamed, and read in part: so many of its bytes are here.
+    Partial,
     /// It has left; its names are known, and it comes back when it is read.
     Evicted,
     /// Not as it was: the next open mends or fetches it.
@@ -85,6 +90,13 @@ impl Cache {
             .iter()
             .filter_map(|key| item(layout, key, pins.contains(key)))
             .collect();
+        let parts = ledger::keys_in(&layout.parts()).into_iter();
+        let parts: Vec<Item> = parts
+            .filter_map(|key| part(layout, &key, pins.contains(&key)))
+            .collect();
+        // What comes back in parts is not away any more.
+        items.retain(|item| !parts.iter().any(|part| part.key == item.key));
+        items.extend(parts);
         items.sort_unstable_by(|one, other| one.handle.cmp(&other.handle));
         items
     }
@@ -227,6 +239,9 @@ impl Cache {
         if let Err(stays) = evict::remove(layout, key)? {
             return Ok(Err(stays));
         }
+        if !idle::discard(layout, &key.to_string()) {
+            return Ok(Err(Stays::InUse));
+        }
         if forget {
             for path in [layout.manifest(key), pin] {
                 if_there(fs::remove_file(&path)).context("remove", &path)?;
@@ -235,6 +250,21 @@ impl Cache {
         self.look_again();
         Ok(Ok(()))
     }
+}
+
+/// What is here of a model, or an object, that is streamed.
+fn part(layout: &Layout, key: &Key, pinned: bool) -> Option<Item> {
+    let dir = layout.parts().join(key.to_string());
+    let used = fs::symlink_metadata(parts::claim_of(&dir)).and_then(|meta| meta.modified());
+    Some(Item {
+        handle: plan::id_in(&dir)?,
+        key: key.to_string(),
+        bytes: idle::allocated(&dir),
+        used: used.unwrap_or(SystemTime::UNIX_EPOCH),
+        state: Standing::Partial,
+        pinned,
+        origin: None,
+    })
 }
 
 fn item(layout: &Layout, key: &Key, pinned: bool) -> Option<Item> {

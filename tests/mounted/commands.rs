@@ -117,6 +117,31 @@ fn what_is_in_the_cache_is_listed_pinned_cleaned_and_removed() {
 }
 
 #[test]
+fn what_was_read_in_part_is_listed_and_removed() {
+    let origin = Origin::start();
+    let model = saved_model(1, 2_000_000);
+    crate::stream::offer(&origin, "google/part/1", &model);
+    let dir = tempfile::tempdir().unwrap();
+    let mount = crate::stream::uncompressed(&origin)
+        .arg("--prefetch=none")
+        .cache(dir.path())
+        .start();
+    mount.read("google/part/1/saved_model.pb").unwrap();
+    let handle = "https://tfhub.dev/google/part/1";
+    let listed = || json(&command(&origin, dir.path(), &["cache", "list", "--json"]));
+    assert_eq!(listed()[0]["state"], "partial");
+    assert_eq!(listed()[0]["handle"], handle);
+    let stays = command(&origin, dir.path(), &["cache", "remove", handle]);
+    assert_eq!(
+        (stays.code, stays.stdout),
+        (Some(1), format!("stays  {handle}: it is in use\n"))
+    );
+    drop(mount);
+    command(&origin, dir.path(), &["cache", "remove", handle]);
+    assert!(listed().is_empty());
+}
+
+#[test]
 fn models_are_carried_to_a_host_without_network() {
     let origin = Origin::start();
     let ((one, model), (two, _)) = (host(&origin, "one", 1), host(&origin, "two", 2));
