@@ -9,6 +9,7 @@ mod crowd;
 mod figures;
 mod fill;
 mod first_byte;
+mod hosts;
 mod listing;
 mod material;
 mod memory;
@@ -36,7 +37,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 type Bar = fn(&Room) -> Result<Vec<Row>>;
 
-const BARS: [(&str, Bar); 10] = [
+const BARS: [(&str, Bar); 11] = [
     ("sealed", sealed::run),
     ("first-byte", first_byte::run),
     ("fill", fill::run),
@@ -44,6 +45,7 @@ const BARS: [(&str, Bar); 10] = [
     ("memory", memory::run),
     ("start", start::run),
     ("crowd", crowd::run),
+    ("hosts", hosts::run),
     ("stream", stream::run),
     ("touched", touched::run),
     ("listing", listing::run),

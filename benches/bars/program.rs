@@ -109,6 +109,21 @@ impl Hub {
         if let Some(simulate) = simulate {
             serve.args(["--simulate", simulate]);
         }
+        Hub::started(serve)
+    }
+
+    /// Offers `dir` and a bucket that may be written, `NAME=DIR`.
+    pub(crate) fn serve_writable(dir: &Path, bucket: &str, simulate: &str) -> Result<Hub> {
+        let mut serve = command(BINARY);
+        serve
+            .arg("serve")
+            .arg(dir)
+            .args(["--listen", "127.0.0.1:0", "--log-level", "warn"])
+            .args(["--writable-bucket", bucket, "--simulate", simulate]);
+        Hub::started(serve)
+    }
+
+    fn started(mut serve: Command) -> Result<Hub> {
         let mut process = Process::spawn(serve.stdout(Stdio::piped()))?;
         let mut url = String::new();
         process.lines()?.read_line(&mut url)?;

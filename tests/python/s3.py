@@ -58,7 +58,7 @@ class Door:
 
     def __call__(self, environ, start_response):
         signed = "HTTP_AUTHORIZATION" in environ
-        self.seen.append({"path": environ["PATH_INFO"], "signed": signed, "range": environ.get("HTTP_RANGE")})
+        self.seen.append({"path": environ["PATH_INFO"], "method": environ["REQUEST_METHOD"], "signed": signed, "range": environ.get("HTTP_RANGE")})
         if self.locked and not signed and not environ["PATH_INFO"].startswith("/moto-api/"):
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [DENIED]
@@ -76,7 +76,8 @@ def fill(url: str, models: pathlib.Path, public: bool) -> dict:
 
     iam = client("iam")
     iam.create_user(UserName="reader")
-    allowed = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
+    actions = ["s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    allowed = {"Effect": "Allow", "Action": actions, "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
     iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=document)
     bucket = client("s3")
