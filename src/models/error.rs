@@ -100,10 +100,10 @@ impl Error {
         matches!(cause.downcast_ref(), Some(store::Error::Mismatch { .. }))
     }
 
-    /// Whether another try of the same would end as this one did.
-    pub(super) fn is_lasting(&self) -> bool {
+    /// Whether it concerns everybody who reads the model, and not only who waits for these bytes.
+    pub(super) fn is_everybodys(&self) -> bool {
         match self {
-            Error::Source(error) => error.is_changed() || error.is_not_found() || error.is_denied(),
+            Error::Source(error) => error.is_changed(),
             _ => true,
         }
     }

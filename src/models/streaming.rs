@@ -74,7 +74,9 @@ impl Model {
 
     /// The folder to stream from in place of an archive that the cache has no room for.
     pub(super) async fn instead_of(&self, archive: &Archive) -> Option<Arc<Folder>> {
-        let room = self.shared.cache.room();
+        let shared = self.shared.clone();
+        let room = tokio::task::spawn_blocking(move || shared.cache.room());
+        let room = room.await.unwrap_or(0);
         let large = archive.size().is_some_and(|size| size > room);
         if !(self.shared.options.may_stream && (large || room == 0 || self.was_too_large())) {
             return None;
@@ -98,8 +100,11 @@ impl Model {
             }
         };
         let filling = partial.filling();
+        let asked = partial.clone();
+        let limit = tokio::task::spawn_blocking(move || asked.limit()).await;
+        let limit = limit.map_err(|_| self.lost())?;
         let options = stream::Options {
-            ahead: self.shared.streams.ahead.min(partial.limit() / 2),
+            ahead: self.shared.streams.ahead.min(limit / 2),
             ..self.shared.streams.clone()
         };
         let streamer = Streamer::start(
@@ -118,7 +123,7 @@ impl Model {
             streamer: streamer.clone(),
         };
         let bytes: u64 = ending.folder.files.iter().map(|file| file.size).sum();
-        let fits = !ending.partial.is_in_memory() && bytes <= ending.partial.limit();
+        let fits = !ending.partial.is_in_memory() && bytes <= limit;
         let content = self.is_filling(filling, Some(streamer), ending.run());
         self.may_be_sealed(fits && self.object.is_none());
         if self.shared.options.prefetch != Prefetch::None
@@ -221,7 +226,12 @@ impl Ending {
         loop {
             tokio::select! {
                 done = &mut done => break done?,
-                () = sleep(SYNC) => self.blocking(|partial| partial.sync()).await?,
+                () = sleep(SYNC) => {
+                    // What is not synced is fetched again after the machine went down, that is all.
+                    if let Err(error) = self.blocking(|partial| partial.sync()).await {
+                        tracing::debug!(model = self.name, %error, "what has come cannot be synced now");
+                    }
+                }
             }
         }
         self.check().await?;
@@ -235,7 +245,7 @@ impl Ending {
         loop {
             let sealing = match self.blocking(|partial| partial.seal()).await {
                 Err(error) if error.is_incomplete() => {
-                    sleep(SEAL_AGAIN).await;
+                    self.again(SEAL_AGAIN).await?;
                     continue;
                 }
                 sealing => sealing?,
@@ -257,10 +267,19 @@ impl Ending {
                         holder = holder.who,
                         "somebody else fills it"
                     );
-                    sleep(SEAL_AGAIN).await;
+                    self.again(SEAL_AGAIN).await?;
                 }
                 Sealing::InMemory => return Ok(None),
             }
+        }
+    }
+
+    /// Waits before another try, as long as anybody uses the model.
+    async fn again(&self, after: Duration) -> Result<(), Error> {
+        sleep(after).await;
+        match self.model.strong_count() {
+            0 => Err(self.lost.clone()),
+            _ => Ok(()),
         }
     }
 
@@ -279,15 +298,16 @@ impl Ending {
                     // All bytes are here: no reader waits for this.
                     Err(error) => {
                         tracing::debug!(model = self.name, %error, "checksums cannot be asked now");
-                        sleep(SYNC).await;
+                        self.again(SYNC).await?;
                     }
                 }
             };
             let Some(here) = self.partial.filling().get(&file.name) else {
                 continue;
             };
+            here.told(hashes);
             if !hashes.is_empty() {
-                self.blocking(move |_| here.compare(hashes)).await?;
+                self.blocking(move |_| here.verify()).await?;
             }
         }
         Ok(())

@@ -31,7 +31,7 @@ pub struct FillFile {
     path: Box<str>,
     size: u64,
     mtime: SystemTime,
-    pub(super) hashes: Hashes,
+    pub(super) hashes: Mutex<Hashes>,
     /// Of all of it, once that is known.
     pub(super) crc32c: Mutex<Option<u32>>,
     pub(super) shared: Arc<Shared>,
@@ -116,7 +116,7 @@ impl FillFile {
             path: path.into(),
             size,
             mtime,
-            hashes,
+            hashes: Mutex::new(hashes),
             crc32c: Mutex::default(),
             shared,
             replaced: AtomicBool::new(false),

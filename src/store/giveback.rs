@@ -69,6 +69,7 @@ impl FillFile {
         let numbers = map.still_offered(units, now, self.size());
         let mut freed = 0;
         for (number, range) in numbers {
+            self.verified.store(false, Ordering::Release);
             map.segments.lost(number);
             map.present.remove(range);
             freed += map.blocks.remove(number);
@@ -90,6 +91,10 @@ impl FillFile {
         let now = self.shared.now();
         let (ranges, freed) = {
             let mut map = self.map.lock();
+            // Verified since it was offered, it may be being read without us: no hole may come into it.
+            if self.verified.load(Ordering::Acquire) {
+                return Ok(0);
+            }
             let mut freed = 0;
             let numbers = map.still_offered(units, now, self.size());
             for (number, range) in &numbers {

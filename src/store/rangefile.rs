@@ -110,19 +110,8 @@ impl FillFile {
         if self.verified.load(Ordering::Acquire) && self.is_complete() {
             return Ok(());
         }
-        self.compare(self.hashes)?;
-        self.verified.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    /// Compares the whole file with checksums that were told after it was listed.
-    ///
-    /// # Errors
-    ///
-    /// Bytes are missing; they are not the announced ones ([`Error::Mismatch`]); the disk failed.
-    pub fn compare(&self, hashes: Hashes) -> Result<(), Error> {
         let losses = self.map.lock().segments.losses(&(0..self.size()));
-        let mut check = Check::new(hashes);
+        let mut check = Check::new(*self.hashes.lock());
         let mut buf = vec![0; PIECE.min(usize::try_from(self.size()).unwrap_or(PIECE))];
         let mut at = 0;
         while at < self.size() {
@@ -151,7 +140,19 @@ impl FillFile {
             return Err(self.too_short());
         }
         *self.crc32c.lock() = Some(crc32c);
+        // With the map still locked: whatever goes from now on goes from a verified file.
+        self.verified.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Tells checksums that its listing did not, so that it is verified by them from now on.
+    pub fn told(&self, hashes: Hashes) {
+        let mut known = self.hashes.lock();
+        if known.is_empty() && !hashes.is_empty() {
+            *known = hashes;
+            let _map = self.map.lock();
+            self.verified.store(false, Ordering::Release);
+        }
     }
 
     pub(super) fn too_short(&self) -> Error {

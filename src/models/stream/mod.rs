@@ -89,8 +89,8 @@ struct Source {
     followed: AtomicBool,
     /// It was seen complete.
     complete: AtomicBool,
-    /// It has been compared with its checksum, or is being.
-    verified: AtomicBool,
+    /// It is being compared with its checksum.
+    verifying: AtomicBool,
 }
 
 /// What the filling tells its reads to; it does not keep the streamer alive.
@@ -123,7 +123,7 @@ impl Streamer {
                     from: remote.from.clone(),
                     followed: AtomicBool::new(false),
                     complete: AtomicBool::new(false),
-                    verified: AtomicBool::new(false),
+                    verifying: AtomicBool::new(false),
                 });
             }
         }
@@ -308,11 +308,17 @@ impl Streamer {
 
     /// A file that has just become complete is compared with its checksum at once, so that its readers hear of it soon.
     async fn verify(&self, source: &Source) {
-        if !source.file.is_complete() || source.verified.swap(true, Ordering::Relaxed) {
+        if !source.file.is_complete() || source.verifying.swap(true, Ordering::Relaxed) {
             return;
+        }
+        // What its listing did not tell, its own answers may have told by now.
+        if let Ok(hashes) = source.from.hashes().await {
+            source.file.told(hashes);
         }
         let file = source.file.clone();
         let verified = tokio::task::spawn_blocking(move || file.verify()).await;
+        // What is given back and comes again is compared again.
+        source.verifying.store(false, Ordering::Relaxed);
         if let Ok(Err(cause @ store::Error::Mismatch { .. })) = verified {
             let error = Error::of_store(&source.from.shown(), cause);
             self.filling.fail(Arc::new(error.clone()));
@@ -322,7 +328,7 @@ impl Streamer {
 
     fn has_failed(&self, job: &Job, error: Error) {
         let waited = self.wants.lock().failed(job);
-        if waited || error.is_lasting() {
+        if waited || error.is_everybodys() {
             self.filling.fail(Arc::new(error.clone()));
             self.finish(Err(error));
         } else {

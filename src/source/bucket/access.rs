@@ -20,7 +20,7 @@ use crate::handle::{BucketPath, Scheme};
 use crate::source::{Error, RemoteFile};
 
 /// Of how many directories it is remembered that they were told of.
-const TOLD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+const TOLD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 const GOOGLE: &str = "https://storage.googleapis.com";
 

@@ -16,9 +16,10 @@ mod store;
 pub(super) mod tests;
 mod write;
 
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::{Error, Folder, RemoteFile};
@@ -61,6 +62,9 @@ pub struct Options {
 /// The most pages that a listing may have: ten million objects, if they are full.
 pub const MAX_PAGES: usize = 10_000;
 
+/// Of how many buckets it is remembered how they are asked. A name that is no bucket's takes a place, too.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+
 /// As many as an archive may have entries.
 const MAX_OBJECTS: u64 = 100_000;
 
@@ -76,7 +80,7 @@ struct Shared {
     /// Also asks metadata servers, in plain http; never follows anybody there.
     credentials: Client,
     options: Options,
-    known: Mutex<HashMap<(Scheme, String), Arc<Access>>>,
+    known: Mutex<LruCache<(Scheme, String), Arc<Access>>>,
 }
 
 /// One page of a directory.
@@ -107,7 +111,7 @@ impl Buckets {
                 client,
                 credentials,
                 options,
-                known: Mutex::default(),
+                known: Mutex::new(LruCache::new(REMEMBERED)),
             }),
         }
     }
@@ -198,7 +202,7 @@ impl Buckets {
     fn access(&self, path: &BucketPath) -> Arc<Access> {
         let key = (path.scheme(), path.bucket().to_owned());
         let mut known = self.shared.known.lock();
-        let access = known.entry(key).or_insert_with(|| {
+        let access = known.get_or_insert(key, || {
             let Shared {
                 client,
                 credentials,
