@@ -48,6 +48,7 @@ pub(super) fn run(command: &Prefetch) -> Result<(), Failure> {
             .buffered(command.jobs.into())
             .map(|done| tell(&done, command.json).map(|()| done.error.is_some()))
             .collect::<Vec<_>>();
+        // What the shared cache is to have is sent before the end.
         let all = async {
             let all = all.await;
             models.settled().await;

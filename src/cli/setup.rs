@@ -68,7 +68,7 @@ impl Setup {
                 memory: bytes(&hub.memory)?,
                 ..kept(&hub.keep, &around)?
             },
-            shared: shared_cache(hub, &around)?,
+            shared: shared_cache(hub, &around)?.filter(|_| !hub.offline),
         })
     }
 

@@ -137,6 +137,9 @@ impl Folder {
             return Ok(Change::Refused);
         }
         let above = path.parent().unwrap_or(&self.root);
+        if !self.is_plain(above)? {
+            return Ok(Change::Unnameable);
+        }
         let moved = fs::create_dir_all(above).and_then(|()| fs::rename(aside, &path));
         match moved {
             Ok(()) => {}
@@ -179,6 +182,20 @@ impl Folder {
         let good = objects::is_name(name) && name.split('/').all(fits);
         let taken = name.split('/').next() == Some(ASIDE);
         (good && !taken).then(|| self.root.join(name))
+    }
+
+    /// Whether what is there on the way to `dir` are directories, and no links.
+    fn is_plain(&self, dir: &Path) -> io::Result<bool> {
+        let within = |at: &&Path| at.starts_with(&self.root) && **at != self.root;
+        for at in dir.ancestors().take_while(within) {
+            match fs::symlink_metadata(at) {
+                Ok(meta) if !meta.is_dir() => return Ok(false),
+                Err(error) if is_in_the_way(&error) => return Ok(false),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(true)
     }
 
     /// The state of a plain file that no link leads to.
