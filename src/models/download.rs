@@ -1,4 +1,5 @@
-//! The compressed form: one archive is fetched by whoever leads, and unpacked into a filling.
+//! The compressed form: one archive is fetched by whoever leads, and unpacked into a filling. Who does not lead reads what
+//! the leader is filling, and takes over from one that dies.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,26 +10,34 @@ use super::Error;
 use super::fill::{self, Unfilled};
 use super::model::{Content, Model};
 use crate::source::Archive;
-use crate::store::{Begin, Lead, Sealed};
+use crate::store::{self, Begin, Followed, Holder, Lead, Sealed};
 
-/// How often a follower looks whether another process has finished the model.
-const FOLLOW: Duration = Duration::from_millis(50);
+/// How often a follower looks how far another process is, and how often whoever is only waited for is looked at.
+const FOLLOW: Duration = Duration::from_millis(20);
+const WAIT: Duration = Duration::from_millis(50);
 
-enum Leading {
+/// What there is to do about a model.
+enum Part {
     Sealed(Sealed),
     Lead(Lead),
+    Follow(Followed),
 }
 
 impl Model {
-    /// Starts the download, unless another process finishes it first.
+    /// Starts the download, unless another process has.
     pub(super) async fn download(self: &Arc<Model>, archive: Archive) -> Result<Content, Error> {
-        let lead = match self.lead().await? {
-            Leading::Sealed(sealed) => return Ok(Content::Sealed(Arc::new(sealed))),
-            Leading::Lead(lead) => lead,
-        };
-        let filling = lead.filling();
-        let work = self.clone().fill(archive, lead);
-        Ok(self.is_filling(filling, None, work))
+        match self.part().await? {
+            Part::Sealed(sealed) => Ok(Content::Sealed(Arc::new(sealed))),
+            Part::Lead(lead) => {
+                let filling = lead.filling();
+                Ok(self.is_filling(filling, None, self.clone().fill(archive, lead)))
+            }
+            Part::Follow(followed) => {
+                let filling = followed.filling();
+                let work = self.clone().followed(archive, followed);
+                Ok(self.is_filling(filling, None, work))
+            }
+        }
     }
 
     /// Fills the model to its end, good or bad.
@@ -44,7 +53,10 @@ impl Model {
             }),
         };
         match result {
-            Ok(sealed) => Ok(self.is_sealed(&sealed)),
+            Ok(sealed) => {
+                self.shared.publish(&self.handle, &sealed);
+                Ok(self.is_sealed(&sealed))
+            }
             Err(Unfilled { error, lead }) => {
                 self.has_failed(&filling, &error);
                 // Deletes what was staged, which may be much.
@@ -54,44 +66,128 @@ impl Model {
         }
     }
 
-    /// Becomes the one who fetches, or waits for the process that does.
-    async fn lead(self: &Arc<Model>) -> Result<Leading, Error> {
-        let mut grown = 0;
-        let mut moved = Instant::now();
+    /// Becomes the one who fetches, or finds the process that does.
+    async fn part(self: &Arc<Model>) -> Result<Part, Error> {
+        let mut wait = Wait::new();
         loop {
             match self.begin().await? {
-                Begin::Sealed(sealed) => return Ok(Leading::Sealed(sealed)),
-                Begin::Lead(lead) => return Ok(Leading::Lead(lead)),
+                Begin::Sealed(sealed) => return Ok(Part::Sealed(sealed)),
+                Begin::Lead(lead) => return Ok(Part::Lead(lead)),
                 Begin::Busy(holder) => {
-                    if holder.grown != grown {
-                        grown = holder.grown;
-                        moved = Instant::now();
+                    let follow = |model: &Model| Ok(model.shared.cache.follow(&model.handle.url()));
+                    if let Some(followed) = self.blocking(follow).await? {
+                        return Ok(Part::Follow(followed));
                     }
-                    let after = moved.elapsed();
-                    if after > self.shared.options.timeout {
-                        return Err(Error::Held {
-                            handle: self.handle.url(),
-                            who: holder.who,
-                            after,
-                        });
-                    }
-                    sleep(FOLLOW).await;
+                    wait.on(self, holder).await?;
                 }
+            }
+        }
+    }
+
+    /// Lets readers read what another process is filling, to its end or to the end of that process.
+    async fn followed(
+        self: Arc<Model>,
+        archive: Archive,
+        followed: Followed,
+    ) -> Result<Content, Error> {
+        let filling = followed.filling();
+        let ended = match self.follow(&archive, followed).await {
+            Ok(Part::Lead(lead)) => return self.fill(archive, lead).await,
+            Ok(Part::Sealed(sealed)) => return Ok(self.is_sealed(&Arc::new(sealed))),
+            Ok(Part::Follow(_)) => self.lost(),
+            Err(error) => error,
+        };
+        self.has_failed(&filling, &ended);
+        Err(ended)
+    }
+
+    async fn follow(
+        self: &Arc<Model>,
+        archive: &Archive,
+        mut followed: Followed,
+    ) -> Result<Part, Error> {
+        let mut wait = Wait::new();
+        loop {
+            let moved;
+            (moved, followed) = self
+                .blocking(move |_| Ok((followed.look()?, followed)))
+                .await?;
+            if moved {
+                wait = Wait::new();
+                sleep(FOLLOW).await;
+                continue;
+            }
+            match self.begin().await? {
+                Begin::Sealed(sealed) => {
+                    return self
+                        .blocking(move |_| followed.sealed(&sealed).map(|()| Part::Sealed(sealed)))
+                        .await;
+                }
+                Begin::Lead(mut lead) => {
+                    let identity = archive.identity();
+                    return self
+                        .blocking(move |_| {
+                            lead.take_over(followed, identity.as_deref())?;
+                            Ok(Part::Lead(lead))
+                        })
+                        .await;
+                }
+                Begin::Busy(holder) => wait.on(self, holder).await?,
             }
         }
     }
 
     /// `Cache::begin` off the async threads: it may delete a broken copy.
     async fn begin(self: &Arc<Model>) -> Result<Begin, Error> {
+        self.blocking(|model| model.shared.cache.begin(&model.handle.url()))
+            .await
+    }
+
+    /// Work on the disk, off the async threads.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Model>,
+        work: impl FnOnce(&Model) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let model = self.clone();
-        let begun =
-            tokio::task::spawn_blocking(move || model.shared.cache.begin(&model.handle.url()));
-        match begun.await {
+        match tokio::task::spawn_blocking(move || work(&model)).await {
             Ok(result) => result.map_err(|cause| Error::Store {
                 handle: self.handle.url(),
                 cause: Arc::new(cause),
             }),
             Err(_) => Err(self.lost()),
         }
+    }
+}
+
+/// The patience with somebody who has a model's lock.
+struct Wait {
+    grown: u64,
+    moved: Instant,
+}
+
+impl Wait {
+    fn new() -> Wait {
+        Wait {
+            grown: 0,
+            moved: Instant::now(),
+        }
+    }
+
+    /// Waits a little, unless nothing has moved for too long.
+    async fn on(&mut self, model: &Model, holder: Holder) -> Result<(), Error> {
+        if holder.grown != self.grown {
+            self.grown = holder.grown;
+            self.moved = Instant::now();
+        }
+        let after = self.moved.elapsed();
+        if after > model.shared.options.timeout {
+            return Err(Error::Held {
+                handle: model.handle.url(),
+                who: holder.who,
+                after,
+            });
+        }
+        sleep(WAIT).await;
+        Ok(())
     }
 }

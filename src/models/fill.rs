@@ -38,7 +38,7 @@ pub(super) async fn run(
     archive: Archive,
     mut lead: Lead,
 ) -> Result<Arc<Sealed>, Unfilled> {
-    lead.comes_from(&archive.shown());
+    lead.comes_from(&archive.shown(), archive.identity().as_deref());
     let started = std::time::Instant::now();
     let result = match fill(&shared, &handle, archive, lead.filling()).await {
         Ok(()) => seal(&handle, lead).await,

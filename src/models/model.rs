@@ -241,7 +241,6 @@ impl Model {
 
     /// Says that the model is complete.
     pub(super) fn is_sealed(&self, sealed: &Arc<Sealed>) -> Content {
-        self.shared.publish(&self.handle, sealed);
         let content = Content::Sealed(sealed.clone());
         let mut state = self.state.lock();
         state.content = Some(content.clone());

@@ -201,7 +201,10 @@ impl Ending {
         let filling = self.partial.filling();
         let model = self.model.upgrade();
         match (result, model) {
-            (Ok(Some(sealed)), Some(model)) => Ok(model.is_sealed(&sealed)),
+            (Ok(Some(sealed)), Some(model)) => {
+                model.shared.publish(&model.handle, &sealed);
+                Ok(model.is_sealed(&sealed))
+            }
             (Ok(_), model) => {
                 // Complete and verified, and not to be sealed: kept as long as the model is in use.
                 let content = Content::Filling(filling);

@@ -1,27 +1,24 @@
 //! A model whose files are arriving: one filler, many readers, and no reader ever waits here.
 //!
-//! An archive's files are appended one after another; `ranged.rs` is the other way, files of which any part may come.
+//! An archive's files are appended one after another (`appending.rs`), or seen to be by who follows another process that
+//! does it (`follow.rs`); `ranged.rs` is the other way, files of which any part may come.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use super::base::Base;
-use super::error::{Context, Error, Failure, if_there};
+use super::error::{Error, Failure};
 use super::fillfile::FillFile;
-use super::index::{Attr, Child, Conflict, Entry, Index, is_plain};
-use super::layout::create_new;
+use super::index::{Attr, Child, Entry, Index, is_plain};
+use super::journal::Event;
 use super::room::Room;
 use super::shared::Shared;
-use super::staging::Staging;
+use super::site::Site;
 use super::waiting::{Need, Progress, Wait, Waiters, Woken};
-use super::writer::Writer;
 
 /// The answer to a lookup in a filling.
 #[derive(Clone, Debug)]
@@ -47,21 +44,19 @@ pub enum Found {
 #[derive(Debug)]
 pub struct Filling {
     pub(super) shared: Arc<Shared>,
-    /// The directory under which the files lie; `None` in memory.
-    pub(super) base: Option<Arc<Base>>,
+    /// Where the files lie; `None` in memory.
+    site: RwLock<Option<Arc<Site>>>,
     state: Mutex<State>,
     /// Of a range filling: its files, in the order of the plan.
     pub(super) ranged: Vec<Arc<FillFile>>,
-    /// Of an archive's filling: what it takes of the disk.
-    pub(super) staging: Option<Staging>,
     /// How many are reading all of it, so that nothing may be given back.
     pub(super) frozen: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct State {
-    index: Index<Arc<FillFile>>,
-    names_known: bool,
+pub(super) struct State {
+    pub(super) index: Index<Arc<FillFile>>,
+    pub(super) names_known: bool,
     sealed: bool,
     names: Waiters<String>,
     listings: Waiters<()>,
@@ -69,23 +64,17 @@ struct State {
 }
 
 impl Filling {
-    /// `staging` is an empty directory that nobody else writes to; `room` gives back when its disk is full.
-    pub(super) fn new(staging: &Path, room: Option<Arc<Room>>) -> Result<Filling, Error> {
-        let base = Base::open(staging).context("open", staging)?;
-        let counted = room.clone().map(|room| Staging::new(room, staging));
-        let shared = Arc::new(Shared::new(room));
+    /// Of an archive, or of what another process unpacks; at `site`. A full disk asks `room` to give back.
+    pub(super) fn new(site: Arc<Site>, room: Option<Arc<Room>>) -> Filling {
         let names = Index::new(SystemTime::now());
-        let filling = Filling::of(shared, Some(Arc::new(base)), names, Vec::new());
-        Ok(Filling {
-            staging: counted,
-            ..filling
-        })
+        let shared = Arc::new(Shared::new(room));
+        Filling::of(shared, Some(site), names, Vec::new())
     }
 
     /// With `ranged`, every name is known, and is in `index`.
     pub(super) fn of(
         shared: Arc<Shared>,
-        base: Option<Arc<Base>>,
+        site: Option<Arc<Site>>,
         index: Index<Arc<FillFile>>,
         ranged: Vec<Arc<FillFile>>,
     ) -> Filling {
@@ -99,89 +88,18 @@ impl Filling {
         };
         Filling {
             shared,
-            base,
+            site: RwLock::new(site),
             state: Mutex::new(state),
             ranged,
-            staging: None,
             frozen: AtomicUsize::new(0),
         }
-    }
-
-    /// Adds a directory and its missing parents, or sets the time of one that is there. "" is the model itself.
-    ///
-    /// # Errors
-    ///
-    /// The name is a file's or no plain relative path; the filling has failed.
-    pub fn dir(&self, path: &str, mtime: SystemTime) -> Result<(), Error> {
-        if !path.is_empty() {
-            vet(path)?;
-        }
-        let missing = self.state.lock().index.missing(path, true);
-        self.add_dirs(path, missing)?;
-        self.change(|state| state.index.add_dir(path, mtime))
-    }
-
-    /// Starts a file of exactly `size` bytes and adds its missing parents. An earlier file of the same name is replaced.
-    ///
-    /// # Errors
-    ///
-    /// As [`Filling::dir`]; the disk is full or failed.
-    pub fn file(&self, path: &str, size: u64, mtime: SystemTime) -> Result<Writer, Error> {
-        vet(path)?;
-        let Some(base) = self.base.clone().filter(|_| self.ranged.is_empty()) else {
-            return Err(Error::Abandoned);
-        };
-        let (missing, earlier) = {
-            let mut state = self.state.lock();
-            if let Some(Entry::Dir(_)) = state.index.get(path) {
-                return Err(Error::DirAndFile {
-                    name: path.to_owned(),
-                    what: path.to_owned(),
-                });
-            }
-            (
-                state.index.missing(path, false),
-                state.index.remove_file(path),
-            )
-        };
-        if !self
-            .staging
-            .as_ref()
-            .is_none_or(|staging| staging.grow(size))
-        {
-            return Err(Error::Full {
-                name: path.to_owned(),
-                size,
-            });
-        }
-        let (real, shown) = (base.path(path), base.shown(path));
-        if let Some(earlier) = earlier {
-            earlier.replace();
-            if_there(std::fs::remove_file(&real)).context("replace", &shown)?;
-        }
-        self.add_dirs(path, missing)?;
-        let disk = Arc::new(create(&base, path).context("create", &shown)?);
-        let shared = self.shared.clone();
-        let file = Arc::new(FillFile::appended(path, size, mtime, shared, (base, &disk)));
-        self.change(|state| state.index.add_file(path, file.clone()))?;
-        Ok(Writer::new(file, disk))
-    }
-
-    /// Says that every name has been added: what is not there now does not exist.
-    pub fn names_known(&self) {
-        let mut woken = Woken::default();
-        {
-            let mut state = self.state.lock();
-            state.names_known = true;
-            state.names.take_all(&mut woken);
-            state.listings.take_all(&mut woken);
-        }
-        woken.wake();
     }
 
     /// Ends the filling as failed: all waiters wake, and every read from now on is `why`. The first reason stays; a sealed
     /// model cannot fail any more.
     pub fn fail(&self, why: Failure) {
+        // One that is abandoned may be filled by another process for its own readers.
+        let is_abandoned = matches!(why.downcast_ref(), Some(Error::Abandoned));
         let mut woken = Woken::default();
         let files: Vec<Arc<FillFile>> = {
             let mut state = self.state.lock();
@@ -197,6 +115,19 @@ impl Filling {
         for file in files {
             file.wake_all();
         }
+        if let (false, Some(site)) = (is_abandoned, self.site()) {
+            site.tell(&Event::Failed);
+        }
+    }
+
+    /// Where the files lie.
+    pub(super) fn site(&self) -> Option<Arc<Site>> {
+        self.site.read().clone()
+    }
+
+    pub(super) fn set_site(&self, site: Arc<Site>) {
+        let earlier = self.site.write().replace(site);
+        drop(earlier); // close(2) without the lock
     }
 
     /// Why the filling failed, if it did.
@@ -265,8 +196,8 @@ impl Filling {
             return Err(Error::Failed(why));
         }
         let path = || {
-            let base = self.base.as_ref();
-            base.map_or_else(PathBuf::new, |base| base.named().to_path_buf())
+            let site = self.site();
+            site.map_or_else(PathBuf::new, |site| site.base.named().to_path_buf())
         };
         let state = self.state.lock();
         if !state.names_known {
@@ -305,35 +236,30 @@ impl Filling {
         woken.wake();
     }
 
-    /// Adds directories to the names. On the disk they are made when a file needs them, and the rest at sealing: an
-    /// archive that is nothing but directories costs the disk nothing before it is refused.
-    fn add_dirs(&self, path: &str, missing: Result<Vec<String>, Conflict>) -> Result<(), Error> {
-        let missing = missing.map_err(|Conflict(what)| Error::DirAndFile {
-            name: path.to_owned(),
-            what,
-        })?;
-        for dir in missing {
-            self.change(|state| state.index.add_dir(&dir, SystemTime::now()))?;
-        }
-        Ok(())
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     /// Changes the names, unless the filling has failed, and wakes those who waited for one of them.
-    fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Error> {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, Error> {
         let mut woken = Woken::default();
-        {
+        let changed = {
             let mut state = self.state.lock();
             if let Some(why) = self.failure() {
                 return Err(Error::Failed(why));
             }
-            change(&mut state);
+            let changed = change(&mut state);
             let mut names = std::mem::take(&mut state.names);
             names.take_met(&mut woken, |name| !state.is_open(name));
             state.names = names;
-        }
+            if state.names_known {
+                state.listings.take_all(&mut woken);
+            }
+            changed
+        };
         woken.wake();
         self.shared.grow(0);
-        Ok(())
+        Ok(changed)
     }
 }
 
@@ -359,20 +285,6 @@ pub(super) struct Contents {
     pub(super) files: HashMap<String, (u64, Option<u32>)>,
     /// Path and time, the model itself ("") included.
     pub(super) dirs: Vec<(String, SystemTime)>,
-}
-
-/// Creates a file, and the directories above it that are not on the disk yet.
-fn create(base: &Base, path: &str) -> io::Result<File> {
-    let real = base.path(path);
-    match create_new(&real) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some((parent, _)) = path.rsplit_once('/') {
-                base.make_dir(parent)?;
-            }
-            create_new(&real)
-        }
-        created => created,
-    }
 }
 
 pub(super) fn vet(path: &str) -> Result<(), Error> {

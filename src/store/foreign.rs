@@ -36,7 +36,7 @@ impl LockText {
     pub(super) fn parse(text: &str) -> Option<LockText> {
         let (rest, uid) = text.rsplit_once('.')?;
         let (host, pid) = rest.rsplit_once('.')?;
-        if uid.len() != 32 || !is_hex(uid) {
+        if !is_uid(uid) {
             return None;
         }
         Some(LockText {
@@ -65,6 +65,11 @@ impl LockText {
             since + SLACK < boot + TICK * ticks
         })
     }
+}
+
+/// Whether this is what the end of a lock's text, and of a staging directory's name, looks like.
+pub(super) fn is_uid(uid: &str) -> bool {
+    uid.len() == 32 && is_hex(uid)
 }
 
 impl std::fmt::Display for LockText {

@@ -2,23 +2,28 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::error::{Context, Error, Failure};
+use super::error::{Context, Error, Failure, if_there};
 use super::filling::Filling;
+use super::follow::Followed;
+use super::journal::{Event, Journal};
 use super::layout::DIR_MODE;
 use super::lock::Held;
 use super::manifest::Manifest;
 use super::publish::{Entry, make_durable};
 use super::room::Room;
 use super::sealed::Sealed;
+use super::site::Site;
 
 /// The right, and the duty, to fill one model. Dropped without [`Lead::seal`], it fails the filling, removes the staging
 /// directory and lets the locks go.
 #[derive(Debug)]
 pub struct Lead {
-    // Dropped in this order: readers are told before their files vanish.
+    // Dropped in this order: readers are told before their files vanish, and nobody else has the lock before we are silent.
     filling: Abandon,
+    journal: Option<Silent>,
     held: Held,
     #[expect(dead_code, reason = "dropped when the staging directory is gone")]
     counted: Counted,
@@ -37,9 +42,24 @@ impl Drop for Abandon {
     }
 }
 
+/// The journal, whose file goes with the lead.
+#[derive(Debug)]
+struct Silent {
+    journal: Arc<Journal>,
+    path: PathBuf,
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        if let Err(error) = if_there(std::fs::remove_file(&self.path)) {
+            tracing::debug!(%error, "cannot remove what other processes were told");
+        }
+    }
+}
+
 /// Ends the counting of what is staged.
 #[derive(Debug)]
-struct Counted(Arc<Filling>);
+struct Counted(Arc<Site>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -63,11 +83,14 @@ impl Lead {
             .mode(DIR_MODE)
             .create(staging)
             .context("create", staging)?;
-        let filling = Abandon(Arc::new(Filling::new(staging, room)?));
-        let counted = Counted(filling.0.clone());
+        let journal = journal(&held);
+        let told = journal.as_ref().map(|silent| silent.journal.clone());
+        let site = Arc::new(Site::new(staging, room.clone(), told)?);
+        let filling = Abandon(Arc::new(Filling::new(site.clone(), room)));
         Ok(Lead {
             filling,
-            counted,
+            journal,
+            counted: Counted(site),
             held,
             url: url.to_owned(),
             host: host.to_owned(),
@@ -76,14 +99,32 @@ impl Lead {
         })
     }
 
+    /// Fills for the readers of what another process was filling. `identity` tells the bytes that are fetched from others;
+    /// readers who have seen bytes of others get an error.
+    ///
+    /// # Errors
+    ///
+    /// The filling has failed.
+    pub fn take_over(&mut self, followed: Followed, identity: Option<&str>) -> Result<(), Error> {
+        if let Some(site) = self.filling.0.site() {
+            let filling = followed.into_filling(site, identity)?;
+            self.filling = Abandon(filling);
+        }
+        Ok(())
+    }
+
     /// What is being filled.
     pub fn filling(&self) -> Arc<Filling> {
         self.filling.0.clone()
     }
 
-    /// Says where the bytes come from, without secrets.
-    pub fn comes_from(&mut self, origin: &str) {
+    /// Says where the bytes come from, without secrets, and what tells them from others.
+    pub fn comes_from(&mut self, origin: &str, identity: Option<&str>) {
         self.origin = Some(origin.to_owned());
+        if let (Some(silent), Some(identity)) = (&self.journal, identity) {
+            let identity = identity.to_owned();
+            silent.journal.tell(&Event::From { identity });
+        }
     }
 
     /// Says what it must turn out to be: anything else is not sealed.
@@ -117,9 +158,10 @@ impl Lead {
 
     fn publish(&mut self) -> Result<Sealed, Error> {
         let filling = &self.filling.0;
-        let Some(base) = &filling.base else {
+        let Some(site) = filling.site() else {
             return Err(Error::Abandoned);
         };
+        let base = &site.base;
         let contents = filling.contents()?;
         make_durable(base, &contents)?;
         let entry = Entry {
@@ -135,5 +177,20 @@ impl Lead {
             self.held.staging_is_gone();
         }
         Ok(sealed)
+    }
+}
+
+/// What others are told, unless the disk is too full even for that: filling it will say so.
+fn journal(held: &Held) -> Option<Silent> {
+    let path = held.layout().journal(held.key());
+    match Journal::create(&path, held.uid()) {
+        Ok(journal) => Some(Silent {
+            journal: Arc::new(journal),
+            path,
+        }),
+        Err(error) => {
+            tracing::debug!(%error, "other processes cannot be told of this filling");
+            None
+        }
     }
 }

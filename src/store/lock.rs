@@ -92,7 +92,7 @@ impl Claim {
             &self.key,
             &self.layout.staging(&self.key, &dead.uid),
         )?;
-        for what in ["lock", "descriptor", "manifest", "pin"] {
+        for what in ["lock", "descriptor", "manifest", "pin", "journal"] {
             let temp = self.layout.temp(&self.key, what);
             if_there(fs::remove_file(&temp)).context("remove", &temp)?;
         }
@@ -124,6 +124,7 @@ impl Claim {
         }
         Ok(Ok(Held {
             staging: Some(self.layout.staging(&self.key, &uid)),
+            uid,
             text,
             claim: self,
         }))
@@ -178,6 +179,7 @@ impl Drop for Claim {
 pub(super) struct Held {
     claim: Claim,
     text: String,
+    uid: String,
     staging: Option<PathBuf>,
 }
 
@@ -188,6 +190,11 @@ impl Held {
 
     pub(super) fn key(&self) -> &Key {
         &self.claim.key
+    }
+
+    /// What tells this holding of the locks from others.
+    pub(super) fn uid(&self) -> &str {
+        &self.uid
     }
 
     /// Where the model is staged, as long as it is.

@@ -18,6 +18,7 @@
 //!
 //! What a handle means, where bytes come from and how an archive is packed are unknown here.
 
+mod appending;
 mod base;
 mod bitmap;
 mod blocks;
@@ -33,10 +34,12 @@ mod error;
 mod evict;
 mod fillfile;
 mod filling;
+mod follow;
 mod foreign;
 mod giveback;
 mod idle;
 mod index;
+mod journal;
 pub mod kagglehub;
 mod known;
 mod layout;
@@ -61,6 +64,7 @@ mod savedmodel;
 mod sealed;
 mod segments;
 mod shared;
+mod site;
 mod sparse;
 mod spec;
 mod staging;
@@ -79,6 +83,7 @@ pub use error::{Error, Failure};
 pub use evict::Stays;
 pub use fillfile::{FillFile, ReadAt};
 pub use filling::{Filling, Found};
+pub use follow::Followed;
 pub use index::{Attr, Child};
 pub use lead::Lead;
 pub use lock::Holder;

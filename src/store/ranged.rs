@@ -13,6 +13,7 @@ use super::parts::Parts;
 use super::plan::Kept;
 use super::room::{Room, Stake};
 use super::shared::Shared;
+use super::site::Site;
 use super::sparse::Sparse;
 use super::spec::FileSpec;
 
@@ -39,7 +40,8 @@ impl Filling {
             for file in &made {
                 index.add_file(file.path(), file.clone());
             }
-            Filling::of(shared, parts.map(|parts| parts.data.clone()), index, made)
+            let site = parts.map(|parts| Arc::new(Site::of(parts.data.clone())));
+            Filling::of(shared, site, index, made)
         });
         room.enter(&filling);
         filling

@@ -34,7 +34,7 @@ pub enum Error {
     NoAttribute,
     /// The archive holds this file twice, and bytes of the earlier copy had been read.
     #[error(
-        "the archive holds {path} twice and the later copy replaced bytes already read; open it again"
+        "bytes of {path} that were read already have been replaced: its archive holds it twice, or the process that fetched it failed and another archive is fetched now; open it again"
     )]
     Replaced {
         /// The file's path in the model.

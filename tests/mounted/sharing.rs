@@ -1,5 +1,6 @@
 //! One cache, many who use it: processes, mounts, `resolve`, tensorflow_hub, and those who died at it.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -192,4 +193,87 @@ fn a_killed_fetcher_is_taken_over() {
     eventually("only the two models are left", SOON, || {
         entries(&waiter.cache).len() == 4
     });
+}
+
+/// A second process reads what the first is fetching, and does not wait for the end.
+#[test]
+fn a_second_mount_reads_what_the_first_is_fetching() {
+    let origin = Origin::start();
+    let model = saved_model(4, 1_000_000);
+    let archive = Tar::of(&model).gz();
+    let gate = Gate::new();
+    let at = archive.len() as u64 * 3 / 4;
+    origin
+        .publish("google/shared/2", archive)
+        .faults(vec![Fault::Gated {
+            at,
+            gate: gate.clone(),
+        }]);
+    let one = Mounting::of(&origin).timeout("30s").start();
+    let two = Mounting::of(&origin)
+        .timeout("30s")
+        .cache(&one.cache)
+        .start();
+    let first = one.start(&format!("google/shared/2/{DATA}"), std::fs::read);
+    eventually("the first mount fetches", SOON, || {
+        !origin.downloads("google/shared/2").is_empty()
+    });
+    let path = two.path(&format!("google/shared/2/{DATA}"));
+    let wanted = model.bytes(DATA)[..300_000].to_vec();
+    let (told, heard) = std::sync::mpsc::channel();
+    let second = started(move || {
+        let mut file = std::fs::File::open(path)?;
+        assert_eq!(file.metadata()?.len(), 1_000_000, "the size is exact");
+        let mut bytes = vec![0; wanted.len()];
+        file.read_exact(&mut bytes)?;
+        told.send(bytes == wanted).unwrap();
+        file.read_to_end(&mut bytes)?;
+        std::io::Result::Ok(bytes)
+    });
+    assert!(
+        heard.recv_timeout(SOON).unwrap(),
+        "read while the download stands still"
+    );
+    assert!(second.is_waiting_after(Duration::from_millis(100)));
+    gate.open();
+    assert!(first.take(SOON).unwrap() == model.bytes(DATA));
+    assert!(second.take(SOON).unwrap() == model.bytes(DATA));
+    assert_eq!(origin.downloads("google/shared/2").len(), 1, "fetched once");
+}
+
+/// A file that is open survives the process that was fetching it.
+#[test]
+fn an_open_file_outlives_another_processs_fetch() {
+    let origin = Origin::start();
+    let model = saved_model(5, 1_000_000);
+    let archive = Tar::of(&model).gz();
+    let at = archive.len() as u64 * 3 / 4;
+    origin
+        .publish("google/shared/3", archive.clone())
+        .faults(vec![Fault::Stall { at }]);
+    let one = Mounting::of(&origin).timeout("30s").start();
+    let two = Mounting::of(&origin)
+        .timeout("30s")
+        .cache(&one.cache)
+        .start();
+    let dying = one.start(&format!("google/shared/3/{DATA}"), std::fs::read);
+    eventually("the fetch has come to its fault", SOON, || {
+        origin.sent("google/shared/3") >= at
+    });
+    origin.publish("google/shared/3", archive);
+    let path = two.path(&format!("google/shared/3/{DATA}"));
+    let (told, heard) = std::sync::mpsc::channel();
+    let reader = started(move || {
+        let mut file = std::fs::File::open(path)?;
+        let mut bytes = vec![0; 300_000];
+        file.read_exact(&mut bytes)?;
+        told.send(()).unwrap();
+        file.read_to_end(&mut bytes)?;
+        std::io::Result::Ok(bytes)
+    });
+    heard.recv_timeout(SOON).unwrap();
+    one.signal("KILL");
+    assert!(dying.take(SOON).is_err());
+    assert!(reader.take(SOON).unwrap() == model.bytes(DATA));
+    assert_eq!(origin.downloads("google/shared/3").len(), 2);
 }

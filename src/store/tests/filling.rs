@@ -260,7 +260,7 @@ fn a_hundred_names_take_no_descriptor_each() {
     for file in &files {
         assert_eq!(read(file, 0, 1).unwrap(), b"x");
     }
-    let staging = lead.filling().base.as_ref().unwrap().named().to_path_buf();
+    let staging = lead.filling().site().unwrap().base.named().to_path_buf();
     let open = std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter(|fd| {

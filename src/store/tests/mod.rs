@@ -4,6 +4,7 @@ mod anyorder;
 mod crash;
 mod evicting;
 mod filling;
+mod following;
 mod fulldisk;
 mod giving;
 mod manifest;

@@ -1,0 +1,228 @@
+//! What the filler of an archive tells the processes that follow it.
+//!
+//! A file of JSON lines, which lives as long as the filler holds the model's lock. It says which names there are and how long
+//! the files will be; how far they are is told by their lengths, because they are only ever appended to. A file is made
+//! before its line is written, and a file is said to be gone before it is removed: whoever opens a file by its name and then
+//! finds no such line has opened the right one.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{Context, Error, if_there};
+use super::layout::create_new;
+use super::plain;
+
+/// The longest line, and all of them: more than the limits of an archive allow.
+const MAX_LINE: usize = 64 << 10;
+const MAX_JOURNAL: u64 = 256 << 20;
+
+/// How much is read at once.
+const PIECE: usize = 64 << 10;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Event {
+    /// The first one: a filling has begun.
+    Fill {
+        /// Of its staging directory.
+        uid: String,
+    },
+    /// What is fetched. Two that are told the same bring the same bytes.
+    From {
+        /// A checksum or a validator of all of it.
+        identity: String,
+    },
+    /// A directory, or another time of one. "" is the model itself.
+    Dir {
+        /// In the model.
+        path: String,
+        /// In nanoseconds since 1970.
+        mtime: i64,
+    },
+    /// A file has begun.
+    File {
+        /// In the model.
+        path: String,
+        /// In bytes, when it is complete.
+        size: u64,
+        /// In nanoseconds since 1970.
+        mtime: i64,
+    },
+    /// A file is about to be removed, because a later one has its name.
+    Gone {
+        /// In the model.
+        path: String,
+    },
+    /// There are no other names.
+    Named,
+    /// The bytes so far are not to be trusted.
+    Failed,
+}
+
+/// The filler's end.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    broken: AtomicBool,
+}
+
+impl Journal {
+    /// Replaces what an earlier filler may have left at `path`.
+    pub(super) fn create(path: &Path, uid: &str) -> Result<Journal, Error> {
+        if_there(std::fs::remove_file(path)).context("replace", path)?;
+        let file = create_new(path).context("create", path)?;
+        let journal = Journal {
+            file,
+            broken: AtomicBool::new(false),
+        };
+        journal.tell(&Event::Fill {
+            uid: uid.to_owned(),
+        });
+        Ok(journal)
+    }
+
+    /// Adds a line. One that cannot be written is the last: who follows waits for the end of the filling then.
+    pub(super) fn tell(&self, event: &Event) {
+        if self.broken.load(Ordering::Relaxed) {
+            return;
+        }
+        let line = serde_json::to_vec(event).map_err(io::Error::other);
+        let told = line.and_then(|mut line| {
+            line.push(b'\n');
+            (&self.file).write_all(&line)
+        });
+        if let Err(error) = told {
+            tracing::debug!(%error, "other processes cannot be told how a filling goes on");
+            self.broken.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The follower's end.
+#[derive(Debug)]
+pub(super) struct Told {
+    path: PathBuf,
+    file: File,
+    read: u64,
+    /// Bytes read; those from `at` on are no event yet.
+    bytes: Vec<u8>,
+    at: usize,
+    over: bool,
+}
+
+impl Told {
+    pub(super) fn open(path: &Path) -> io::Result<Told> {
+        Ok(Told {
+            path: path.to_owned(),
+            file: plain::open(path)?,
+            read: 0,
+            bytes: Vec::new(),
+            at: 0,
+            over: false,
+        })
+    }
+
+    /// Whether another filler writes another journal now.
+    pub(super) fn is_replaced(&self) -> bool {
+        let of = |meta: io::Result<std::fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino()));
+        match (
+            of(self.file.metadata()),
+            of(std::fs::symlink_metadata(&self.path)),
+        ) {
+            (Ok(ours), Ok(named)) => ours != named,
+            _ => false,
+        }
+    }
+
+    /// The next line, if it is there. What is no line of ours is the last.
+    pub(super) fn next(&mut self) -> Option<Event> {
+        while !self.over {
+            let left = self.bytes.get(self.at..).unwrap_or_default();
+            if let Some(end) = left.iter().position(|byte| *byte == b'\n') {
+                let event = serde_json::from_slice(left.get(..end).unwrap_or_default());
+                self.at += end + 1;
+                self.over |= event.is_err();
+                return event.ok();
+            }
+            self.bytes.drain(..self.at);
+            self.at = 0;
+            let piece = (&self.file).take(PIECE as u64);
+            let got = { piece }.read_to_end(&mut self.bytes).unwrap_or(0);
+            self.read += got as u64;
+            self.over |= self.bytes.len() > MAX_LINE + PIECE || self.read > MAX_JOURNAL;
+            if got == 0 {
+                break;
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(lines: &[u8]) -> (tempfile::TempDir, Told) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        std::fs::write(&path, lines).unwrap();
+        let told = Told::open(&path).unwrap();
+        (dir, told)
+    }
+
+    #[test]
+    fn what_is_told_is_heard_as_it_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let journal = Journal::create(&path, "u1").unwrap();
+        let mut told = Told::open(&path).unwrap();
+        let uid = "u1".to_owned();
+        assert_eq!(told.next(), Some(Event::Fill { uid }));
+        assert_eq!(told.next(), None);
+        let file = Event::File {
+            path: "a \"\n/ü".to_owned(),
+            size: 1,
+            mtime: -5,
+        };
+        journal.tell(&file);
+        journal.tell(&Event::Named);
+        assert_eq!(told.next(), Some(file));
+        assert_eq!(told.next(), Some(Event::Named));
+        assert_eq!(told.next(), None);
+        assert!(!told.is_replaced());
+        let _later = Journal::create(&path, "u2").unwrap();
+        assert!(told.is_replaced());
+    }
+
+    #[test]
+    fn half_a_line_is_waited_for() {
+        let (_dir, mut told) = written(b"\"nam");
+        assert_eq!(told.next(), None);
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&told.path)
+            .unwrap();
+        file.write_all(b"ed\"\n").unwrap();
+        assert_eq!(told.next(), Some(Event::Named));
+    }
+
+    #[test]
+    fn garbage_is_the_end() {
+        for garbage in [
+            &b"\xff\xfe\n\"named\"\n"[..],
+            b"{\"file\":{}}\n\"named\"\n",
+            b"\n\"named\"\n",
+            &[0; 3 * PIECE],
+        ] {
+            let (_dir, mut told) = written(garbage);
+            assert_eq!(told.next(), None);
+            assert_eq!(told.next(), None);
+        }
+    }
+}
