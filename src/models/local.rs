@@ -67,6 +67,15 @@ impl Model {
         Some(self.shared.runtime.spawn_blocking(note))
     }
 
+    /// Says that somebody reads `copy`. At the first time it is also left for other hosts, should an earlier run not have come
+    /// to it.
+    pub fn is_opened(self: &Arc<Model>, copy: &Arc<Sealed>) {
+        drop(self.is_used());
+        if !std::mem::replace(&mut self.state.lock().left, true) {
+            self.shared.publish(&self.handle, copy);
+        }
+    }
+
     /// A file of `copy` was missing or changed on the disk: forget the copy, so that the next open brings it back.
     pub fn damaged(&self, copy: &Arc<Sealed>, what: &str) {
         let mut state = self.state.lock();

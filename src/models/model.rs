@@ -52,6 +52,8 @@ pub(super) struct State {
     too_large: bool,
     /// The names of the model that was here before; looked for once.
     pub(super) outline: Option<Option<Arc<Outline>>>,
+    /// It was left for other hosts, or need not be.
+    pub(super) left: bool,
     /// When its use was last noted.
     pub(super) noted: Option<Instant>,
     refused: Option<(Error, Instant)>,
@@ -246,6 +248,7 @@ impl Model {
         state.content = Some(content.clone());
         state.streamer = None;
         state.outline = None;
+        state.left = true;
         content
     }
 

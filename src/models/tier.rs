@@ -14,7 +14,7 @@ use super::{Error, Shared};
 use crate::handle::{Handle, Key};
 use crate::source::tier::{Outcome, Tier, Upload};
 use crate::source::{self, Local, Plan};
-use crate::store::{ListedFile, Sealed};
+use crate::store::{ListedFile, Sealed, State};
 
 /// A file of a sealed model.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Shared {
             let began = Instant::now();
             let key = handle.key();
             let files = tokio::task::spawn_blocking(move || files(&shared, &key, &sealed)).await;
-            let Ok(files) = files else {
+            let Ok(Some(files)) = files else {
                 return;
             };
             let seconds = || began.elapsed().as_secs_f32();
@@ -93,16 +93,17 @@ impl Shared {
     }
 }
 
-/// Every file of a model, with what its manifest says of it.
-fn files(shared: &Shared, key: &Key, sealed: &Arc<Sealed>) -> Vec<Upload> {
-    let Ok(Some((manifest, _))) = shared.cache.whole(key) else {
-        return Vec::new();
-    };
+/// Every file of a model that we have verified, with what its manifest says of it.
+fn files(shared: &Shared, key: &Key, sealed: &Arc<Sealed>) -> Option<Vec<Upload>> {
+    let (manifest, _) = shared.cache.whole(key).ok()??;
+    if manifest.state != State::Sealed {
+        return None;
+    }
     let upload = |file: ListedFile<'_>| Upload {
         name: file.path.to_owned(),
         size: file.size,
         crc32c: file.crc32c,
         from: Arc::new(SealedFile(sealed.clone(), file.path.to_owned())),
     };
-    manifest.files().map(upload).collect()
+    Some(manifest.files().map(upload).collect())
 }

@@ -148,7 +148,7 @@ impl Tree {
                 Some(Attr::Dir { .. }) => Some(Err(Error::IsDirectory)),
                 Some(Attr::File { size, .. }) => match open_whole(sealed, inside, size) {
                     Ok(file) => {
-                        drop(model.is_used());
+                        model.is_opened(sealed);
                         Some(Ok(self.opened_sealed(Arc::new(file), size, inside)))
                     }
                     Err(error) if is_damage(&error) => {

@@ -132,6 +132,24 @@ fn an_upload_that_was_killed_is_completed_by_another_host() {
     assert_eq!(hosts.origin.downloads(hosts.name).len(), before + 1);
 }
 
+/// What was here before there was a bucket, or was not sent to its end, is sent when it is used again.
+#[test]
+fn a_model_that_was_here_before_is_left_for_the_others() {
+    let hosts = Hosts::with(100_000, &[]);
+    let alone = Mounting::of(&hosts.origin).timeout("20s").start();
+    hosts.read_all(&alone);
+    assert!(!hosts.in_bucket("").exists());
+    let [shared, endpoint] = hosts.flags();
+    let later = Mounting::of(&hosts.origin)
+        .cache(&alone.cache)
+        .arg(shared)
+        .arg(endpoint)
+        .start();
+    later.list(hosts.name).unwrap();
+    hosts.read_all(&later);
+    hosts.is_published();
+}
+
 /// What is written is what tensorflow_hub would have written, and one object of ours.
 #[test]
 fn the_bucket_has_the_layout_of_tensorflow_hub() {
