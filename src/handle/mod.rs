@@ -20,6 +20,7 @@
 //! see `rules` for hubs and `kaggle` for Kaggle.
 
 mod bucket;
+mod catalog;
 mod error;
 mod host;
 mod kaggle;
@@ -35,6 +36,7 @@ mod version;
 mod words;
 
 pub use bucket::BucketPath;
+pub use catalog::{BadLine, BadListed, CatalogFile, Listed};
 pub use error::{BadHost, BadName, HandleError, NoName};
 pub use kaggle::Catalogue;
 pub use key::Key;

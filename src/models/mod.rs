@@ -195,6 +195,11 @@ impl Models {
         self.shared.cache.handles()
     }
 
+    /// The handle of the sealed model with this name in the cache, as it was written there; whoever fetched it.
+    pub fn cached_as(&self, key: &Key) -> Option<String> {
+        self.shared.cache.described(key)
+    }
+
     /// The newest version of an unversioned handle; asked of the origin at most once a minute.
     pub async fn newest(&self, unversioned: &Handle) -> Result<Latest, Error> {
         newest::newest(&self.shared, unversioned).await

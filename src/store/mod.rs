@@ -28,6 +28,7 @@ mod cache;
 mod complete;
 mod crc;
 mod demand;
+mod described;
 mod descriptor;
 mod entry;
 mod error;

@@ -10,9 +10,11 @@ use parking_lot::{Mutex, RwLock};
 /// How many names with a pasted query are listed, in all: enough for those who paste, and no way to flood a listing.
 const PASTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
-/// Known paths. It only grows while mounted: a listing never shrinks because of an error or of being offline.
+/// Known paths. What was cached or opened stays while mounted: a listing never shrinks because of an error or of being
+/// offline. What the catalog alone names goes when its line does.
 pub(super) struct Known {
     paths: RwLock<BTreeSet<String>>,
+    catalog: RwLock<BTreeSet<String>>,
     pasted: Mutex<LruCache<String, ()>>,
 }
 
@@ -20,6 +22,7 @@ impl Default for Known {
     fn default() -> Known {
         Known {
             paths: RwLock::default(),
+            catalog: RwLock::default(),
             pasted: Mutex::new(LruCache::new(PASTED)),
         }
     }
@@ -31,6 +34,11 @@ impl Known {
         if !self.paths.read().contains(path) {
             self.paths.write().insert(path.to_owned());
         }
+    }
+
+    /// Takes the paths of a catalog in the place of an earlier one's.
+    pub fn set_catalog(&self, paths: BTreeSet<String>) {
+        *self.catalog.write() = paths;
     }
 
     /// Remembers a path with a pasted query (`x/2?tfhub-redirect=true`), which is a link. It is listed because
@@ -52,40 +60,48 @@ impl Known {
     /// Whether a known model lies below `directory`.
     pub fn has_below(&self, directory: &str) -> bool {
         let prefix = format!("{directory}/");
-        let paths = self.paths.read();
-        let mut after = paths.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
-        after.next().is_some_and(|path| path.starts_with(&prefix))
+        let in_set = |paths: &BTreeSet<String>| {
+            let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+            let mut after = paths.range::<str, _>(from);
+            after.next().is_some_and(|path| path.starts_with(&prefix))
+        };
+        in_set(&self.paths.read()) || in_set(&self.catalog.read())
     }
 
     /// The names directly below `directory` that lead to known models, sorted.
     pub fn children(&self, directory: &str) -> Vec<String> {
-        let prefix = if directory.is_empty() {
-            String::new()
-        } else {
-            format!("{directory}/")
-        };
-        let paths = self.paths.read();
-        let mut names = Vec::new();
-        let mut from = Bound::Included(prefix.clone());
-        while let Some(path) = paths.range((from, Bound::Unbounded)).next() {
-            let Some(rest) = path.strip_prefix(&prefix) else {
-                break;
-            };
-            let name = rest.split('/').next().unwrap_or(rest);
-            if names.last().is_none_or(|last| last != name) {
-                names.push(name.to_owned());
-            }
-            // '0' follows '/': everything below this name is skipped in one step.
-            from = if rest.len() == name.len() {
-                Bound::Excluded(path.clone())
-            } else {
-                Bound::Included(format!("{prefix}{name}0"))
-            };
-        }
+        let mut names = children(&self.paths.read(), directory);
+        names.extend(children(&self.catalog.read(), directory));
         names.sort();
         names.dedup();
         names
     }
+}
+
+fn children(paths: &BTreeSet<String>, directory: &str) -> Vec<String> {
+    let prefix = if directory.is_empty() {
+        String::new()
+    } else {
+        format!("{directory}/")
+    };
+    let mut names = Vec::new();
+    let mut from = Bound::Included(prefix.clone());
+    while let Some(path) = paths.range((from, Bound::Unbounded)).next() {
+        let Some(rest) = path.strip_prefix(&prefix) else {
+            break;
+        };
+        let name = rest.split('/').next().unwrap_or(rest);
+        if names.last().is_none_or(|last| last != name) {
+            names.push(name.to_owned());
+        }
+        // '0' follows '/': everything below this name is skipped in one step.
+        from = if rest.len() == name.len() {
+            Bound::Excluded(path.clone())
+        } else {
+            Bound::Included(format!("{prefix}{name}0"))
+        };
+    }
+    names
 }
 
 #[cfg(test)]
@@ -110,5 +126,19 @@ mod tests {
         assert!(known.children("goog").is_empty());
         assert!(known.has_below("google/a"));
         assert!(!known.has_below("google/a/1"));
+    }
+
+    #[test]
+    fn a_catalogs_paths_go_with_it_and_the_others_stay() {
+        let known = Known::default();
+        known.insert("google/a/1");
+        let of = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+        known.set_catalog(of(&["google/a/1", "google/b/2/x/1"]));
+        assert_eq!(known.children("google"), ["a", "b"]);
+        assert!(known.has_below("google/b/2"));
+        known.set_catalog(of(&["x.org/m/1"]));
+        assert_eq!(known.children(""), ["google", "x.org"]);
+        assert_eq!(known.children("google"), ["a"]);
+        assert!(!known.has_below("google/b/2"));
     }
 }

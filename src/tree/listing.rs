@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::attr::Kind;
 use super::lookup::Target;
+use super::modules;
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Tree};
 use crate::handle::{Catalogue, Handle};
@@ -29,7 +30,9 @@ impl Tree {
             return Answer::Now(Err(Error::Stale));
         };
         match &node.spot {
+            Spot::Above if node.path.is_empty() => Answer::Now(Ok(self.list_root())),
             Spot::Above => Answer::Now(Ok(self.list_known(&node.path))),
+            Spot::Modules => Answer::Now(Ok(self.list_modules())),
             Spot::Versions(handle) => {
                 let (tree, handle) = (self.clone(), handle.clone());
                 Answer::later(async move { Ok(tree.list_versions(&node.path, &handle).await) })
@@ -46,6 +49,9 @@ impl Tree {
                 });
                 if let Some(entries) = listed {
                     return Answer::Now(Ok(entries));
+                }
+                if !self.shared.options.list_fetches && model.here().is_none() {
+                    return Answer::Now(Ok(Vec::new()));
                 }
                 let (tree, model, inside) = (self.clone(), model.clone(), inside.clone());
                 Answer::later(async move { tree.wait_listing(&node, model, &inside).await })
@@ -75,6 +81,13 @@ impl Tree {
         let new = names.filter(|name| !known.contains(name));
         entries.extend(new.map(|name| child(path, name, Kind::Directory)));
         entries.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+
+    fn list_root(&self) -> Vec<DirEntry> {
+        let mut entries = self.list_known("");
+        let modules = std::iter::once(modules::NAME.to_owned());
+        self.add(&mut entries, "", modules);
+        entries
     }
 
     fn list_known(&self, path: &str) -> Vec<DirEntry> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::attr::{Attr, Entry, Ttl};
 use super::look::{Look, glance, look};
+use super::modules;
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Shared, Tree};
 use crate::handle::{self, Handle, Place};
@@ -37,6 +38,7 @@ impl Tree {
             Spot::Above | Spot::Versions(_) | Spot::Bucket(_) | Spot::Catalogue(_) => {
                 self.lookup_above(join(&node.path, name), node.refused)
             }
+            Spot::Modules => Answer::Now(self.lookup_module(name)),
             Spot::Link(_) => Answer::Now(Err(Error::NotDirectory)),
         }
     }
@@ -71,6 +73,9 @@ impl Tree {
     }
 
     fn lookup_above(&self, path: String, refused: usize) -> Answer<Entry> {
+        if path == modules::NAME {
+            return Answer::Now(Ok(self.shared.hold_directory(path, 0, Spot::Modules)));
+        }
         let components: Vec<&str> = path.split('/').collect();
         let place = match self.shared.names.place_beyond(&components, refused) {
             Ok(place) => place,
@@ -91,8 +96,8 @@ impl Tree {
                 Answer::Now(Ok(self.shared.hold_directory(path, refused, spot)))
             }
             Place::Link(target) => {
-                if path.contains('?') {
-                    self.shared.known.insert_pasted(&path);
+                if path.contains(['?', '#']) {
+                    self.shared.pasted(&path, refused);
                 }
                 Answer::Now(Ok(self.shared.hold_link(path, target, Ttl::Forever)))
             }
@@ -115,7 +120,7 @@ impl Tree {
         let components: Vec<&str> = path.split('/').collect();
         Answer::Now(match self.shared.names.place_beyond(&components, refused) {
             Ok(Place::Link(target)) => {
-                self.shared.known.insert_pasted(&path);
+                self.shared.pasted(&path, refused);
                 Ok(self.shared.hold_link(path, target, Ttl::Forever))
             }
             _ => Err(Error::absent()),
@@ -170,7 +175,7 @@ impl Tree {
         verdict: Result<(), crate::models::Error>,
     ) -> Result<Entry, Error> {
         verdict?;
-        self.shared.known.insert(&path);
+        self.shared.learn(model.handle(), &path);
         let mut attr = Attr::directory(number(&path));
         let mut ttl = Ttl::Short;
         if let Some(content) = model.here()
@@ -195,7 +200,10 @@ impl Tree {
         handle: Handle,
     ) -> Result<Entry, Error> {
         match self.newest(&path_parent(&path), &handle).await? {
-            Target::Link(target) => Ok(self.shared.hold_link(path, target, Ttl::Short)),
+            Target::Link(target) => {
+                self.shared.modules.insert(&handle, &path);
+                Ok(self.shared.hold_link(path, target, Ttl::Short))
+            }
             Target::Model => {
                 let model = self.shared.models.model(&handle);
                 let verdict = model.exists().await;
@@ -243,7 +251,7 @@ impl Shared {
         self.hold(path, refused, spot, attr, Ttl::Forever)
     }
 
-    fn hold_link(&self, path: String, target: String, ttl: Ttl) -> Entry {
+    pub(super) fn hold_link(&self, path: String, target: String, ttl: Ttl) -> Entry {
         let attr = Attr::link(number(&path), &target);
         self.hold(path, 0, Spot::Link(target), attr, ttl)
     }

@@ -19,6 +19,7 @@ mod known;
 mod listing;
 mod look;
 mod lookup;
+mod modules;
 mod nodes;
 mod retire;
 mod xattr;
@@ -37,12 +38,13 @@ pub use retire::Stale;
 
 use std::sync::Arc;
 
-use crate::handle::Names;
+use crate::handle::{CatalogFile, Handle, Names};
 use crate::models::{Models, Patience};
 use crate::status::Status;
 
 use files::OpenFiles;
 use known::Known;
+use modules::Modules;
 use nodes::Nodes;
 use retire::Retire;
 
@@ -52,11 +54,26 @@ pub struct Tree {
     shared: Arc<Shared>,
 }
 
+/// How a tree behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether listing a model that was never seen begins its download. Without, such a listing is empty.
+    pub list_fetches: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { list_fetches: true }
+    }
+}
+
 struct Shared {
+    options: Options,
     names: Names,
     models: Models,
     nodes: Nodes,
     known: Known,
+    modules: Modules,
     files: OpenFiles,
     retire: Retire,
     status: Arc<Status>,
@@ -64,13 +81,15 @@ struct Shared {
 
 impl Tree {
     /// A tree over `models`, with the naming rules of one mount.
-    pub fn new(names: Names, models: Models, status: Arc<Status>) -> Tree {
+    pub fn new(names: Names, models: Models, status: Arc<Status>, options: Options) -> Tree {
         Tree {
             shared: Arc::new(Shared {
+                options,
                 names,
                 models,
                 nodes: Nodes::default(),
                 known: Known::default(),
+                modules: Modules::default(),
                 files: OpenFiles::default(),
                 retire: Retire::default(),
                 status,
@@ -82,10 +101,7 @@ impl Tree {
     /// large cache, and the mount answers meanwhile.
     pub fn learn_cached(&self) {
         for url in self.shared.models.cached() {
-            let handle = crate::handle::Handle::parse(&url);
-            if let Ok(path) = handle.and_then(|handle| self.shared.names.path(&handle)) {
-                self.shared.known.insert(&path);
-            }
+            self.shared.learn_cached(&url);
         }
     }
 
@@ -93,6 +109,15 @@ impl Tree {
     pub fn keep_house(&self) {
         self.learn_cached();
         self.shared.models.keep_house();
+    }
+
+    /// Shows the models of a catalog, in the place of those of an earlier one. What has been opened or cached meanwhile
+    /// stays known.
+    pub fn set_catalog(&self, catalog: &CatalogFile) {
+        let lines = catalog.lines();
+        self.shared.modules.set_catalog(lines);
+        let paths = lines.iter().map(|line| line.path().to_owned());
+        self.shared.known.set_catalog(paths.collect());
     }
 
     /// How many files the kernel has open.
@@ -115,7 +140,24 @@ impl Tree {
         self.shared.status.errors.record(path, error.to_string());
     }
 
-    fn patience(&self, handle: &crate::handle::Handle) -> Patience {
+    fn patience(&self, handle: &Handle) -> Patience {
         Patience::new(handle, self.shared.models.timeout())
+    }
+}
+
+impl Shared {
+    /// A model exists: it is listed above, and has its name for tensorflow_hub.
+    fn learn(&self, handle: &Handle, path: &str) {
+        self.known.insert(path);
+        self.modules.insert(handle, path);
+    }
+
+    /// A model is in the cache under `url`, which tensorflow_hub may have been given in any spelling. Its canonical path.
+    fn learn_cached(&self, url: &str) -> Option<String> {
+        let handle = Handle::parse(url).ok()?;
+        let path = self.names.path(&handle).ok()?;
+        self.learn(&handle, &path);
+        self.modules.insert_spelled(url, &path);
+        Some(path)
     }
 }

@@ -23,6 +23,8 @@ pub(super) enum Spot {
     Versions(Handle),
     /// A symbolic link and its target.
     Link(String),
+    /// `.tfhub_modules`: a link for each known model.
+    Modules,
     /// A directory of a bucket.
     Bucket(BucketPath),
     /// A directory of Kaggle above its models.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Entry, Error, ROOT, Tree};
+use super::super::{Entry, Error, Options, ROOT, Tree};
 use super::{GRAPH, MODEL};
 use crate::handle::Names;
 use crate::models::testing::models;
@@ -23,9 +23,25 @@ impl Hub {
     }
 
     pub async fn patient(answers: impl IntoIterator<Item = Said>, timeout: Duration) -> Hub {
+        Hub::with(answers, timeout, Options::default()).await
+    }
+
+    /// A hub in which a listing begins no download.
+    pub async fn crawled(answers: impl IntoIterator<Item = Said>) -> Hub {
+        let options = Options {
+            list_fetches: false,
+        };
+        Hub::with(answers, Duration::from_secs(20), options).await
+    }
+
+    async fn with(
+        answers: impl IntoIterator<Item = Said>,
+        timeout: Duration,
+        options: Options,
+    ) -> Hub {
         let origin = Origin::playing(answers).await;
         let cache = tempfile::tempdir().unwrap();
-        let tree = tree(&origin.base, cache.path(), timeout);
+        let tree = tree(&origin.base, cache.path(), timeout, options);
         Hub {
             tree,
             origin,
@@ -37,7 +53,7 @@ impl Hub {
     pub async fn walk(&self, path: &str) -> Result<Entry, Error> {
         let mut node = ROOT;
         let mut entry = self.tree.getattr(ROOT)?;
-        for name in path.split('/') {
+        for name in path.split('/').filter(|name| !name.is_empty()) {
             entry = self.tree.lookup(node, name).get().await?;
             node = entry.attr.node;
         }
@@ -76,9 +92,9 @@ impl Hub {
     }
 }
 
-fn tree(hub: &str, cache: &Path, timeout: Duration) -> Tree {
+fn tree(hub: &str, cache: &Path, timeout: Duration, options: Options) -> Tree {
     let names = Names::new(hub, Default::default()).unwrap();
-    Tree::new(names, models(cache, timeout), Arc::default())
+    Tree::new(names, models(cache, timeout), Arc::default(), options)
 }
 
 /// Files one after another, as tar.gz.
