@@ -5,6 +5,7 @@
 mod args;
 mod cache;
 mod carry;
+mod catalog;
 mod demo;
 mod log;
 mod mount;
@@ -15,6 +16,7 @@ mod serve;
 mod setup;
 mod table;
 mod unmount;
+mod warm;
 
 use std::fmt::Display;
 use std::process::ExitCode;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{Log, Mount};
+use super::catalog::Catalog;
 use super::setup::{self, Setup};
-use super::{Failure, log};
+use super::{Failure, log, warm};
 use crate::fuse::{self, Serving};
 use crate::os;
 use crate::service::daemon::{self, Readiness, Start};
 use crate::service::mountpoint::Mountpoint;
 use crate::service::stop::{self, Outcome, Stop};
 use crate::status::Status;
-use crate::tree::Tree;
+use crate::tree::{self, Tree};
 
 /// How often the session is looked at for an unmount from outside.
 const LOOK: Duration = Duration::from_millis(100);
@@ -38,14 +39,32 @@ pub(super) fn run(command: Mount, level: &Log) -> Result<(), Failure> {
     let runtime = setup::runtime()?;
     let _entered = runtime.enter();
     let stop = Stop::new(readiness.is_background()).map_err(Failure::failed)?;
+    let catalog = match &command.catalog {
+        Some(typed) => Some(Catalog::open(typed, setup.names(), mountpoint.path())?),
+        None => None,
+    };
     let models = setup.models(runtime.handle())?;
-    let tree = Tree::new(setup.names().clone(), models, Arc::new(Status::default()));
+    let tree = Tree::new(
+        setup.names().clone(),
+        models.clone(),
+        Arc::new(Status::default()),
+        tree::Options {
+            list_fetches: command.list_fetches,
+        },
+    );
+    if let Some(catalog) = &catalog {
+        tree.set_catalog(&catalog.content().borrow());
+    }
     let serving = fuse::mount(
         tree.clone(),
         &options(&command, &mountpoint, &setup),
         runtime.handle(),
     )
     .map_err(Failure::failed)?;
+    if let Some(catalog) = catalog {
+        runtime.spawn(warm::keep(models, catalog.content()));
+        runtime.spawn(catalog.follow(tree.clone()));
+    }
     std::thread::spawn(move || tree.keep_house());
     tracing::info!(
         mountpoint = %mountpoint.path().display(),

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::args::Prefetch;
 use super::resolve::newest;
 use super::setup::{self, Setup, Stop};
-use super::{Failure, table};
-use crate::handle::{Handle, Kind};
+use super::{Failure, catalog, table};
+use crate::handle::{CatalogFile, Handle, Kind};
 use crate::models::{Content, Models};
 
 /// How often a bar moves, and how often there is a line where there are no bars.
@@ -37,9 +37,16 @@ struct Done {
 /// Fetches what was named. A failure of one model does not keep the others from coming.
 pub(super) fn run(command: &Prefetch) -> Result<(), Failure> {
     let setup = Setup::check(&command.hub)?;
-    let handles = handles(command)?;
+    let catalog = match &command.catalog {
+        Some(path) => catalog::read(path, setup.names())?,
+        None => CatalogFile::default(),
+    };
+    let handles = handles(command, &catalog)?;
     let runtime = setup::runtime()?;
     let models = setup.models(runtime.handle())?;
+    for handle in catalog.pinned() {
+        models.pin(handle, true).map_err(Failure::failed)?;
+    }
     let show = Show::new();
     let fetched = runtime.block_on(async {
         let stop = Stop::new().map_err(Failure::failed)?;
@@ -81,8 +88,8 @@ fn tell(done: &Done, json: bool) -> Result<(), Failure> {
     }
 }
 
-/// The handles that were typed and those in the file, each once.
-fn handles(command: &Prefetch) -> Result<Vec<Handle>, Failure> {
+/// The handles that were typed, those in the file, and those that the catalog marks, each once.
+fn handles(command: &Prefetch, catalog: &CatalogFile) -> Result<Vec<Handle>, Failure> {
     let mut texts = command.handles.clone();
     if let Some(file) = &command.file {
         let text = read(file)
@@ -106,7 +113,15 @@ fn handles(command: &Prefetch) -> Result<Vec<Handle>, Failure> {
             handles.push(handle);
         }
     }
-    Ok(handles)
+    let marked = catalog.prefetched();
+    handles.extend(marked.filter(|handle| seen.insert(handle.url())).cloned());
+    match (&command.catalog, handles.is_empty()) {
+        (Some(path), true) => Err(Failure::Usage(format!(
+            "nothing in {} is marked `prefetch`",
+            path.display()
+        ))),
+        _ => Ok(handles),
+    }
 }
 
 fn read(file: &Path) -> std::io::Result<String> {
@@ -122,7 +137,9 @@ async fn fetch(typed: &Handle, models: &Models, show: &Show) -> Done {
     let begun = Instant::now();
     let bar = show.begin(typed);
     let fetched = async {
-        let handle = newest(typed, models).await.map_err(said)?;
+        let handle = newest(typed, models)
+            .await
+            .map_err(|error| error.to_string())?;
         let model = models.model(&handle);
         let sealed = model.sealed();
         tokio::pin!(sealed);
@@ -154,13 +171,6 @@ async fn fetch(typed: &Handle, models: &Models, show: &Show) -> Done {
     };
     bar.ended(&done);
     done
-}
-
-fn said(failure: Failure) -> String {
-    match failure {
-        Failure::Failed(text) | Failure::Usage(text) => text,
-        Failure::Said(code) => format!("exit code {code}"),
-    }
 }
 
 /// Bars on a terminal, lines elsewhere; both on stderr.

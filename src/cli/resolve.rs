@@ -8,7 +8,7 @@ use super::Failure;
 use super::args::{Hub, Resolve};
 use super::setup::{self, Setup};
 use crate::handle::{Handle, Kind};
-use crate::models::{Latest, Models};
+use crate::models::{Error, Latest, Models};
 use crate::os::mountinfo::{FSTYPE, Table};
 
 /// Prints a local directory for each handle, in order; stops at the first that cannot be had.
@@ -117,7 +117,7 @@ fn in_cache(handle: &Handle, setup: &Setup, opened: &mut Opened) -> Result<PathB
     }
     let (runtime, models) = open(setup, opened)?;
     runtime.block_on(async {
-        let handle = newest(handle, models).await?;
+        let handle = newest(handle, models).await.map_err(Failure::failed)?;
         let sealed = models
             .model(&handle)
             .sealed()
@@ -128,11 +128,11 @@ fn in_cache(handle: &Handle, setup: &Setup, opened: &mut Opened) -> Result<PathB
 }
 
 /// An unversioned handle stands for its newest version; one without numbers stands for itself.
-pub(super) async fn newest(handle: &Handle, models: &Models) -> Result<Handle, Failure> {
+pub(super) async fn newest(handle: &Handle, models: &Models) -> Result<Handle, Error> {
     if handle.version().is_some() || handle.kind() == Kind::Archive {
         return Ok(handle.clone());
     }
-    match models.newest(handle).await.map_err(Failure::failed)? {
+    match models.newest(handle).await? {
         Latest::Version(version) => Ok(handle.with_version(version)),
         Latest::Elsewhere(other) => Ok(other),
         Latest::Unnumbered => Ok(handle.clone()),

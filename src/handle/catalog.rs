@@ -54,6 +54,9 @@ pub enum BadListed {
         "{0} is read in its bucket and never kept as a whole; take the words after it away, or name an archive"
     )]
     NotKept(String),
+    /// It is to be pinned, and a newer version would be another model.
+    #[error("{0} has no version, and `pin` keeps one version; add it, like {0}/1")]
+    Unversioned(String),
     /// The list is too long.
     #[error("a catalog has at most {MAX_LINES} lines with handles")]
     TooMany,
@@ -144,6 +147,10 @@ fn read(line: &str, names: &Names) -> Result<Option<Listed>, BadListed> {
     if (listed.pin || listed.prefetch) && listed.handle.kind() == Kind::Bucket {
         return Err(BadListed::NotKept(listed.handle.url()));
     }
+    let numbered = listed.handle.version().is_some() || listed.handle.kind() == Kind::Archive;
+    if listed.pin && !numbered {
+        return Err(BadListed::Unversioned(listed.handle.url()));
+    }
     Ok(Some(listed))
 }
 
@@ -196,7 +203,8 @@ mod tests {
     #[test]
     fn every_bad_line_is_told_with_its_number() {
         let text = "https://tfhub.dev/google/x/1\ngoogle/x/1\nhttps://tfhub.dev/google/x/1 pinned\n\
-            http://example.com/a/b/1\ngs://bucket/dir prefetch\nhttps://tfhub.dev/google/x/1/saved_model.pb";
+            http://example.com/a/b/1\ngs://bucket/dir prefetch\nhttps://tfhub.dev/google/x/1/saved_model.pb\n\
+            https://tfhub.dev/google/x pin";
         let told: Vec<String> = parse(text)
             .unwrap_err()
             .iter()
@@ -208,6 +216,7 @@ mod tests {
             "line 4: ",
             "line 5: gs://bucket/dir is read in its bucket",
             "line 6: ",
+            "line 7: https://tfhub.dev/google/x has no version",
         ];
         assert_eq!(told.len(), want.len(), "{told:?}");
         for (told, want) in told.iter().zip(want) {

@@ -13,10 +13,11 @@ const LOOK: Duration = Duration::from_secs(30);
 const SCRUB: u64 = 4 << 20;
 
 impl Models {
-    /// Looks after the cache for as long as the process lives. To be given a thread of its own.
-    pub fn keep_house(&self) {
+    /// Looks after the cache for as long as the process lives, and calls `also` each time. To be given a thread of its own.
+    pub fn keep_house(&self, also: impl Fn()) {
         let mut scrubbed = 0;
         loop {
+            also();
             self.shared.cache.tidy();
             // One process does it for all that share the directory.
             if let Some(_turn) = self.shared.cache.takes_turn() {

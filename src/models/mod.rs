@@ -35,7 +35,7 @@ pub use model::{Content, Model};
 pub use newest::Latest;
 pub use patience::Patience;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -190,14 +190,20 @@ impl Models {
         bucket::list(&self.shared, dir).await
     }
 
-    /// The handles of all models that are sealed in the cache.
-    pub fn cached(&self) -> Vec<String> {
-        self.shared.cache.handles()
+    /// The names of all models that are in the cache, or were.
+    pub fn cached(&self) -> HashSet<Key> {
+        self.shared.cache.names()
     }
 
-    /// The handle of the sealed model with this name in the cache, as it was written there; whoever fetched it.
+    /// The handle of the model with this name in the cache, as it was written there; whoever fetched it.
     pub fn cached_as(&self, key: &Key) -> Option<String> {
         self.shared.cache.described(key)
+    }
+
+    /// Pins a model, here or not, or lets it go. May take as long as the disk needs.
+    pub fn pin(&self, handle: &Handle, pinned: bool) -> Result<(), Error> {
+        let done = self.shared.cache.pin(&handle.url(), pinned);
+        done.map_err(|cause| Error::of_store(&handle.url(), cause))
     }
 
     /// The newest version of an unversioned handle; asked of the origin at most once a minute.

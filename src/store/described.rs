@@ -1,18 +1,35 @@
-//! From an entry's name back to its handle, which its descriptor holds.
+//! From names in the cache back to handles.
+
+use std::collections::HashSet;
 
 use super::cache::Cache;
 use super::descriptor::Descriptor;
 use super::layout::Key;
-use super::plain;
+use super::manifest::Manifest;
+use super::{ledger, plain};
 
 impl Cache {
-    /// The handle of the entry with this name, if it is there and has a descriptor that belongs to it. Whether it is whole
-    /// is not looked at.
+    /// The names of all models that are, or were, in the cache. Whether each is whole is not looked at.
+    pub fn names(&self) -> HashSet<Key> {
+        let Some(locks) = &self.locks else {
+            return HashSet::new();
+        };
+        let mut names = ledger::keys_in(&locks.layout.manifests());
+        names.extend(ledger::keys_in(locks.layout.root()));
+        names
+    }
+
+    /// The handle of the model with this name, if it is here or was: as its descriptor, or else its manifest, has it. One that
+    /// has another name is not believed.
     pub fn described(&self, key: &Key) -> Option<String> {
         let layout = &self.locks.as_ref()?.layout;
-        let text = plain::read_text(&layout.descriptor(key)).ok()?;
-        let handle = Descriptor::parse(&text)?.handle;
-        (Key::of(&handle) == *key && layout.model(key).is_dir()).then_some(handle)
+        let text = plain::read_text(&layout.descriptor(key)).ok();
+        let described = text.and_then(|text| Some(Descriptor::parse(&text)?.handle));
+        let here = described.filter(|handle| Key::of(handle) == *key && layout.model(key).is_dir());
+        here.or_else(|| {
+            let handle = Manifest::read(layout, key)?.handle;
+            (!handle.is_empty()).then_some(handle)
+        })
     }
 }
 

@@ -49,33 +49,6 @@ impl Cache {
         }
     }
 
-    /// The handles of all models that are, or were, in the cache, sorted: as manifests and descriptors tell, whoever wrote
-    /// them. Whether each is whole is not looked at.
-    pub fn handles(&self) -> Vec<String> {
-        let Some(locks) = &self.locks else {
-            return Vec::new();
-        };
-        let layout = &locks.layout;
-        let keys = ledger::keys_in(&layout.manifests());
-        let known = keys.iter().filter_map(|key| {
-            let handle = Manifest::read(layout, key)?.handle;
-            (!handle.is_empty()).then_some(handle)
-        });
-        let entries = fs::read_dir(layout.root()).into_iter().flatten().flatten();
-        let described = entries.filter_map(|entry| {
-            let name = entry.file_name();
-            let key = Key::parse(name.to_str()?.strip_suffix(".descriptor.txt")?)?;
-            if keys.contains(&key) {
-                return None;
-            }
-            let handle = Descriptor::parse(&plain::read_text(&entry.path()).ok()?)?.handle;
-            (Key::of(&handle) == key && layout.model(&key).is_dir()).then_some(handle)
-        });
-        let mut handles: Vec<String> = known.chain(described).collect();
-        handles.sort_unstable();
-        handles
-    }
-
     /// Says that a model is used now, so that it leaves last; and records one that others have put here.
     pub fn is_used(&self, url: &str) {
         let Some(locks) = &self.locks else { return };

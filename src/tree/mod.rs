@@ -38,7 +38,7 @@ pub use retire::Stale;
 
 use std::sync::Arc;
 
-use crate::handle::{CatalogFile, Handle, Names};
+use crate::handle::{CatalogFile, Handle, Key, Names};
 use crate::models::{Models, Patience};
 use crate::status::Status;
 
@@ -97,23 +97,25 @@ impl Tree {
         }
     }
 
-    /// Reads which models the cache holds, so that listings show them. Local disk only; may take a while with a
-    /// large cache, and the mount answers meanwhile.
+    /// Reads which models the cache holds, whoever put them there, so that listings show them. Local disk only; may take a
+    /// while with a large cache, and the mount answers meanwhile.
     pub fn learn_cached(&self) {
-        for url in self.shared.models.cached() {
-            self.shared.learn_cached(&url);
+        for key in self.shared.models.cached() {
+            if !self.shared.modules.is_lasting(&key) {
+                self.shared.learn_cached(&key);
+            }
         }
     }
 
     /// Looks after the cache for as long as the process lives. To be given a thread of its own.
     pub fn keep_house(&self) {
-        self.learn_cached();
-        self.shared.models.keep_house();
+        self.shared.models.keep_house(|| self.learn_cached());
     }
 
     /// Shows the models of a catalog, in the place of those of an earlier one. What has been opened or cached meanwhile
-    /// stays known.
+    /// stays known. Local disk only.
     pub fn set_catalog(&self, catalog: &CatalogFile) {
+        self.learn_cached();
         let lines = catalog.lines();
         self.shared.modules.set_catalog(lines);
         let paths = lines.iter().map(|line| line.path().to_owned());
@@ -152,12 +154,13 @@ impl Shared {
         self.modules.insert(handle, path);
     }
 
-    /// A model is in the cache under `url`, which tensorflow_hub may have been given in any spelling. Its canonical path.
-    fn learn_cached(&self, url: &str) -> Option<String> {
-        let handle = Handle::parse(url).ok()?;
+    /// A model is in the cache, under a handle that tensorflow_hub may have been given in any spelling. Its canonical path.
+    fn learn_cached(&self, key: &Key) -> Option<String> {
+        let url = self.models.cached_as(key)?;
+        let handle = Handle::parse(&url).ok()?;
         let path = self.names.path(&handle).ok()?;
         self.learn(&handle, &path);
-        self.modules.insert_spelled(url, &path);
+        self.modules.insert_spelled(&url, &path);
         Some(path)
     }
 }

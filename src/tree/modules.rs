@@ -87,6 +87,11 @@ impl Modules {
         self.pasted.lock().put(Key::of(spelled), handle.key());
     }
 
+    /// Whether the model with this name was cached or opened.
+    pub fn is_lasting(&self, key: &Key) -> bool {
+        self.lasting.read().contains_key(key)
+    }
+
     /// Where a name leads, and how long that holds.
     fn find(&self, key: &Key) -> Option<(Arc<str>, Ttl)> {
         self.path(key).or_else(|| {
@@ -138,8 +143,7 @@ impl Tree {
         let found = self.shared.modules.find(&key);
         let (path, ttl) = found
             .or_else(|| {
-                let url = self.shared.models.cached_as(&key)?;
-                let path = self.shared.learn_cached(&url)?;
+                let path = self.shared.learn_cached(&key)?;
                 Some((Arc::from(path), Ttl::Forever))
             })
             .ok_or_else(Error::absent)?;

@@ -21,6 +21,7 @@ mod filling;
 mod hostile;
 mod kaggle;
 mod life;
+mod modules;
 mod names;
 mod protocol;
 mod serve;

@@ -12,11 +12,14 @@ use super::{Hub, Keep};
 )]
 pub(in crate::cli) struct Prefetch {
     /// URLs of models
-    #[arg(value_name = "HANDLE", required_unless_present = "file")]
+    #[arg(value_name = "HANDLE", required_unless_present_any = ["file", "catalog"])]
     pub handles: Vec<String>,
     /// A file with a handle on each line; what follows # is a remark, - is standard input
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// A catalog: what it marks `prefetch` is fetched, what it marks `pin` is pinned
+    #[arg(long, env = "TFHUB_FS_CATALOG", value_name = "FILE")]
+    pub catalog: Option<PathBuf>,
     /// How many models are fetched at a time
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,

@@ -237,6 +237,12 @@ pub(super) struct Mount {
     /// Whether the kernel may read complete files by itself, where it can
     #[arg(long, env = "TFHUB_FS_PASSTHROUGH", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub passthrough: bool,
+    /// A list of handles to show from the start, one a line, each with `pin` or `prefetch` after it if wanted; read again when it changes
+    #[arg(long, env = "TFHUB_FS_CATALOG", value_name = "FILE")]
+    pub catalog: Option<PathBuf>,
+    /// Whether listing a model that was never seen begins its download; without, such a listing is empty, and crawlers fetch nothing
+    #[arg(long, env = "TFHUB_FS_LIST_FETCHES", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub list_fetches: bool,
     /// Where a mount in the background logs to [default: /var/log/tfhub-fs.log, for a user ~/.local/state/tfhub-fs/log]
     #[arg(long, env = "TFHUB_FS_LOG_FILE", value_name = "FILE")]
     pub log_file: Option<PathBuf>,
