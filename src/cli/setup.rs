@@ -11,7 +11,7 @@ use super::reach::Reach;
 use crate::archive::Limits;
 use crate::config::{
     BaseUrl, ByteSize, CacheDir, LoadFormat, Origin, SharedCache, Surroundings, kagglehub_cache,
-    parse_duration,
+    parse_duration, private_cache_dir,
 };
 use crate::handle::{BucketPath, Names};
 use crate::models::{self, Models};
@@ -112,6 +112,7 @@ pub(super) fn cache(keep: &Keep) -> Result<Cache, Failure> {
 fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<store::Options, Failure> {
     Ok(store::Options {
         dir: Some(cache_dir(keep, around)?),
+        private: outside(private_cache_dir(around))?,
         limit: match &keep.cache_size {
             Some(typed) => Some(typed.parse().map_err(Failure::usage)?),
             None => None,

@@ -86,6 +86,22 @@ impl CacheDir {
     }
 }
 
+/// The directory for what is missing in a cache that is not ours to write: `$CACHE_DIRECTORY`, which systemd sets; for root
+/// `/var/cache/tfhub-fs`; else `$XDG_CACHE_HOME/tfhub-fs` or `~/.cache/tfhub-fs`.
+pub fn private_cache_dir(around: &Surroundings<'_>) -> Option<PathBuf> {
+    let var = |name| around.var(name).map(PathBuf::from);
+    // systemd separates several by colons.
+    let of_service = var("CACHE_DIRECTORY").and_then(|dirs| std::env::split_paths(&dirs).next());
+    let of_user = || match around.uid {
+        0 => Some(PathBuf::from(OF_ROOT)),
+        _ => {
+            let cache = var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")))?;
+            Some(cache.join("tfhub-fs"))
+        }
+    };
+    of_service.or_else(of_user).filter(|dir| dir.is_absolute())
+}
+
 /// What was said of the cache.
 fn word(flag: Option<&OsStr>, around: &Surroundings<'_>) -> Option<(OsString, Origin)> {
     let of_env = |name| around.var(name).map(|value| (value, Origin::Env(name)));
@@ -170,6 +186,33 @@ mod tests {
             "/scratch/tfhub_modules",
             Origin::Default,
         );
+    }
+
+    #[test]
+    fn the_private_directory_is_the_services_or_the_users() {
+        let private = |uid, env: &[(&str, &str)]| {
+            let around = Surroundings {
+                env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
+                uid,
+                cwd: Path::new("/"),
+            };
+            private_cache_dir(&around).map(|dir| dir.display().to_string())
+        };
+        let all = [
+            ("CACHE_DIRECTORY", "/var/cache/x:/y"),
+            ("XDG_CACHE_HOME", "/c"),
+            ("HOME", "/home/u"),
+        ];
+        for (uid, from, want) in [
+            (1000, 0, Some("/var/cache/x")),
+            (1000, 1, Some("/c/tfhub-fs")),
+            (1000, 2, Some("/home/u/.cache/tfhub-fs")),
+            (1000, 3, None),
+            (0, 1, Some("/var/cache/tfhub-fs")),
+        ] {
+            assert_eq!(private(uid, &all[from..]).as_deref(), want);
+        }
+        assert_eq!(private(1000, &[("HOME", "relative")]), None);
     }
 
     #[test]

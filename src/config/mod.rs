@@ -26,7 +26,7 @@ mod streaming;
 
 pub use aws::{AwsKeys, AwsProfile};
 pub use base::BaseUrl;
-pub use cache_dir::{CacheDir, SharedCache};
+pub use cache_dir::{CacheDir, SharedCache, private_cache_dir};
 pub use certificates::verify_certificates;
 pub use duration::{parse_duration, show_duration};
 pub use endpoint::gcs_endpoint;

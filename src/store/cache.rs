@@ -11,6 +11,7 @@ use super::layout::Key;
 use super::lead::Lead;
 use super::lock::{Held, Holder};
 use super::locks::Locks;
+use super::lower::Lower;
 use super::partial::{Home, Partial};
 use super::parts::Parts;
 use super::ranged::Names;
@@ -25,6 +26,8 @@ use super::spec::FileSpec;
 pub struct Cache {
     /// Of the directory, if there is one.
     pub(super) locks: Option<Arc<Locks>>,
+    /// The directory that was chosen, if that is not ours to write.
+    pub(super) lower: Option<Lower>,
     /// Why nothing new is kept, if so.
     pub(super) unkept: Option<String>,
     /// What parts may take, where they are kept.
@@ -74,13 +77,13 @@ impl Cache {
     ///
     /// Its entry is no directory, or cannot be read.
     pub fn sealed(&self, url: &str) -> Result<Option<Sealed>, Error> {
-        let Some(locks) = &self.locks else {
-            return Ok(None);
-        };
-        Ok(match entry::look(&locks.layout, &Key::of(url))? {
-            Look::Whole(sealed) => Some(sealed),
-            Look::Half(_) | Look::Touched(_) | Look::Missing => None,
-        })
+        let key = Key::of(url);
+        if let Some(locks) = &self.locks
+            && let Look::Whole(sealed) = entry::look(&locks.layout, &key)?
+        {
+            return Ok(Some(sealed));
+        }
+        Ok(self.lower.as_ref().and_then(|lower| lower.sealed(&key)))
     }
 
     /// Finds a model, or goes on with filling it by ranges: with what earlier runs have left of these files, if anything.

@@ -4,33 +4,45 @@ use std::collections::HashSet;
 
 use super::cache::Cache;
 use super::descriptor::Descriptor;
-use super::layout::Key;
+use super::layout::{Key, Layout};
 use super::manifest::Manifest;
 use super::{ledger, plain};
 
 impl Cache {
     /// The names of all models that are, or were, in the cache. Whether each is whole is not looked at.
     pub fn names(&self) -> HashSet<Key> {
-        let Some(locks) = &self.locks else {
-            return HashSet::new();
-        };
-        let mut names = ledger::keys_in(&locks.layout.manifests());
-        names.extend(ledger::keys_in(locks.layout.root()));
-        names
+        self.layouts().flat_map(names).collect()
     }
 
     /// The handle of the model with this name, if it is here or was: as its descriptor, or else its manifest, has it. One that
     /// has another name is not believed.
     pub fn described(&self, key: &Key) -> Option<String> {
-        let layout = &self.locks.as_ref()?.layout;
-        let text = plain::read_text(&layout.descriptor(key)).ok();
-        let described = text.and_then(|text| Some(Descriptor::parse(&text)?.handle));
-        let here = described.filter(|handle| Key::of(handle) == *key && layout.model(key).is_dir());
-        here.or_else(|| {
-            let handle = Manifest::read(layout, key)?.handle;
-            (!handle.is_empty()).then_some(handle)
-        })
+        self.layouts().find_map(|layout| described(layout, key))
     }
+
+    /// Ours, and the one below it.
+    pub(super) fn layouts(&self) -> impl Iterator<Item = &Layout> {
+        let ours = self.locks.as_ref().map(|locks| &*locks.layout);
+        let lower = self.lower.as_ref().map(|lower| &lower.layout);
+        ours.into_iter().chain(lower)
+    }
+}
+
+fn names(layout: &Layout) -> HashSet<Key> {
+    let mut names = ledger::keys_in(&layout.manifests());
+    names.extend(ledger::keys_in(layout.root()));
+    names
+}
+
+/// See [`Cache::described`].
+pub(super) fn described(layout: &Layout, key: &Key) -> Option<String> {
+    let text = plain::read_text(&layout.descriptor(key)).ok();
+    let described = text.and_then(|text| Some(Descriptor::parse(&text)?.handle));
+    let here = described.filter(|handle| Key::of(handle) == *key && layout.model(key).is_dir());
+    here.or_else(|| {
+        let handle = Manifest::read(layout, key)?.handle;
+        (!handle.is_empty()).then_some(handle)
+    })
 }
 
 #[cfg(test)]

@@ -90,6 +90,11 @@ fn compared(sealed: Sealed, manifest: Manifest) -> Look {
 }
 
 impl Touched {
+    /// The entry, in which every name has its size.
+    pub(super) fn as_it_is(self) -> Sealed {
+        self.sealed
+    }
+
     /// Takes away what was added, and reads the files whose time has changed. To be called with the model's lock held; takes
     /// as long as reading them does.
     ///

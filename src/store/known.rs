@@ -21,8 +21,10 @@ use super::sealed::Sealed;
 impl Cache {
     /// The names in a model that was complete here before, wherever its bytes are now.
     pub fn outline(&self, url: &str) -> Option<Outline> {
-        let locks = self.locks.as_ref()?;
-        Manifest::read(&locks.layout, &Key::of(url))?.outline()
+        let key = Key::of(url);
+        let locks = self.locks.as_ref();
+        let ours = locks.and_then(|locks| Manifest::read(&locks.layout, &key)?.outline());
+        ours.or_else(|| self.lower.as_ref()?.outline(&key))
     }
 
     /// Mends a model whose entry somebody has touched, if that takes nothing but the disk. `None`: it is not here, or has to
@@ -36,6 +38,7 @@ impl Cache {
             return Ok(None);
         };
         let key = Key::of(url);
+        // What is mended is ours.
         let Look::Touched(_) = entry::look(&locks.layout, &key)? else {
             return self.sealed(url);
         };

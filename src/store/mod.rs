@@ -48,6 +48,7 @@ mod lead;
 mod ledger;
 mod lock;
 mod locks;
+mod lower;
 mod manifest;
 mod opening;
 mod outline;

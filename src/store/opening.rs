@@ -1,36 +1,50 @@
 //! How a cache directory is opened, and what is made of one that cannot be used.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::CacheSize;
 use crate::os;
+use crate::os::lock::Locked;
 
 use super::budget::{Budget, DiskBudget, Limits};
 use super::cache::Cache;
 use super::error::{Context, Error};
-use super::layout::{Key, Layout};
+use super::layout::{FILE_MODE, Key, Layout};
 use super::lock::Claim;
 use super::locks::Locks;
+use super::lower::Lower;
 use super::room::Room;
 use super::spec::Options;
 use super::trash;
+
+/// What a cache directory is to us.
+enum Place {
+    /// We may do in it what we like.
+    Ours(Layout),
+    /// It can be read, and is not to be written: why.
+    AsItIs(Layout, String),
+}
 
 impl Cache {
     /// Opens a cache directory as [`Cache::with`] does, with nothing but the defaults.
     ///
     /// # Errors
     ///
-    /// It cannot be made or read, or a later tfhub-fs has left its state there.
+    /// It cannot be made or written, or a later tfhub-fs has left its state there.
     pub fn open(root: &Path) -> Result<Cache, Error> {
-        Cache::on_disk(root, &Options::default())
+        match place(root)? {
+            Place::Ours(layout) => Cache::at(layout, &Options::default()),
+            Place::AsItIs(_, why) => Err(Error::NoCache { why }),
+        }
     }
 
     /// Opens a cache directory, creating it where missing, and removes what dead tfhub-fs processes left in it.
     ///
-    /// Without one, or with one that cannot be made, models stream through memory. A directory that can be read and not
-    /// written is opened too: what is complete there can be used.
+    /// One that is not ours to write is served as it is, and what is missing there is kept in the private directory; so it is
+    /// with one that cannot be used at all. Without either, models stream through memory.
     ///
     /// # Errors
     ///
@@ -40,23 +54,50 @@ impl Cache {
             let why = "there is no cache directory";
             return Ok(Cache::in_memory(options, why.to_owned()));
         };
-        match Cache::on_disk(dir, options) {
+        match place(dir) {
+            Ok(Place::Ours(layout)) => Cache::at(layout, options),
+            Ok(Place::AsItIs(layout, why)) => Cache::above(Some(layout), &why, options),
             Err(
                 error @ (Error::Denied { .. }
                 | Error::ReadOnly { .. }
                 | Error::NoSpace { .. }
                 | Error::Io { .. }),
-            ) => {
-                tracing::warn!(%error, "there is no cache: models can be streamed through memory only");
-                Ok(Cache::in_memory(options, error.to_string()))
+            ) => Cache::above(None, &error.to_string(), options),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The private directory, above one that can only be read. One warning says so.
+    fn above(lower: Option<Layout>, why: &str, options: &Options) -> Result<Cache, Error> {
+        let lower = lower.map(Lower::new);
+        let is_other = |dir: &&Path| Some(*dir) != options.dir.as_deref();
+        let private = options.private.as_deref().filter(is_other);
+        match private.map(|dir| (dir, place(dir))) {
+            Some((dir, Ok(Place::Ours(layout)))) => {
+                tracing::warn!(
+                    private = %dir.display(),
+                    "{why}; what is missing there is kept in a directory of our own"
+                );
+                let upper = Cache::at(layout, options)?;
+                Ok(Cache { lower, ..upper })
             }
-            other => other,
+            private => {
+                if let Some((_, Err(error))) = private {
+                    tracing::debug!(%error, "there is no private directory either");
+                }
+                tracing::warn!("{why}; what is missing can be streamed through memory only");
+                Ok(Cache {
+                    lower,
+                    ..Cache::in_memory(options, why.to_owned())
+                })
+            }
         }
     }
 
     fn in_memory(options: &Options, why: String) -> Cache {
         Cache {
             locks: None,
+            lower: None,
             unkept: Some(why),
             disk: None,
             memory: Room::new(Budget::Memory(options.memory)),
@@ -64,19 +105,7 @@ impl Cache {
         }
     }
 
-    fn on_disk(root: &Path, options: &Options) -> Result<Cache, Error> {
-        let layout = Layout::new(os::path::absolute(root).context("find", root)?);
-        let writable = match layout.prepare() {
-            Ok(()) => true,
-            Err(error @ (Error::Denied { .. } | Error::ReadOnly { .. }))
-                if std::fs::read_dir(layout.root()).is_ok() =>
-            {
-                tracing::warn!(%error, "only what is complete in the cache can be used");
-                false
-            }
-            Err(error) => return Err(error),
-        };
-        warn_of_owner(layout.root());
+    fn at(layout: Layout, options: &Options) -> Result<Cache, Error> {
         let host = os::host::hostname().context("read", "the host name")?;
         let layout = Arc::new(layout);
         let is_zero = |size: &CacheSize| size.bytes(u64::MAX) == 0;
@@ -87,12 +116,11 @@ impl Cache {
             evict_foreign: options.evict_foreign,
         };
         let budget = Box::new(DiskBudget::new(layout.clone(), limits));
-        if writable {
-            reclaim(&layout);
-            budget.survey();
-        }
+        reclaim(&layout);
+        budget.survey();
         Ok(Cache {
             locks: Some(Arc::new(Locks::new(layout, host))),
+            lower: None,
             unkept: (!keeps).then(|| "its size is limited to 0".to_owned()),
             disk: keeps.then(|| Room::new(Budget::Disk(budget))),
             memory: Room::new(Budget::Memory(options.memory)),
@@ -100,6 +128,75 @@ impl Cache {
             boot: os::host::boot_id().unwrap_or_default(),
         })
     }
+}
+
+/// Looks at a cache directory, and makes it where missing.
+fn place(dir: &Path) -> Result<Place, Error> {
+    place_with(dir, |path| Locked::open(path, FILE_MODE).map(drop))
+}
+
+fn place_with(dir: &Path, lock: impl Fn(&Path) -> io::Result<()>) -> Result<Place, Error> {
+    let layout = Layout::new(os::path::absolute(dir).context("find", dir)?);
+    // Before anything is written there: whoever owns it could turn what root writes to another place.
+    if let Some(owner) = other_owner(layout.root()) {
+        let why = format!(
+            "the cache {} belongs to another user ({owner}), who decides what is in it",
+            dir.display()
+        );
+        return Ok(Place::AsItIs(layout, why));
+    }
+    match layout.prepare() {
+        Ok(()) => match lock(&layout.house()) {
+            Err(error) if has_no_locks(&error) => {
+                let why = format!(
+                    "the file system of the cache {} has no locks for processes to agree by (flock: {error})",
+                    dir.display()
+                );
+                Ok(Place::AsItIs(layout, why))
+            }
+            // Its directories are there already, and that is all.
+            Err(error) if is_for_reading(&error) => {
+                let error = Error::io("write", dir, error);
+                Ok(Place::AsItIs(layout, error.to_string()))
+            }
+            // Held by another process, which is a lock that works; any other error comes again with the first model.
+            _ => Ok(Place::Ours(layout)),
+        },
+        Err(error @ (Error::Denied { .. } | Error::ReadOnly { .. }))
+            if std::fs::read_dir(layout.root()).is_ok() =>
+        {
+            Ok(Place::AsItIs(layout, error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_for_reading(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// NFS without its lock daemon, and file systems that never had any.
+fn has_no_locks(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS)
+    )
+}
+
+/// Who owns a directory, or the link to it, that root should not write to. Other users find out by trying.
+fn other_owner(dir: &Path) -> Option<u32> {
+    if os::own::uid() != 0 {
+        return None;
+    }
+    let owner = |meta: io::Result<std::fs::Metadata>| meta.ok().map(|meta| meta.uid());
+    [
+        owner(std::fs::metadata(dir)),
+        owner(std::fs::symlink_metadata(dir)),
+    ]
+    .into_iter()
+    .flatten()
+    .find(|owner| *owner != 0)
 }
 
 /// Removes staging directories and locks of dead tfhub-fs processes, and what is in the trash. What a living process
@@ -118,13 +215,21 @@ fn reclaim(layout: &Arc<Layout>) {
     trash::purge(layout);
 }
 
-/// Whoever owns the directory decides what root's mount shows to every user.
-fn warn_of_owner(root: &Path) {
-    let owner = std::fs::metadata(root).map_or(0, |meta| meta.uid());
-    if os::own::uid() == 0 && owner != 0 {
-        tracing::warn!(
-            cache = %root.display(), owner,
-            "the cache belongs to another user, who can change what this mount shows; give root a cache of its own"
-        );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_locks_a_directory_is_served_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for errno in [libc::ENOLCK, libc::EOPNOTSUPP, libc::ENOSYS] {
+            let lock = |_: &Path| Err(io::Error::from_raw_os_error(errno));
+            let Ok(Place::AsItIs(_, why)) = place_with(dir.path(), lock) else {
+                panic!("{errno}");
+            };
+            assert!(why.contains("flock"), "{why}");
+        }
+        let held = Locked::open(&Layout::new(dir.path().to_owned()).house(), FILE_MODE);
+        assert!(matches!(place(dir.path()), Ok(Place::Ours(_))), "{held:?}");
     }
 }

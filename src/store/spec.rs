@@ -13,6 +13,8 @@ use crate::fetch::Hashes;
 pub struct Options {
     /// The cache directory; `None`: there is none, and models stream through memory.
     pub dir: Option<PathBuf>,
+    /// Where what is missing is kept when that directory is not ours to write.
+    pub private: Option<PathBuf>,
     /// How much the cache may take. 0 is as no directory, but models that are complete there are used.
     pub limit: Option<CacheSize>,
     /// What is to stay free of the disk when something is added.
@@ -27,6 +29,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             dir: None,
+            private: None,
             limit: None,
             min_free: CacheSize::Bytes(0),
             evict_foreign: false,

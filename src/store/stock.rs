@@ -1,5 +1,6 @@
 //! What the cache holds, for people: listed, verified, pinned, removed.
 
+use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,6 +11,7 @@ use crate::os::lock::Locked;
 
 use super::cache::Cache;
 use super::crc;
+use super::described::described;
 use super::entry::{self, Look};
 use super::error::{Context, Error, if_there};
 use super::evict::{self, Stays};
@@ -71,6 +73,24 @@ pub enum Verified {
     SetAside(String),
 }
 
+fn items_in(layout: &Layout) -> Vec<Item> {
+    let pins = ledger::keys_in(&layout.pins());
+    let mut keys = ledger::keys_in(&layout.manifests());
+    keys.extend(ledger::keys_in(layout.root()));
+    let mut items: Vec<Item> = keys
+        .iter()
+        .filter_map(|key| item(layout, key, pins.contains(key)))
+        .collect();
+    let parts = ledger::keys_in(&layout.parts()).into_iter();
+    let parts: Vec<Item> = parts
+        .filter_map(|key| part(layout, &key, pins.contains(&key)))
+        .collect();
+    // What comes back in parts is not away any more.
+    items.retain(|item| !parts.iter().any(|part| part.key == item.key));
+    items.extend(parts);
+    items
+}
+
 fn seconds<S: serde::Serializer>(time: &SystemTime, out: S) -> Result<S::Ok, S::Error> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     out.serialize_u64(since.map_or(0, |since| since.as_secs()))
@@ -79,24 +99,13 @@ fn seconds<S: serde::Serializer>(time: &SystemTime, out: S) -> Result<S::Ok, S::
 impl Cache {
     /// Every model that is, or was, here, by handle.
     pub fn items(&self) -> Vec<Item> {
-        let Some(locks) = &self.locks else {
-            return Vec::new();
-        };
-        let layout = &locks.layout;
-        let pins = ledger::keys_in(&layout.pins());
-        let mut keys = ledger::keys_in(&layout.manifests());
-        keys.extend(ledger::keys_in(layout.root()));
-        let mut items: Vec<Item> = keys
-            .iter()
-            .filter_map(|key| item(layout, key, pins.contains(key)))
-            .collect();
-        let parts = ledger::keys_in(&layout.parts()).into_iter();
-        let parts: Vec<Item> = parts
-            .filter_map(|key| part(layout, &key, pins.contains(&key)))
-            .collect();
-        // What comes back in parts is not away any more.
-        items.retain(|item| !parts.iter().any(|part| part.key == item.key));
-        items.extend(parts);
+        let mut items: Vec<Item> = Vec::new();
+        for layout in self.layouts() {
+            // What is here counts before what is in the directory below.
+            let here: HashSet<String> = items.iter().map(|item| item.key.clone()).collect();
+            let found = items_in(layout).into_iter();
+            items.extend(found.filter(|item| !here.contains(&item.key)));
+        }
         items.sort_unstable_by(|one, other| one.handle.cmp(&other.handle));
         items
     }
@@ -288,7 +297,7 @@ fn item(layout: &Layout, key: &Key, pinned: bool) -> Option<Item> {
         // A damaged manifest of a model that is not here says nothing.
         None if !here => return None,
         None => (
-            String::new(),
+            described(layout, key).unwrap_or_default(),
             Sealed::load(layout.model(key)).ok()?.bytes(),
             Standing::Adopted,
             None,

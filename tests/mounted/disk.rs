@@ -8,13 +8,13 @@ use crate::common::{Mounting, Tar, eventually, files_below, needs_fuse, saved_mo
 use crate::origin::Origin;
 
 /// A small disk, gone when dropped.
-struct SmallDisk(
+pub struct SmallDisk(
     PathBuf,
     #[expect(dead_code, reason = "removed last")] tempfile::TempDir,
 );
 
 impl SmallDisk {
-    fn of(size: &str) -> SmallDisk {
+    pub fn of(size: &str) -> SmallDisk {
         needs_fuse();
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().join("disk");
@@ -30,7 +30,7 @@ impl SmallDisk {
         SmallDisk(at, dir)
     }
 
-    fn cache(&self) -> &Path {
+    pub fn cache(&self) -> &Path {
         &self.0
     }
 }

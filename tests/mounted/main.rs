@@ -17,6 +17,7 @@ mod cached;
 mod commands;
 mod disk;
 mod evicted;
+mod faults;
 mod filling;
 mod hostile;
 mod kaggle;

@@ -18,7 +18,7 @@ pub(in crate::cli) struct Prefetch {
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// A catalog: what it marks `prefetch` is fetched, what it marks `pin` is pinned
-    #[arg(long, env = "TFHUB_FS_CATALOG", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub catalog: Option<PathBuf>,
     /// How many models are fetched at a time
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -7,6 +7,7 @@ mod filling;
 mod following;
 mod fulldisk;
 mod giving;
+mod lower;
 mod manifest;
 mod parts;
 mod ranges;
