@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::memo::{Answer, Memo, Old};
+use super::memo::{Answer, Kind, Memo, Old};
 use super::{Error, Shared};
 use crate::handle::BucketPath;
 use crate::source::RemoteFile;
@@ -69,8 +69,14 @@ pub(super) struct Told {
 impl Default for Told {
     fn default() -> Told {
         Told {
-            dirs: Memo::new(Old::Forgotten),
-            names: Memo::new(Old::Forgotten),
+            dirs: Memo::new(Kind {
+                old: Old::Forgotten,
+                names: |listed| listed.dirs.len() + listed.files.len(),
+            }),
+            names: Memo::new(Kind {
+                old: Old::Forgotten,
+                names: |_| 1,
+            }),
         }
     }
 }

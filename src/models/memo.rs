@@ -19,8 +19,9 @@ const FRESH: Duration = Duration::from_secs(60);
 /// poll, which is to see the same as before, must not hang when the origin does.
 const SOON: Duration = Duration::from_secs(2);
 
-/// How many answers are remembered.
+/// How many answers are remembered, and how many names they may hold together.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+const NAMES: usize = 500_000;
 
 pub(super) type Answer<V> = Result<V, Error>;
 
@@ -36,8 +37,24 @@ pub(super) enum Old {
 /// The answers to questions of one kind.
 pub(super) struct Memo<K: Hash + Eq, V: Clone> {
     table: Arc<Mutex<LruCache<K, Known<V>>>>,
-    old: Old,
+    kind: Kind<V>,
 }
+
+/// What answers are like.
+pub(super) struct Kind<V> {
+    pub(super) old: Old,
+    /// How many names an answer holds.
+    pub(super) names: fn(&V) -> usize,
+}
+
+impl<V> Clone for Kind<V> {
+    fn clone(&self) -> Kind<V> {
+        *self
+    }
+}
+
+// Whatever `V` is, which a derived one would ask.
+impl<V> Copy for Kind<V> {}
 
 struct Known<V: Clone> {
     answer: Option<(Answer<V>, Instant)>,
@@ -68,10 +85,10 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// No answers yet.
-    pub(super) fn new(old: Old) -> Memo<K, V> {
+    pub(super) fn new(kind: Kind<V>) -> Memo<K, V> {
         Memo {
             table: Arc::new(Mutex::new(LruCache::new(REMEMBERED))),
-            old,
+            kind,
         }
     }
 
@@ -110,13 +127,15 @@ where
             let old = known.answer.as_ref();
             let old = old.and_then(|(answer, _)| answer.clone().ok());
             let asking = join(&mut known.asking, || {
-                let work = keep(self.table.clone(), key.clone(), self.old, ask(begun));
+                let work = keep(self.table.clone(), key.clone(), self.kind, ask(begun));
                 step(runtime, Err(lost), work)
             });
             (old, asking)
         };
         match old {
-            Some(old) if self.old == Old::Kept => timeout(SOON, asking).await.unwrap_or(Ok(old)),
+            Some(old) if self.kind.old == Old::Kept => {
+                timeout(SOON, asking).await.unwrap_or(Ok(old))
+            }
             _ => asking.await,
         }
     }
@@ -126,7 +145,7 @@ where
 async fn keep<K: Hash + Eq, V: Clone>(
     table: Arc<Mutex<LruCache<K, Known<V>>>>,
     key: K,
-    old: Old,
+    kind: Kind<V>,
     ask: impl Future<Output = Answer<V>>,
 ) -> Answer<V> {
     let answer = ask.await;
@@ -134,12 +153,60 @@ async fn keep<K: Hash + Eq, V: Clone>(
     let known = table.get_or_insert_mut(key, Known::default);
     known.asking = None;
     let kept = match (answer, known.answer.take()) {
-        (Err(error), Some((Ok(before), _))) if old == Old::Kept => {
+        (Err(error), Some((Ok(before), _))) if kind.old == Old::Kept => {
             tracing::warn!(%error, "the origin cannot be asked; what is known is kept");
             Ok(before)
         }
         (answer, _) => answer,
     };
     known.answer = Some((kept.clone(), Instant::now()));
+    let gone = trim(&mut table, kind, NAMES);
+    drop(table);
+    drop(gone); // without the lock: it may be much
     kept
+}
+
+/// Takes the answers that were used longest ago, until the others have at most `most` names. The latest stays.
+fn trim<K: Hash + Eq, V: Clone>(
+    table: &mut LruCache<K, Known<V>>,
+    kind: Kind<V>,
+    most: usize,
+) -> Vec<Known<V>> {
+    let names = |known: &Known<V>| match &known.answer {
+        Some((Ok(answer), _)) => (kind.names)(answer),
+        _ => 0,
+    };
+    let mut sum: usize = table.iter().map(|(_, known)| names(known)).sum();
+    let mut gone = Vec::new();
+    while sum > most && table.len() > 1 {
+        let Some((_, known)) = table.pop_lru() else {
+            break;
+        };
+        sum -= names(&known);
+        gone.push(known);
+    }
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_answers_leave_first_to_last() {
+        let mut table = LruCache::new(REMEMBERED);
+        let kind = Kind {
+            old: Old::Forgotten,
+            names: |value: &usize| *value,
+        };
+        for (key, size) in [("a", 40), ("b", 5), ("c", 30), ("d", 70)] {
+            let known = table.get_or_insert_mut(key, Known::default);
+            known.answer = Some((Ok(size), Instant::now()));
+        }
+        assert_eq!(trim(&mut table, kind, 200).len(), 0);
+        assert_eq!(trim(&mut table, kind, 100).len(), 2);
+        assert!(table.contains(&"c") && table.contains(&"d"));
+        assert_eq!(trim(&mut table, kind, 10).len(), 1);
+        assert!(table.contains(&"d"), "the latest stays, however large");
+    }
 }

@@ -57,6 +57,9 @@ use streaming::Object;
 /// How many models are remembered that nobody uses; a sealed one that falls out is read from the disk again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
 
+/// How long a streamed model that is to come whole waits for an origin that fails.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// How long "no such model" and "not allowed" are remembered.
 const VERDICT: Duration = Duration::from_secs(10);
 
@@ -144,6 +147,7 @@ impl Models {
             prefetch: options.prefetch,
             ahead: u64::MAX,
             pool: Arc::default(),
+            again: AGAIN,
         };
         Models {
             shared: Arc::new(Shared {

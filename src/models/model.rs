@@ -153,7 +153,7 @@ impl Model {
                         handle: self.handle.url(),
                     });
                 }
-                streamer.want_all();
+                streamer.await_all();
             }
             if let Some(ending) = ending
                 && let Content::Filling(_) = ending.await?

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::memo::{Answer, Memo, Old};
+use super::memo::{Answer, Kind, Memo, Old};
 use super::{Error, Shared};
 use crate::handle::{Catalogue, Handle};
 use crate::source::{self, Newest};
@@ -31,9 +31,18 @@ pub(super) struct Told {
 impl Default for Told {
     fn default() -> Told {
         Told {
-            newest: Memo::new(Old::Kept),
-            versions: Memo::new(Old::Kept),
-            children: Memo::new(Old::Kept),
+            newest: Memo::new(Kind {
+                old: Old::Kept,
+                names: |_| 1,
+            }),
+            versions: Memo::new(Kind {
+                old: Old::Kept,
+                names: |versions| versions.len(),
+            }),
+            children: Memo::new(Kind {
+                old: Old::Kept,
+                names: |names| names.len(),
+            }),
         }
     }
 }

@@ -182,7 +182,10 @@ fn begin_locked(
     };
     if let Some(flaw) = flaw {
         tracing::warn!(model = url, entry = %key, %flaw, "the cached copy is not whole, fetching it again");
-        entry::clear(&locks.layout, key)?;
+        entry::set_aside(&locks.layout, key)?;
+        if let Some(Budget::Disk(budget)) = room.as_deref().map(Room::budget) {
+            budget.ledger.is_gone(key);
+        }
     }
     Lead::new(held, url, &locks.host, room).map(Begin::Lead)
 }

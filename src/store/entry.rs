@@ -91,7 +91,7 @@ fn compared(sealed: Sealed, manifest: Manifest) -> Look {
 
 impl Touched {
     /// The entry, in which every name has its size.
-    pub(super) fn as_it_is(self) -> Sealed {
+    pub(super) fn unmended(self) -> Sealed {
         self.sealed
     }
 
@@ -125,7 +125,7 @@ impl Touched {
                 line.mtime = super::manifest::nanos(stat.mtime);
             }
         }
-        self.manifest.write(layout, key)?;
+        self.manifest.amend(layout, key)?;
         Ok(match compared(now, self.manifest) {
             Look::Whole(sealed) => Ok(sealed),
             Look::Half(flaw) => Err(flaw),
@@ -149,6 +149,14 @@ pub(super) fn clear(layout: &Layout, key: &Key) -> Result<(), Error> {
         // Not empty, or a link.
         Err(_) => trash::discard(layout, key, &path),
     }
+}
+
+/// The same, and its descriptor: nothing is to come in its place at once.
+pub(super) fn set_aside(layout: &Layout, key: &Key) -> Result<(), Error> {
+    clear(layout, key)?;
+    let descriptor = layout.descriptor(key);
+    if_there(fs::remove_file(&descriptor)).context("remove", &descriptor)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl Lower {
     pub(super) fn sealed(&self, key: &Key) -> Option<Sealed> {
         match entry::look(&self.layout, key) {
             Ok(Look::Whole(sealed)) => Some(sealed),
-            Ok(Look::Touched(touched)) => Some(touched.as_it_is()),
+            Ok(Look::Touched(touched)) => Some(touched.unmended()),
             Ok(Look::Half(_) | Look::Missing) => None,
             Err(error) => {
                 tracing::debug!(entry = %key, %error, "a model of another's cache cannot be read");

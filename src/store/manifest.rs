@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{Error, if_there};
+use super::error::{Context, Error, if_there};
 use super::index::{Index, is_plain};
 use super::layout::{Key, Layout, replace};
 use super::outline::{Outline, Stat};
@@ -119,6 +119,18 @@ impl Manifest {
             &layout.manifest(key),
             &self.to_json(),
         )
+    }
+
+    /// Writes more of what is known of a model, which is no use of it.
+    pub(super) fn amend(&self, layout: &Layout, key: &Key) -> Result<(), Error> {
+        let path = layout.manifest(key);
+        let used = std::fs::symlink_metadata(&path).and_then(|meta| meta.modified());
+        self.write(layout, key)?;
+        if let Ok(used) = used {
+            let kept = plain::open(&path).and_then(|file| file.set_modified(used));
+            kept.context("change the time of", &path)?;
+        }
+        Ok(())
     }
 
     /// What [`Manifest::from_json`] reads.

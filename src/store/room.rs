@@ -95,10 +95,12 @@ impl Room {
         let Budget::Disk(disk) = &self.budget else {
             return true;
         };
+        // What never fits pushes nothing out.
+        let may = self.may_leave_for(bytes);
         disk.stage(bytes);
         let lacking = || disk.excess(self.used());
         if lacking() > 0 {
-            self.give_back(true, Leave::Models, lacking);
+            self.give_back(true, may, lacking);
         }
         let fits = lacking() == 0;
         if !fits {

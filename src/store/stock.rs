@@ -133,7 +133,7 @@ impl Cache {
             },
             Look::Whole(sealed) => return read_all(layout, key, &sealed),
         };
-        entry::clear(layout, key)?;
+        entry::set_aside(layout, key)?;
         Ok(Verified::SetAside(why))
     }
 
@@ -337,7 +337,7 @@ fn read_all(layout: &Arc<Layout>, key: &Key, sealed: &Sealed) -> Result<Verified
                 recorded = true;
             }
             (Ok(_), Some(_)) => {
-                entry::clear(layout, key)?;
+                entry::set_aside(layout, key)?;
                 let why = format!("{name:?} has other bytes than when the model was complete");
                 return Ok(Verified::SetAside(why));
             }
@@ -347,7 +347,7 @@ fn read_all(layout: &Arc<Layout>, key: &Key, sealed: &Sealed) -> Result<Verified
         }
     }
     if recorded {
-        manifest.write(layout, key)?;
+        manifest.amend(layout, key)?;
         return Ok(Verified::Recorded);
     }
     Ok(Verified::Right)

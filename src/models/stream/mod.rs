@@ -8,6 +8,7 @@
 //! in order) and `graph` (TensorFlow's way through a SavedModel). Nothing here knows disks or networks.
 
 pub mod graph;
+mod job;
 mod readers;
 #[cfg(test)]
 mod tests;
@@ -18,17 +19,18 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::Error;
 use crate::config::Prefetch;
 use crate::source::{Ranged, RemoteFile};
-use crate::store::{self, Demand, FillFile, Filling};
+use crate::store::{Demand, FillFile, Filling};
 
 use graph::Part;
-use wants::{Job, Wants};
+use wants::Wants;
 
 /// Files up to this size come whole: graphs, indices, vocabularies are read whole.
 const SMALL: u64 = 1 << 20;
@@ -49,6 +51,8 @@ pub struct Options {
     pub ahead: u64,
     /// The connections of all models.
     pub pool: Arc<Pool>,
+    /// How long a model that is to come whole waits for its origin, after all tries of a request have failed.
+    pub again: Duration,
 }
 
 /// How many transfers of all models run at a time. Those that somebody waits for have places of their own.
@@ -77,6 +81,12 @@ pub struct Streamer {
     numbers: HashMap<String, usize>,
     wants: Mutex<Wants>,
     begun: AtomicBool,
+    /// Somebody waits for every byte.
+    all_awaited: AtomicBool,
+    /// All of it is to be wanted again, after a while.
+    again: AtomicBool,
+    /// Somebody waits for bytes that are not there.
+    demanded: Notify,
     end: watch::Sender<Option<Result<(), Error>>>,
 }
 
@@ -136,6 +146,9 @@ impl Streamer {
             numbers,
             wants: Mutex::new(wants),
             begun: AtomicBool::new(false),
+            all_awaited: AtomicBool::new(false),
+            again: AtomicBool::new(false),
+            demanded: Notify::new(),
             end: watch::Sender::new(None),
         });
         streamer.look_for_the_end();
@@ -144,8 +157,14 @@ impl Streamer {
         streamer
     }
 
+    /// Somebody waits for everything: a failure is final.
+    pub fn await_all(self: &Arc<Streamer>) {
+        self.all_awaited.store(true, Ordering::Relaxed);
+        self.want_all();
+    }
+
     /// Everything is wanted.
-    pub fn want_all(self: &Arc<Streamer>) {
+    fn want_all(self: &Arc<Streamer>) {
         let mut order: Vec<usize> = (0..self.files.len()).collect();
         order.sort_by_key(|number| self.size(*number));
         let mut wants = self.wants.lock();
@@ -192,6 +211,7 @@ impl Streamer {
         };
         if !present {
             self.wants.lock().demand(number, range.clone());
+            self.demanded.notify_waiters();
         }
         if self.options.prefetch != Prefetch::None {
             self.look_ahead(number, file, &range);
@@ -266,74 +286,6 @@ impl Streamer {
     fn missing(&self, number: usize, range: Range<u64>) -> Vec<Range<u64>> {
         let source = self.files.get(number);
         source.map_or_else(Vec::new, |source| source.file.missing(range))
-    }
-
-    /// One transfer, in a task of its own.
-    async fn transfer(self: Arc<Streamer>, job: Job) {
-        let Some(source) = self.files.get(job.file) else {
-            return;
-        };
-        let pool = &self.options.pool;
-        let pool = if job.demanded {
-            &pool.demand
-        } else {
-            &pool.ahead
-        };
-        let mut end = self.end.subscribe();
-        let result = {
-            let bring = async {
-                let _place = pool.acquire().await;
-                transfer::bring(&source.from, &source.file, job.range.clone()).await
-            };
-            tokio::select! {
-                result = bring => result,
-                _ = end.wait_for(|end| matches!(end, Some(Err(_)))) => return,
-            }
-        };
-        match result {
-            Ok(()) => {
-                let missing = |file, range| self.missing(file, range);
-                let awaited = |file: usize, range| {
-                    let source = self.files.get(file);
-                    source.is_some_and(|source| source.file.is_awaited(range))
-                };
-                self.wants.lock().landed(&job, missing, awaited);
-                self.verify(source).await;
-                self.look_for_the_end();
-            }
-            Err(error) => self.has_failed(&job, error),
-        }
-        self.pump();
-    }
-
-    /// A file that has just become complete is compared with its checksum at once, so that its readers hear of it soon.
-    async fn verify(&self, source: &Source) {
-        if !source.file.is_complete() || source.verifying.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        // What its listing did not tell, its own answers may have told by now.
-        if let Ok(hashes) = source.from.hashes().await {
-            source.file.told(hashes);
-        }
-        let file = source.file.clone();
-        let verified = tokio::task::spawn_blocking(move || file.verify()).await;
-        // What is given back and comes again is compared again.
-        source.verifying.store(false, Ordering::Relaxed);
-        if let Ok(Err(cause @ store::Error::Mismatch { .. })) = verified {
-            let error = Error::of_store(&source.from.shown(), cause);
-            self.filling.fail(Arc::new(error.clone()));
-            self.finish(Err(error));
-        }
-    }
-
-    fn has_failed(&self, job: &Job, error: Error) {
-        let waited = self.wants.lock().failed(job);
-        if waited || error.is_everybodys() {
-            self.filling.fail(Arc::new(error.clone()));
-            self.finish(Err(error));
-        } else {
-            tracing::debug!(%error, "what was fetched ahead of readers did not come");
-        }
     }
 
     /// Ends when every file is complete. What was given back counts as missing again.

@@ -13,6 +13,9 @@ const FIRST: u64 = 1 << 20;
 /// read at once, in any order.
 const NEAR: u64 = 2 << 20;
 
+/// A read shorter than this is whole: it belongs to a reader only if it goes on where that one is, to within as much.
+const WHOLE: u64 = 64 << 10;
+
 /// How many readers of one file are told apart.
 const KEPT: usize = 64;
 
@@ -35,9 +38,11 @@ struct Reader {
 impl Readers {
     /// Notes a read, and says what is wanted ahead of it. `most` bounds the window; 0 wants nothing.
     pub(super) fn read(&mut self, range: &Range<u64>, most: u64) -> Range<u64> {
+        let is_whole = range.end.saturating_sub(range.start) < WHOLE;
+        let near = if is_whole { WHOLE } else { NEAR };
         let near = |reader: &Reader| {
-            range.start <= reader.next.saturating_add(NEAR)
-                && reader.next <= range.end.saturating_add(NEAR)
+            range.start <= reader.next.saturating_add(near)
+                && reader.next <= range.end.saturating_add(near)
         };
         let mut reader = match self.table.iter().position(near) {
             Some(at) => self.table.remove(at).unwrap_or(Reader::at(range)),
@@ -141,6 +146,23 @@ mod tests {
             assert!(readers.read(&(at..at + 4096), MOST).is_empty());
         }
         assert_eq!(readers.count(), KEPT);
+    }
+
+    #[test]
+    fn random_reads_beside_one_another_want_nothing_ahead() {
+        let mut readers = Readers::default();
+        for number in 1..200_u64 {
+            let at = 100 * MIB + number * 977 % 200 * 200_000;
+            assert!(readers.read(&(at..at + 4096), MOST).is_empty(), "{number}");
+        }
+    }
+
+    #[test]
+    fn short_reads_in_order_are_followed_too() {
+        let mut readers = Readers::default();
+        let wanted = in_order(&mut readers, 10 * MIB, 12 * MIB, 4096);
+        assert!(wanted.last().is_some_and(|last| last.end > 12 * MIB));
+        assert_eq!(readers.count(), 1);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use futures_util::stream;
 use super::*;
 use crate::fetch::Hashes;
 use crate::source::{self, Bytestream};
+use crate::store;
 use crate::store::{Cache, FileSpec, Need, Partial, ReadAt, Streaming};
 
 const MIB: usize = 1 << 20;
@@ -94,6 +95,7 @@ fn world(size: usize, memory: Option<u64>, prefetch: Prefetch) -> World {
         prefetch,
         ahead: partial.limit() / 2,
         pool: Arc::default(),
+        again: Duration::from_millis(200),
     };
     let runtime = tokio::runtime::Handle::current();
     let streamer = Streamer::start(&runtime, partial.filling(), &[file], options);
@@ -197,6 +199,44 @@ async fn who_waits_hears_why_nothing_comes() {
     let why = read(&filling, 5 * MIB, 1).await.unwrap_err();
     assert!(why.to_string().contains("is down"), "{why}");
     assert!(world.streamer.done().await.is_err());
+}
+
+/// The origin fails once while nobody waits: a model that is to come whole is fetched on, and who waits for all of it hears
+/// of the failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_ahead_is_not_the_end_of_a_model_that_is_to_come_whole() {
+    let world = world(8 * MIB, None, Prefetch::Model);
+    world.origin.down.store(true, Ordering::Relaxed);
+    world.streamer.look_ahead(0, FILE, &(0..1));
+    world.streamer.pump();
+    while !world.streamer.again.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.origin.down.store(false, Ordering::Relaxed);
+    world.streamer.done().await.unwrap();
+    assert!(world.partial.is_complete());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_all_of_it_hears_why_it_does_not_come() {
+    let world = world(8 * MIB, None, Prefetch::None);
+    world.origin.down.store(true, Ordering::Relaxed);
+    world.streamer.await_all();
+    let error = world.streamer.done().await.unwrap_err();
+    assert!(error.to_string().contains("is down"), "{error}");
+}
+
+/// All places of what is fetched ahead are taken, and a job waits for one when somebody comes to need its bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_does_not_queue_behind_what_is_fetched_ahead() {
+    let world = world(8 * MIB, None, Prefetch::None);
+    let places = world.streamer.options.pool.clone();
+    let _taken = places.ahead.acquire_many(32).await.unwrap();
+    world.streamer.want_all();
+    tokio::task::yield_now().await;
+    let filling = world.partial.filling();
+    let bytes = read(&filling, 5 * MIB, 10).await.unwrap();
+    assert_eq!(bytes, world.origin.bytes[5 * MIB..5 * MIB + 10]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod lower;
 mod manifest;
 mod parts;
 mod ranges;
+mod reference;
 mod restart;
 mod sealing;
 mod shared;
