@@ -1,11 +1,13 @@
 //! A cache with an end: models leave, stay known, and come back.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::common::{
     Mount, Mounting, Outcome, SOON, Tar, Tree, eventually, run, saved_model, sha1_of,
 };
+use crate::disk::SmallDisk;
 use crate::origin::Origin;
 use crate::sharing::DATA;
 
@@ -114,6 +116,52 @@ fn a_full_cache_lets_go_of_what_nobody_uses() {
     mount.on(&wanted(2), move |root| model.assert_at(&root));
 }
 
+/// What a program has mapped stays, though it has closed it; and what is to stay free of the disk stays free.
+#[test]
+fn a_mapped_model_stays_and_the_disk_keeps_its_free_space() {
+    let origin = Origin::start();
+    for (number, name) in ["mapped", "old", "new"].iter().enumerate() {
+        let model = saved_model(number as u64, 6_000_000);
+        origin.publish(&format!("google/{name}/1"), Tar::of(&model).gz());
+    }
+    let disk = SmallDisk::of("24m");
+    let mount = Mounting::of(&origin)
+        .cache(disk.cache())
+        .arg("--min-free=10MiB")
+        .start();
+    let data = |name: &str| format!("google/{name}/1/{DATA}");
+    let here = |name: &str| disk.cache().join(sha1_of(&handle(name))).exists();
+    mount.read(&data("mapped")).unwrap();
+    eventually("sealed", SOON, || here("mapped"));
+    let script = "import mmap, sys, time\n\
+        with open(sys.argv[1], 'rb') as f: m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)\n\
+        print(m[0], flush=True); time.sleep(60)";
+    let mut mapping = std::process::Command::new("python3");
+    mapping
+        .args(["-c", script])
+        .arg(mount.path(&data("mapped")));
+    mapping.stdout(std::process::Stdio::piped());
+    let mut mapping = mapping.spawn().unwrap();
+    let mut first = [0];
+    let mut told = mapping.stdout.take().unwrap();
+    told.read_exact(&mut first).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    mount.read(&data("old")).unwrap();
+    eventually("sealed", SOON, || here("old"));
+    std::thread::sleep(Duration::from_millis(20));
+    mount.read(&data("new")).unwrap();
+    eventually("the older one stays, being mapped", SOON, || {
+        here("mapped") && !here("old") && here("new")
+    });
+    mapping.kill().unwrap();
+    mapping.wait().unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    mount.read(&data("old")).unwrap();
+    eventually("it may leave when nobody has it", SOON, || {
+        !here("mapped") && here("old") && here("new")
+    });
+}
+
 /// With --offline nothing is asked: what is here is served, what is not is ENOENT and says why.
 #[test]
 fn offline_serves_what_it_has_and_asks_nobody() {
@@ -170,6 +218,7 @@ fn a_flipped_bit_is_found_and_healed() {
     file.set_modified(mtime).unwrap();
     let second = Mounting::of(&origin).cache(cache.path()).start();
     eventually("set aside", SOON, || !at.exists());
+    eventually("said", SOON, || second.log().contains("other bytes"));
     second.assert_logged(&["google/bits/1", "other bytes"]);
     second.on("google/bits/1", move |root| model.assert_at(&root));
 }

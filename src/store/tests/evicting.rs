@@ -154,6 +154,44 @@ fn a_lower_limit_and_models_of_others_are_tidied_up() {
 }
 
 #[test]
+fn to_verify_or_to_mend_is_no_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        dir: Some(dir.path().to_owned()),
+        evict_foreign: true,
+        ..Options::default()
+    };
+    let cache = Cache::with(&options).unwrap();
+    for name in ["a", "b", "c"] {
+        let at = dir.path().join(Key::of(&url(name)).to_string());
+        std::fs::create_dir(&at).unwrap();
+        std::fs::write(at.join("saved_model.pb"), name).unwrap();
+        cache.is_used(&url(name));
+        sleep(Duration::from_millis(20));
+    }
+    let oldest = || {
+        cache.look_again();
+        cache.next_to_leave()[0]
+    };
+    assert_eq!(oldest(), Key::of(&url("a")));
+    let verified = cache.verify(&Key::of(&url("a"))).unwrap();
+    assert_eq!(verified, Verified::Recorded);
+    assert_eq!(oldest(), Key::of(&url("a")));
+    let file = dir
+        .path()
+        .join(Key::of(&url("a")).to_string())
+        .join("saved_model.pb");
+    File::options()
+        .write(true)
+        .open(file)
+        .unwrap()
+        .set_modified(long_ago())
+        .unwrap();
+    assert!(cache.mend(&url("a")).unwrap().is_some());
+    assert_eq!(oldest(), Key::of(&url("a")));
+}
+
+#[test]
 fn what_tensorflow_hub_left_is_recorded_and_judged_like_ours() {
     let (dir, cache) = cache();
     let at = dir.path().join(Key::of(URL).to_string());
