@@ -10,6 +10,7 @@ mod demo;
 mod log;
 mod mount;
 mod prefetch;
+mod progress;
 mod reach;
 mod resolve;
 mod serve;

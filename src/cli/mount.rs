@@ -62,10 +62,11 @@ pub(super) fn run(command: Mount, level: &Log) -> Result<(), Failure> {
     )
     .map_err(Failure::failed)?;
     if let Some(catalog) = catalog {
-        runtime.spawn(warm::keep(models, catalog.content()));
+        runtime.spawn(warm::keep(models.clone(), catalog.content()));
         runtime.spawn(catalog.follow(tree.clone()));
     }
     std::thread::spawn(move || tree.keep_house());
+    std::thread::spawn(move || models.scrub());
     tracing::info!(
         mountpoint = %mountpoint.path().display(),
         cache = %setup.cache_dir().display(),

@@ -1,25 +1,22 @@
 //! `tfhub-fs prefetch`: models are fetched into the cache, several at a time, and how far they are is shown.
 
 use std::collections::HashSet;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures_util::{StreamExt, stream};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::args::Prefetch;
+use super::progress::{Show, TICK};
 use super::resolve::newest;
 use super::setup::{self, Setup, Stop};
 use super::{Failure, catalog, table};
 use crate::handle::{CatalogFile, Handle, Kind};
-use crate::models::{Content, Models};
-
-/// How often a bar moves, and how often there is a line where there are no bars.
-const TICK: Duration = Duration::from_millis(100);
-const LINE: Duration = Duration::from_secs(5);
+use crate::models::Models;
 
 /// What became of one handle.
 #[derive(Debug, Serialize)]
@@ -47,12 +44,17 @@ pub(super) fn run(command: &Prefetch) -> Result<(), Failure> {
     for handle in catalog.pinned() {
         models.pin(handle, true).map_err(Failure::failed)?;
     }
-    let show = Show::new();
+    let show = Show::new(handles.len());
     let fetched = runtime.block_on(async {
         let stop = Stop::new().map_err(Failure::failed)?;
-        let fetch = handles.iter().map(|handle| fetch(handle, &models, &show));
-        let all = stream::iter(fetch)
-            .buffered(command.jobs.into())
+        let places = Semaphore::new(command.jobs.into());
+        // Told in order, and fetched as places become free: a large model holds up the lines of others, but not their bytes.
+        let fetch = handles.iter().map(async |handle| {
+            let _place = places.acquire().await;
+            fetch(handle, &models, &show).await
+        });
+        let all = fetch
+            .collect::<FuturesOrdered<_>>()
             .map(|done| tell(&done, command.json).map(|()| done.error.is_some()))
             .collect::<Vec<_>>();
         // What the shared cache is to have is sent before the end.
@@ -135,7 +137,7 @@ fn read(file: &Path) -> std::io::Result<String> {
 
 async fn fetch(typed: &Handle, models: &Models, show: &Show) -> Done {
     let begun = Instant::now();
-    let bar = show.begin(typed);
+    let mut bar = show.begin(typed);
     let fetched = async {
         let handle = newest(typed, models)
             .await
@@ -148,9 +150,8 @@ async fn fetch(typed: &Handle, models: &Models, show: &Show) -> Done {
             tokio::select! {
                 sealed = &mut sealed => return sealed.map_err(|error| error.to_string()),
                 () = wait => {
-                    if let Some(Content::Filling(filling)) = model.here() {
-                        let total = filling.files().iter().map(|file| file.size()).sum();
-                        bar.moved(filling.progress().bytes, total);
+                    if let Some(progress) = model.progress() {
+                        bar.moved(progress);
                     }
                 }
             }
@@ -158,111 +159,19 @@ async fn fetch(typed: &Handle, models: &Models, show: &Show) -> Done {
     };
     let fetched = fetched.await;
     let seconds = begun.elapsed().as_secs_f64();
+    match &fetched {
+        Ok(sealed) => bar.complete(sealed.bytes(), begun.elapsed()),
+        Err(error) => bar.failed(error),
+    }
     let (path, bytes, error) = match fetched {
         Ok(sealed) => (Some(sealed.dir().to_owned()), Some(sealed.bytes()), None),
         Err(error) => (None, None, Some(error)),
     };
-    let done = Done {
+    Done {
         handle: typed.url(),
         path,
         bytes,
         seconds,
         error,
-    };
-    bar.ended(&done);
-    done
-}
-
-/// Bars on a terminal, lines elsewhere; both on stderr.
-struct Show {
-    bars: Option<Arc<MultiProgress>>,
-}
-
-impl Show {
-    fn new() -> Show {
-        let terminal = std::io::stderr().is_terminal();
-        Show {
-            bars: terminal.then(Arc::default),
-        }
-    }
-
-    fn begin(&self, handle: &Handle) -> Bar {
-        let bar = self.bars.as_ref().map(|bars| {
-            let bar = bars.add(ProgressBar::no_length().with_style(style(false)));
-            bar.set_message(handle.to_string());
-            bar.enable_steady_tick(TICK);
-            bar
-        });
-        let line = parking_lot::Mutex::new(Instant::now());
-        Bar {
-            handle: handle.to_string(),
-            bar,
-            line,
-        }
-    }
-}
-
-fn style(sized: bool) -> ProgressStyle {
-    let template = match sized {
-        true => "{msg:40!} {bar:20} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-        false => "{msg:40!} {spinner} {bytes} {bytes_per_sec}",
-    };
-    // A template of our own is well formed, and the default says the same less well.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// How far one model is.
-struct Bar {
-    handle: String,
-    bar: Option<ProgressBar>,
-    /// When there was a line last.
-    line: parking_lot::Mutex<Instant>,
-}
-
-impl Bar {
-    /// `total` is 0 for an archive, whose unpacked size nobody knows.
-    fn moved(&self, bytes: u64, total: u64) {
-        if let Some(bar) = &self.bar {
-            if total > 0 && bar.length().is_none() {
-                bar.set_length(total);
-                bar.set_style(style(true));
-            }
-            bar.set_position(bytes);
-            return;
-        }
-        let mut line = self.line.lock();
-        if line.elapsed() < LINE {
-            return;
-        }
-        *line = Instant::now();
-        let of = match total {
-            0 => String::new(),
-            total => format!(" of {}", table::size(total)),
-        };
-        eprintln!("{}: {}{of}", self.handle, table::size(bytes));
-    }
-
-    fn ended(&self, done: &Done) {
-        let text = match (&done.error, done.bytes) {
-            (Some(error), _) => format!("{}: {error}", self.handle),
-            (None, bytes) => {
-                let bytes = bytes.unwrap_or(0);
-                let rate = bytes as f64 / done.seconds.max(1e-3);
-                format!(
-                    "{}: {} in {:.1} s, {}/s",
-                    self.handle,
-                    table::size(bytes),
-                    done.seconds,
-                    table::size(rate as u64)
-                )
-            }
-        };
-        match &self.bar {
-            Some(bar) => {
-                bar.finish_and_clear();
-                bar.println(text);
-            }
-            None => eprintln!("{text}"),
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::Error;
-use super::fill::{self, Unfilled};
+use super::fill::{self, Job, Unfilled};
 use super::model::{Content, Model};
 use crate::source::Archive;
 use crate::store::{self, Begin, Followed, Holder, Lead, Sealed};
@@ -43,7 +43,14 @@ impl Model {
     /// Fills the model to its end, good or bad.
     async fn fill(self: Arc<Model>, archive: Archive, lead: Lead) -> Result<Content, Error> {
         let filling = lead.filling();
-        let work = fill::run(self.shared.clone(), self.handle.clone(), archive, lead);
+        let transfer = self.is_transferred(archive.size());
+        let job = Job {
+            shared: self.shared.clone(),
+            handle: self.handle.clone(),
+            archive,
+            transfer,
+        };
+        let work = fill::run(job, lead);
         // A task of its own: a panic in it must not leave the model filling for ever.
         let result = match self.shared.runtime.spawn(work).await {
             Ok(result) => result,

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 
+use super::progress::Transfer;
 use super::{Error, Shared};
 use crate::archive::{self, Name};
 use crate::handle::Handle;
@@ -31,16 +32,21 @@ pub(super) struct Unfilled {
     pub lead: Option<Lead>,
 }
 
+/// What is to be fetched, and who counts what has come.
+pub(super) struct Job {
+    pub shared: Arc<Shared>,
+    pub handle: Handle,
+    pub archive: Archive,
+    pub transfer: Arc<Transfer>,
+}
+
 /// Fetches, unpacks, verifies and seals one model.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    handle: Handle,
-    archive: Archive,
-    mut lead: Lead,
-) -> Result<Arc<Sealed>, Unfilled> {
+pub(super) async fn run(job: Job, mut lead: Lead) -> Result<Arc<Sealed>, Unfilled> {
+    let handle = job.handle.clone();
+    let archive = &job.archive;
     lead.comes_from(&archive.shown(), archive.identity().as_deref());
     let started = std::time::Instant::now();
-    let result = match fill(&shared, &handle, archive, lead.filling()).await {
+    let result = match fill(job, lead.filling()).await {
         Ok(()) => seal(&handle, lead).await,
         Err(error) => Err(Unfilled {
             error,
@@ -62,12 +68,13 @@ pub(super) async fn run(
 }
 
 /// Everything up to the last verified byte.
-async fn fill(
-    shared: &Arc<Shared>,
-    handle: &Handle,
-    archive: Archive,
-    filling: Arc<Filling>,
-) -> Result<(), Error> {
+async fn fill(job: Job, filling: Arc<Filling>) -> Result<(), Error> {
+    let Job {
+        shared,
+        handle,
+        archive,
+        transfer,
+    } = job;
     let (chunks, inbox) = mpsc::channel(IN_FLIGHT);
     let limits = shared.options.limits.clone();
     let unpacking = tokio::task::spawn_blocking(move || {
@@ -80,13 +87,15 @@ async fn fill(
         sink.filling.names_known();
         Ok(())
     });
-    let fetched = pump(archive.bytes(&shared.client, handle), chunks).await;
-    let unpacked = unpacking.await.map_err(|_| lost(handle))?;
+    let body = archive.bytes(&shared.client, &handle);
+    let body = body.inspect_ok(move |bytes| transfer.add(bytes.len() as u64));
+    let fetched = pump(body.boxed(), chunks).await;
+    let unpacked = unpacking.await.map_err(|_| lost(&handle))?;
     // A broken transfer also breaks the archive: the transfer is the cause to tell.
     let verified = fetched.map_err(Error::Source)?;
-    unpacked.map_err(|error| refused(handle, error))?;
+    unpacked.map_err(|error| refused(&handle, error))?;
     // Unpacking reads to the end of its input, so this holds; nothing is sealed if ever it should not.
-    if verified { Ok(()) } else { Err(lost(handle)) }
+    if verified { Ok(()) } else { Err(lost(&handle)) }
 }
 
 async fn seal(handle: &Handle, lead: Lead) -> Result<Arc<Sealed>, Unfilled> {

@@ -21,6 +21,7 @@ mod memo;
 mod model;
 mod newest;
 mod patience;
+mod progress;
 mod siblings;
 mod step;
 pub mod stream;
@@ -34,6 +35,7 @@ pub use error::Error;
 pub use model::{Content, Model};
 pub use newest::Latest;
 pub use patience::Patience;
+pub use progress::Progress;
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::progress::Transfer;
 use super::step::{Step, join, step};
 use super::stream::Streamer;
 use super::streaming::Object;
@@ -42,6 +43,8 @@ pub(super) struct State {
     starting: Option<Step<Result<Content, Error>>>,
     /// How the latest filling ends, or ended.
     ending: Option<Step<Result<Content, Error>>>,
+    /// How far the archive is that is being fetched.
+    transfer: Option<Arc<Transfer>>,
     /// Who fills it by ranges.
     streamer: Option<Arc<Streamer>>,
     /// What is streamed has no place where all of it could stay.
@@ -246,10 +249,24 @@ impl Model {
         let content = Content::Sealed(sealed.clone());
         let mut state = self.state.lock();
         state.content = Some(content.clone());
+        state.transfer = None;
         state.streamer = None;
         state.outline = None;
         state.left = true;
         content
+    }
+
+    /// Says that its archive is being fetched, and counts what comes.
+    pub(super) fn is_transferred(&self, size: Option<u64>) -> Arc<Transfer> {
+        let transfer = Arc::new(Transfer::new(size));
+        self.state.lock().transfer = Some(transfer.clone());
+        transfer
+    }
+
+    /// What there is now, and the transfer of its archive, if one is under way here.
+    pub(super) fn under_way(&self) -> (Option<Content>, Option<Arc<Transfer>>) {
+        let state = self.state.lock();
+        (state.content.clone(), state.transfer.clone())
     }
 
     /// Whether what is streamed now can become a complete model.
@@ -279,6 +296,7 @@ impl Model {
         // First this, then the readers: whoever of them opens again at once starts anew.
         let mut state = self.state.lock();
         state.content = None;
+        state.transfer = None;
         state.streamer = None;
         state.kept = None;
         state.too_large |= error.is_no_space();

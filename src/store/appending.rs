@@ -75,7 +75,7 @@ impl Filling {
             size,
             mtime: nanos(mtime),
         });
-        Ok(Writer::new(file, disk))
+        Ok(Writer::new(file, disk, site))
     }
 
     /// Says that every name has been added: what is not there now does not exist.

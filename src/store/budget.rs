@@ -93,6 +93,8 @@ pub(super) struct DiskBudget {
     pub(super) ledger: Ledger,
     /// Of models that this process is unpacking.
     staged: AtomicU64,
+    /// Of these, what is still to be written: the disk does not know of it yet.
+    unwritten: AtomicU64,
     /// The names of their directories.
     staging: Mutex<HashSet<String>>,
     space: Mutex<Option<(Instant, Whole)>>,
@@ -114,6 +116,7 @@ impl DiskBudget {
             layout,
             limits,
             staged: AtomicU64::new(0),
+            unwritten: AtomicU64::new(0),
             staging: Mutex::default(),
             space: Mutex::default(),
             stuck: Mutex::default(),
@@ -162,12 +165,18 @@ impl DiskBudget {
         self.staging.lock().insert(dir.to_owned());
     }
 
-    /// Counts so many bytes of it.
+    /// Counts so many bytes of it, which are to be written.
     pub(super) fn stage(&self, bytes: u64) {
+        self.unwritten.fetch_add(bytes, Ordering::Relaxed);
         self.staged.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// They did not come after all.
+    /// So many of them have been written, or never will be.
+    pub(super) fn is_written(&self, bytes: u64) {
+        self.unwritten.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes, all of which were written or never will be, are not unpacked any more.
     pub(super) fn unstage(&self, bytes: u64) {
         self.staged.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -294,6 +303,10 @@ impl DiskBudget {
         self.staged.load(Ordering::Relaxed)
     }
 
+    fn unwritten(&self) -> u64 {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
     /// The bytes of all complete models, and of those that other processes are unpacking.
     fn complete(&self) -> u64 {
         self.ledger.bytes(|| self.staging.lock().clone())
@@ -313,7 +326,8 @@ impl DiskBudget {
         let whole = match os::disk::space(self.layout.root()) {
             Ok(space) => {
                 let kept = self.limits.min_free.bytes(space.total);
-                let all = self.taken(used).saturating_add(space.available);
+                let here = self.taken(used).saturating_sub(self.unwritten());
+                let all = here.saturating_add(space.available);
                 Whole {
                     disk: space.total,
                     allowed: all.saturating_sub(kept).min(self.cap(space.total)),

@@ -104,6 +104,7 @@ impl Room {
         }
         let fits = lacking() == 0;
         if !fits {
+            disk.is_written(bytes);
             disk.unstage(bytes);
         }
         fits

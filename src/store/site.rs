@@ -50,6 +50,13 @@ impl Site {
             .is_none_or(|staging| staging.grow(bytes))
     }
 
+    /// Says that so many of them are on the disk.
+    pub(super) fn wrote(&self, bytes: u64) {
+        if let Some(staging) = &self.staging {
+            staging.wrote(bytes);
+        }
+    }
+
     /// Tells those who follow.
     pub(super) fn tell(&self, event: &Event) {
         if let Some(journal) = &self.journal {

@@ -13,6 +13,8 @@ pub(super) struct Staging {
     room: Arc<Room>,
     dir: String,
     bytes: AtomicU64,
+    /// How many of them have been written.
+    written: AtomicU64,
 }
 
 impl Staging {
@@ -26,6 +28,7 @@ impl Staging {
             room,
             dir,
             bytes: AtomicU64::new(0),
+            written: AtomicU64::new(0),
         }
     }
 
@@ -38,10 +41,20 @@ impl Staging {
         fits
     }
 
-    /// Ends the counting: the bytes are a complete model's, or gone.
+    /// Says that so many of the bytes that room was made for are on the disk.
+    pub(super) fn wrote(&self, bytes: u64) {
+        if let Budget::Disk(disk) = self.room.budget() {
+            self.written.fetch_add(bytes, Ordering::Relaxed);
+            disk.is_written(bytes);
+        }
+    }
+
+    /// Ends the counting: the bytes are a complete model's, or gone. Nothing is written any more.
     pub(super) fn end(&self) {
         if let Budget::Disk(disk) = self.room.budget() {
-            disk.is_unstaged(&self.dir, self.bytes.swap(0, Ordering::Relaxed));
+            let bytes = self.bytes.swap(0, Ordering::Relaxed);
+            disk.is_written(bytes.saturating_sub(self.written.swap(0, Ordering::Relaxed)));
+            disk.is_unstaged(&self.dir, bytes);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::crc::append_zeros;
 use super::error::{Context, Error};
 use super::fillfile::FillFile;
+use super::site::Site;
 
 /// Appends to one file. Readers see bytes after they are on disk, never before.
 #[derive(Debug)]
@@ -14,15 +15,17 @@ use super::fillfile::FillFile;
 pub struct Writer {
     file: Arc<FillFile>,
     disk: Arc<File>,
+    site: Arc<Site>,
     at: u64,
     crc32c: u32,
 }
 
 impl Writer {
-    pub(super) fn new(file: Arc<FillFile>, disk: Arc<File>) -> Writer {
+    pub(super) fn new(file: Arc<FillFile>, disk: Arc<File>, site: Arc<Site>) -> Writer {
         Writer {
             file,
             disk,
+            site,
             at: 0,
             crc32c: 0,
         }
@@ -98,6 +101,7 @@ impl Writer {
     }
 
     fn reached(&mut self, end: u64) {
+        self.site.wrote(end - self.at);
         self.file.advance(self.at..end);
         self.at = end;
     }

@@ -64,7 +64,11 @@ fn a_full_disk_fails_one_model_and_no_other() {
         "{error}\n{}",
         mount.log()
     );
-    mount.assert_logged(&["https://tfhub.dev/google/large/1", "is full"]);
+    mount.assert_logged(&[
+        "https://tfhub.dev/google/large/1",
+        "has no room for it",
+        "free space on the disk",
+    ]);
     eventually(
         "what did not fit is removed",
         Duration::from_secs(5),
