@@ -79,10 +79,11 @@ fn a_full_disk_fails_one_model_and_no_other() {
         },
     );
     mount.on("google/second/1", move |root| small.assert_at(&root));
+    let tries = origin.downloads("google/large/1").len();
     assert_eq!(
         mount.read(data).unwrap_err().raw_os_error(),
         Some(libc::ENOSPC),
         "and it is tried again"
     );
-    assert_eq!(origin.downloads("google/large/1").len(), 2);
+    assert!(origin.downloads("google/large/1").len() > tries);
 }
