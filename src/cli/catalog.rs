@@ -123,10 +123,15 @@ impl Stamp {
     }
 }
 
-/// Reads a catalog once; every bad line is a wrong usage.
+/// Reads a catalog, or a mere list of handles, once; `-` is standard input. Every bad line is a wrong usage.
 pub(super) fn read(path: &Path, names: &Names) -> Result<CatalogFile, Failure> {
-    let (_, content) = load(path, names).map_err(Failure::Usage)?;
-    Ok(content)
+    let content = match path == Path::new("-") {
+        true => limited(io::stdin().lock())
+            .map_err(|error| cannot(path, &error))
+            .and_then(|bytes| parse(path, bytes, names)),
+        false => load(path, names).map(|(_, content)| content),
+    };
+    content.map_err(Failure::Usage)
 }
 
 /// Where the catalog is, absolute. One inside a tfhub-fs mount, this one included, is refused: the daemon would wait for itself.
@@ -145,15 +150,21 @@ fn outside(typed: &Path, mountpoint: &Path) -> Result<PathBuf, Failure> {
 
 /// The file's content, and the stamp that it had before it was read: a later change is seen by the next look.
 fn load(path: &Path, names: &Names) -> Result<(Stamp, CatalogFile), String> {
-    let cannot = |why: &dyn Display| format!("cannot read the catalog {}: {why}", path.display());
-    let (stamp, bytes) = bytes(path).map_err(|error| cannot(&error))?;
+    let (stamp, bytes) = bytes(path).map_err(|error| cannot(path, &error))?;
+    Ok((stamp, parse(path, bytes, names)?))
+}
+
+fn cannot(path: &Path, why: &dyn Display) -> String {
+    format!("cannot read the list {}: {why}", path.display())
+}
+
+fn parse(path: &Path, bytes: Vec<u8>, names: &Names) -> Result<CatalogFile, String> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
         format!("{}:{line}: this is not UTF-8", path.display())
     })?;
-    let content = CatalogFile::parse(&text, names).map_err(|bad| told(path, &bad))?;
-    Ok((stamp, content))
+    CatalogFile::parse(&text, names).map_err(|bad| told(path, &bad))
 }
 
 fn bytes(path: &Path) -> io::Result<(Stamp, Vec<u8>)> {
@@ -167,12 +178,16 @@ fn bytes(path: &Path) -> io::Result<(Stamp, Vec<u8>)> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a plain file"));
     }
+    Ok((Stamp::of(&metadata), limited(file)?))
+}
+
+fn limited(file: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SIZE {
-        return Err(io::Error::other("it has more than 32 MiB"));
+    match bytes.len() as u64 > MAX_SIZE {
+        true => Err(io::Error::other("it has more than 32 MiB")),
+        false => Ok(bytes),
     }
-    Ok((Stamp::of(&metadata), bytes))
 }
 
 /// Bad lines as compilers tell them.

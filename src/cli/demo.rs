@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::Failure;
 use super::args::Demo;
-use super::{Failure, setup};
+use super::life::{Runtime, Stop};
 use crate::os::mountinfo::{FSTYPE, Table};
 use crate::os::unmount::{self, Way};
 use crate::os::xattr;
@@ -17,11 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts a hub with a small real model, mounts it, shows what happens, and cleans up.
 pub(super) fn run(command: &Demo) -> Result<(), Failure> {
-    let runtime = setup::runtime()?;
+    let runtime = Runtime::new()?;
     // From here on Ctrl-C ends the demo after its clean-up, and not the process at once.
     let stop = {
         let _entered = runtime.enter();
-        setup::Stop::new().map_err(Failure::failed)?
+        Stop::new().map_err(Failure::failed)?
     };
     let place = Place::make()?;
     let models = server::demo::write_models(&place.dir("models")).map_err(Failure::failed)?;

@@ -9,14 +9,31 @@ use tracing_subscriber::prelude::*;
 
 use super::Failure;
 use super::args::{Format, Level, Log};
+use super::progress::Beside;
+
+/// Where it is logged how fetching a model has ended.
+const FILLING: &str = "tfhub_fs::models::fill";
 
 /// Logs to stderr.
 pub(super) fn to_stderr(log: &Log) -> Result<(), Failure> {
-    let colours = std::io::stderr().is_terminal();
-    start(log, BoxMakeWriter::new(std::io::stderr), colours)
+    start(log, None)
 }
 
-fn start(log: &Log, writer: BoxMakeWriter, colours: bool) -> Result<(), Failure> {
+/// Logs to stderr what a command that fetches models does not tell itself: neither what goes well, nor why a model cannot be
+/// had.
+pub(super) fn of_fetching(log: &Log) -> Result<(), Failure> {
+    if log.log_level != Level::Info {
+        return to_stderr(log);
+    }
+    let log = Log {
+        log_level: Level::Warn,
+        ..log.clone()
+    };
+    start(&log, Some(FILLING))
+}
+
+/// Of `untold` nothing is logged.
+fn start(log: &Log, untold: Option<&str>) -> Result<(), Failure> {
     let level = match log.log_level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
@@ -27,10 +44,11 @@ fn start(log: &Log, writer: BoxMakeWriter, colours: bool) -> Result<(), Failure>
     // fuser warns of every request that it answers itself, such as the ioctl behind Python's isatty().
     let what = Targets::new()
         .with_default(level)
-        .with_target("fuser", level.min(LevelFilter::ERROR));
+        .with_target("fuser", level.min(LevelFilter::ERROR))
+        .with_targets(untold.map(|target| (target, LevelFilter::OFF)));
     let lines = fmt::layer()
-        .with_writer(writer)
-        .with_ansi(colours)
+        .with_writer(BoxMakeWriter::new(|| Beside))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     let lines = match log.log_format {
         Format::Text => lines.boxed(),

@@ -7,6 +7,7 @@ mod cache;
 mod carry;
 mod catalog;
 mod demo;
+mod life;
 mod log;
 mod mount;
 mod prefetch;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::os;
 use args::{Args, Command};
 
 /// How a command failed, and so which exit code it has.
@@ -35,6 +37,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Another process has told the user already; its exit code is ours.
     Said(u8),
+    /// The user has typed Ctrl-C; what is to be said about it.
+    Interrupted(String),
 }
 
 impl Failure {
@@ -56,9 +60,9 @@ pub fn run() -> ExitCode {
     let done = match args.command {
         Command::Mount(command) => mount::run(command, &level),
         Command::Unmount(command) => log::to_stderr(&level).and_then(|()| unmount::run(&command)),
-        Command::Resolve(command) => log::to_stderr(&level).and_then(|()| resolve::run(&command)),
+        Command::Resolve(command) => log::of_fetching(&level).and_then(|()| resolve::run(&command)),
         Command::Prefetch(command) => {
-            log::to_stderr(&level.quiet()).and_then(|()| prefetch::run(&command))
+            log::of_fetching(&level).and_then(|()| prefetch::run(&command))
         }
         Command::Cache(command) => log::to_stderr(&level).and_then(|()| cache::run(&command.what)),
         Command::Serve(command) => log::to_stderr(&level).and_then(|()| serve::run(&command)),
@@ -71,6 +75,11 @@ pub fn run() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Failure::Said(code)) => ExitCode::from(code),
+        Err(Failure::Interrupted(message)) => {
+            eprintln!("tfhub-fs: {message}");
+            os::own::die_of_interrupt();
+            ExitCode::from(1)
+        }
         Err(Failure::Usage(message)) => {
             eprintln!("tfhub-fs: {message}\nFor more, try 'tfhub-fs --help'.");
             ExitCode::from(2)

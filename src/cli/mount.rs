@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::args::{Log, Mount};
 use super::catalog::Catalog;
+use super::life::Runtime;
 use super::setup::{self, Setup};
 use super::{Failure, log, warm};
 use crate::fuse::{self, Serving};
@@ -36,7 +37,7 @@ pub(super) fn run(command: Mount, level: &Log) -> Result<(), Failure> {
     let mountpoint =
         Mountpoint::prepare(&command.mountpoint, setup.cache_dir()).map_err(Failure::failed)?;
     raise_open_files();
-    let runtime = setup::runtime()?;
+    let runtime = Runtime::new()?;
     let _entered = runtime.enter();
     let stop = Stop::new(readiness.is_background()).map_err(Failure::failed)?;
     let catalog = match &command.catalog {

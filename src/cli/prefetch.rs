@@ -1,8 +1,9 @@
 //! `tfhub-fs prefetch`: models are fetched into the cache, several at a time, and how far they are is shown.
 
 use std::collections::HashSet;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
@@ -11,12 +12,18 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::args::Prefetch;
-use super::progress::{Show, TICK};
+use super::life::{Runtime, Stop};
+use super::progress::{Bar, Show, TICK};
 use super::resolve::newest;
-use super::setup::{self, Setup, Stop};
+use super::setup::Setup;
 use super::{Failure, catalog, table};
-use crate::handle::{CatalogFile, Handle, Kind};
-use crate::models::Models;
+use crate::handle::{CatalogFile, Handle, Kind, Names};
+use crate::models::{Content, Error, Models};
+use crate::os;
+use crate::store::Sealed;
+
+/// What is said when somebody ends it.
+const STOPPED: &str = "interrupted; what is complete stays in the cache";
 
 /// What became of one handle.
 #[derive(Debug, Serialize)]
@@ -38,8 +45,11 @@ pub(super) fn run(command: &Prefetch) -> Result<(), Failure> {
         Some(path) => catalog::read(path, setup.names())?,
         None => CatalogFile::default(),
     };
-    let handles = handles(command, &catalog)?;
-    let runtime = setup::runtime()?;
+    let handles = handles(command, &catalog, setup.names())?;
+    if let Err(error) = os::own::raise_open_files(1 << 20) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+    let runtime = Runtime::new()?;
     let models = setup.models(runtime.handle())?;
     for handle in catalog.pinned() {
         models.pin(handle, true).map_err(Failure::failed)?;
@@ -47,27 +57,12 @@ pub(super) fn run(command: &Prefetch) -> Result<(), Failure> {
     let show = Show::new(handles.len());
     let fetched = runtime.block_on(async {
         let stop = Stop::new().map_err(Failure::failed)?;
-        let places = Semaphore::new(command.jobs.into());
-        // Told in order, and fetched as places become free: a large model holds up the lines of others, but not their bytes.
-        let fetch = handles.iter().map(async |handle| {
-            let _place = places.acquire().await;
-            fetch(handle, &models, &show).await
-        });
-        let all = fetch
-            .collect::<FuturesOrdered<_>>()
-            .map(|done| tell(&done, command.json).map(|()| done.error.is_some()))
-            .collect::<Vec<_>>();
-        // What the shared cache is to have is sent before the end.
-        let all = async {
-            let all = all.await;
-            models.settled().await;
-            all
-        };
         tokio::select! {
-            all = all => all.into_iter().collect::<Result<Vec<bool>, Failure>>(),
-            () = stop.told() => Err(Failure::Failed(
-                "interrupted; what is complete stays in the cache".to_owned(),
-            )),
+            fetched = fetch_all(command, &handles, &models, &show) => fetched,
+            interrupted = stop.told() => Err(match interrupted {
+                true => Failure::Interrupted(STOPPED.to_owned()),
+                false => Failure::Failed(STOPPED.to_owned()),
+            }),
         }
     })?;
     match fetched.iter().filter(|failed| **failed).count() {
@@ -77,6 +72,31 @@ pub(super) fn run(command: &Prefetch) -> Result<(), Failure> {
             handles.len()
         ))),
     }
+}
+
+/// Fetches so many at a time as places become free, and tells of them in their order: a large model holds up the lines of
+/// others, but not their bytes. Whether each failed.
+async fn fetch_all(
+    command: &Prefetch,
+    handles: &[Handle],
+    models: &Models,
+    show: &Show,
+) -> Result<Vec<bool>, Failure> {
+    let places = Semaphore::new(command.jobs.into());
+    let fetch = handles.iter().map(async |handle| {
+        let _place = places.acquire().await;
+        fetch(handle, models, show).await
+    });
+    let mut fetch: FuturesOrdered<_> = fetch.collect();
+    let (mut failed, mut held) = (Vec::new(), Vec::new());
+    while let Some((done, hold)) = fetch.next().await {
+        show.beside(|| tell(&done, command.json))?;
+        failed.push(done.error.is_some());
+        held.extend(hold);
+    }
+    // What the shared cache is to have is sent before the end.
+    models.settled().await;
+    Ok(failed)
 }
 
 fn tell(done: &Done, json: bool) -> Result<(), Failure> {
@@ -91,87 +111,83 @@ fn tell(done: &Done, json: bool) -> Result<(), Failure> {
 }
 
 /// The handles that were typed, those in the file, and those that the catalog marks, each once.
-fn handles(command: &Prefetch, catalog: &CatalogFile) -> Result<Vec<Handle>, Failure> {
-    let mut texts = command.handles.clone();
-    if let Some(file) = &command.file {
-        let text = read(file)
-            .map_err(|error| Failure::Failed(format!("cannot read {}: {error}", file.display())))?;
-        let lines = text
-            .lines()
-            .map(|line| line.split('#').next().unwrap_or(""));
-        let lines = lines.map(str::trim).filter(|line| !line.is_empty());
-        texts.extend(lines.map(str::to_owned));
-    }
-    let mut seen = HashSet::new();
+fn handles(
+    command: &Prefetch,
+    catalog: &CatalogFile,
+    names: &Names,
+) -> Result<Vec<Handle>, Failure> {
     let mut handles = Vec::new();
-    for text in texts {
-        let handle = Handle::parse(&text).map_err(Failure::usage)?;
-        if handle.kind() == Kind::Bucket {
-            return Err(Failure::Usage(format!(
-                "{handle} is a directory of a bucket, which is read where it is; name an archive in it, or a model"
-            )));
-        }
-        if seen.insert(handle.url()) {
-            handles.push(handle);
-        }
+    for text in &command.handles {
+        handles.push(Handle::parse(text).map_err(Failure::usage)?);
     }
-    let marked = catalog.prefetched();
-    handles.extend(marked.filter(|handle| seen.insert(handle.url())).cloned());
-    match (&command.catalog, handles.is_empty()) {
-        (Some(path), true) => Err(Failure::Usage(format!(
-            "nothing in {} is marked `prefetch`",
-            path.display()
-        ))),
-        _ => Ok(handles),
+    if let Some(file) = &command.file {
+        let list = catalog::read(file, names)?;
+        handles.extend(list.lines().iter().map(|line| line.handle().clone()));
     }
+    if let Some(bucket) = handles.iter().find(|handle| handle.kind() == Kind::Bucket) {
+        return Err(Failure::Usage(format!(
+            "{bucket} is a directory of a bucket, which is read where it is; name an archive in it, or a model"
+        )));
+    }
+    handles.extend(catalog.prefetched().cloned());
+    let mut seen = HashSet::new();
+    handles.retain(|handle| seen.insert(handle.url()));
+    if handles.is_empty() {
+        eprintln!("nothing to fetch: no model is named");
+    }
+    Ok(handles)
 }
 
-fn read(file: &Path) -> std::io::Result<String> {
-    if file != Path::new("-") {
-        return std::fs::read_to_string(file);
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    Ok(text)
-}
-
-async fn fetch(typed: &Handle, models: &Models, show: &Show) -> Done {
+/// Fetches one model. It stays open, so that none of the same run pushes it out.
+async fn fetch(typed: &Handle, models: &Models, show: &Show) -> (Done, Option<File>) {
     let begun = Instant::now();
     let mut bar = show.begin(typed);
-    let fetched = async {
-        let handle = newest(typed, models)
-            .await
-            .map_err(|error| error.to_string())?;
-        let model = models.model(&handle);
-        let sealed = model.sealed();
-        tokio::pin!(sealed);
-        loop {
-            let wait = tokio::time::sleep(TICK);
-            tokio::select! {
-                sealed = &mut sealed => return sealed.map_err(|error| error.to_string()),
-                () = wait => {
-                    if let Some(progress) = model.progress() {
-                        bar.moved(progress);
-                    }
+    let fetched = complete(typed, models, &mut bar).await;
+    let took = begun.elapsed();
+    let mut done = Done {
+        handle: typed.url(),
+        path: None,
+        bytes: None,
+        seconds: took.as_secs_f64(),
+        error: None,
+    };
+    match fetched {
+        Ok((sealed, came)) => {
+            done.path = Some(sealed.dir().to_owned());
+            done.bytes = Some(sealed.bytes());
+            match came {
+                true => bar.complete(sealed.bytes(), took),
+                false => bar.was_here(sealed.bytes()),
+            }
+            (done, sealed.hold())
+        }
+        Err(error) => {
+            done.error = Some(error.to_string());
+            bar.failed(&error.to_string());
+            (done, None)
+        }
+    }
+}
+
+/// The complete model, and whether it had to come.
+async fn complete(
+    typed: &Handle,
+    models: &Models,
+    bar: &mut Bar<'_>,
+) -> Result<(Arc<Sealed>, bool), Error> {
+    let handle = newest(typed, models).await?;
+    let model = models.model(&handle);
+    let was_here = matches!(model.here(), Some(Content::Sealed(_)));
+    let sealed = model.sealed();
+    tokio::pin!(sealed);
+    loop {
+        tokio::select! {
+            sealed = &mut sealed => return Ok((sealed?, !was_here)),
+            () = tokio::time::sleep(TICK) => {
+                if let Some(progress) = model.progress() {
+                    bar.moved(progress);
                 }
             }
         }
-    };
-    let fetched = fetched.await;
-    let seconds = begun.elapsed().as_secs_f64();
-    match &fetched {
-        Ok(sealed) => bar.complete(sealed.bytes(), begun.elapsed()),
-        Err(error) => bar.failed(error),
-    }
-    let (path, bytes, error) = match fetched {
-        Ok(sealed) => (Some(sealed.dir().to_owned()), Some(sealed.bytes()), None),
-        Err(error) => (None, None, Some(error)),
-    };
-    Done {
-        handle: typed.url(),
-        path,
-        bytes,
-        seconds,
-        error,
     }
 }

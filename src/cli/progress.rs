@@ -1,7 +1,8 @@
 //! How far models are that are being fetched: bars on a terminal, lines elsewhere; both on stderr, because stdout is data.
 
 use std::fmt::Write;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -27,8 +28,11 @@ pub(super) struct Show {
 impl Show {
     /// Of so many models.
     pub fn new(models: usize) -> Show {
-        let bars = std::io::stderr().is_terminal().then(|| {
-            let bars = MultiProgress::new();
+        let bars = MultiProgress::new();
+        // Hidden: a terminal that cannot move its cursor (TERM=dumb), which gets lines too.
+        let fit = std::io::stderr().is_terminal() && !bars.is_hidden();
+        let bars = fit.then(|| {
+            let _ = BARS.set(bars.clone()); // one run a process
             let all = bars.add(ProgressBar::new(models as u64));
             all.set_style(style("{pos} of {len} models"));
             if models > 1 {
@@ -37,6 +41,11 @@ impl Show {
             (bars, all)
         });
         Show { bars }
+    }
+
+    /// Writes to stdout, which may be the same terminal.
+    pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
+        beside(write)
     }
 
     /// One of them is being fetched from now on.
@@ -54,6 +63,29 @@ impl Show {
             bar,
             line: (Instant::now(), 0),
         }
+    }
+}
+
+/// What a terminal shows at the moment.
+static BARS: OnceLock<MultiProgress> = OnceLock::new();
+
+/// stderr for whoever writes lines while there are bars: they are taken away meanwhile.
+pub(super) struct Beside;
+
+impl io::Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        beside(|| io::Write::write(&mut io::stderr(), bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::Write::flush(&mut io::stderr())
+    }
+}
+
+fn beside<T>(write: impl FnOnce() -> T) -> T {
+    match BARS.get() {
+        Some(bars) => bars.suspend(write),
+        None => write(),
     }
 }
 
@@ -91,6 +123,11 @@ impl Bar<'_> {
         }
     }
 
+    /// It has been here all the time: so many bytes.
+    pub fn was_here(self, bytes: u64) {
+        self.ended(&format!("{}, is here already", size(bytes)));
+    }
+
     /// All of it is here: so many bytes, in this time.
     pub fn complete(self, bytes: u64, took: Duration) {
         let rate = per_second(bytes, took);
@@ -105,7 +142,11 @@ impl Bar<'_> {
     }
 
     fn ended(&self, text: &str) {
-        let text = format!("{}: {text}", self.handle);
+        // Many errors begin with the handle.
+        let text = match text.starts_with(&self.handle) {
+            true => text.to_owned(),
+            false => format!("{}: {text}", self.handle),
+        };
         match (&self.bar, &self.show.bars) {
             (Some(bar), Some((bars, all))) => {
                 let _ = bars.println(text); // a terminal that is gone is told nothing more

@@ -3,10 +3,13 @@
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use super::Failure;
 use super::args::{Hub, Resolve};
-use super::setup::{self, Setup};
+use super::life::Runtime;
+use super::setup::Setup;
 use crate::handle::{Handle, Kind};
 use crate::models::{Error, Latest, Models};
 use crate::os::mountinfo::{FSTYPE, Table};
@@ -24,7 +27,7 @@ pub(super) fn run(command: &Resolve) -> Result<(), Failure> {
             Some(path) => path,
             None => {
                 let handle = Handle::parse(text).map_err(Failure::usage)?;
-                match in_mount(&handle, &command.hub)? {
+                match in_mount(&handle, &command.hub, setup.timeout())? {
                     Some(path) => path,
                     None => in_cache(&handle, &setup, &mut cache)?,
                 }
@@ -55,19 +58,27 @@ fn local(text: &str) -> Result<Option<PathBuf>, Failure> {
     )))
 }
 
-/// The model's directory in the first live mount that has it.
-fn in_mount(handle: &Handle, hub: &Hub) -> Result<Option<PathBuf>, Failure> {
-    if hub.keep.cache_dir.is_some() {
+/// The model's directory in the live mount that is the first to say it has it.
+fn in_mount(handle: &Handle, hub: &Hub, timeout: Duration) -> Result<Option<PathBuf>, Failure> {
+    if hub.keep.cache_dir.is_some() || std::env::var_os("TFHUB_FS_CACHE_DIR").is_some() {
         return Ok(None);
     }
     let table = Table::read().map_err(Failure::failed)?;
-    let found = table.of_type(FSTYPE).find_map(|mount| {
+    let (answer, answers) = mpsc::channel();
+    for mount in table.of_type(FSTYPE) {
         let pasted = pasted(&mount.mountpoint, handle);
-        // Through the links of the pasted form to the canonical path; ENOENT where this mount does not have it.
-        let path = std::fs::canonicalize(pasted).ok()?;
-        path.is_dir().then_some(path)
-    });
-    Ok(found)
+        let answer = answer.clone();
+        // A thread each: a mount whose hub is gone answers late, and one whose process hangs never.
+        std::thread::spawn(move || {
+            // Through the links of the pasted form to the canonical path; ENOENT where this mount does not have it.
+            let path = std::fs::canonicalize(pasted).ok();
+            let _ = answer.send(path.filter(|path| path.is_dir()));
+        });
+    }
+    drop(answer);
+    let deadline = Instant::now() + timeout;
+    let next = || answers.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    Ok(std::iter::from_fn(|| next().ok()).flatten().next())
 }
 
 /// The whole URL as a path in a mount.
@@ -82,7 +93,7 @@ fn pasted(mountpoint: &Path, handle: &Handle) -> PathBuf {
     }
 }
 
-type Opened = Option<(tokio::runtime::Runtime, Models)>;
+type Opened = Option<(Runtime, Models)>;
 
 /// The `gs://` folder of a model, or of a bucket's directory as it was typed.
 fn remote(text: &str, setup: &Setup, opened: &mut Opened) -> Result<String, Failure> {
@@ -95,12 +106,9 @@ fn remote(text: &str, setup: &Setup, opened: &mut Opened) -> Result<String, Fail
     folder.map_err(Failure::failed)
 }
 
-fn open<'a>(
-    setup: &Setup,
-    opened: &'a mut Opened,
-) -> Result<&'a (tokio::runtime::Runtime, Models), Failure> {
+fn open<'a>(setup: &Setup, opened: &'a mut Opened) -> Result<&'a (Runtime, Models), Failure> {
     if opened.is_none() {
-        let runtime = setup::runtime()?;
+        let runtime = Runtime::new()?;
         let models = setup.models(runtime.handle())?;
         *opened = Some((runtime, models));
     }

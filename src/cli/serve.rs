@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Failure;
 use super::args::Serve;
-use super::setup::{self, Stop};
+use super::life::{Runtime, Stop};
 use crate::server::{Options, Server, Simulation};
 
 /// Serves a directory of models until Ctrl-C or SIGTERM; prints the hub's URL when it answers.
@@ -34,13 +34,18 @@ pub(super) fn run(command: &Serve) -> Result<(), Failure> {
             command.listen
         ))
     })?;
-    let runtime = setup::runtime()?;
+    let runtime = Runtime::new()?;
     runtime.block_on(async {
         let stop = Stop::new().map_err(Failure::failed)?;
         let server = Server::bind(options).await.map_err(Failure::failed)?;
         // Scripts read this line to learn the port.
         let _ = writeln!(std::io::stdout(), "{}", server.url());
         tracing::info!(dir = %command.dir.display(), url = server.url(), "serving; Ctrl-C ends it");
-        server.run(stop.told()).await.map_err(Failure::failed)
+        server
+            .run(async {
+                stop.told().await;
+            })
+            .await
+            .map_err(Failure::failed)
     })
 }

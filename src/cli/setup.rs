@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use super::Failure;
 use super::args::{Hub, Keep};
 use super::reach::Reach;
@@ -20,9 +18,6 @@ use crate::os::mountinfo::{FSTYPE, Table};
 use crate::source::tier::{self, Tier};
 use crate::source::{self, Source};
 use crate::store::{self, Cache};
-
-/// Each model that is being unpacked holds a thread, also while its origin stalls; others must not wait for one.
-const BLOCKING: usize = 4096;
 
 /// The variable that tensorflow_hub reads, and that may well point into a mount.
 const OF_TFHUB: &str = "TFHUB_CACHE_DIR";
@@ -70,6 +65,11 @@ impl Setup {
             },
             shared: shared_cache(hub, &around)?.filter(|_| !hub.offline),
         })
+    }
+
+    /// How long a wait without progress may last.
+    pub fn timeout(&self) -> Duration {
+        self.models.timeout
     }
 
     /// The rules of names.
@@ -121,52 +121,6 @@ fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<store::Options, Failur
         evict_foreign: keep.evict_foreign,
         ..store::Options::default()
     })
-}
-
-/// A runtime for everything that waits.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING)
-        .build()
-        .map_err(Failure::failed)
-}
-
-/// Ctrl-C, SIGTERM and a closed terminal, listened to from the moment this is made: one that comes before it is waited for counts.
-pub(super) struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    /// `None` where nohup(1) has had it ignored.
-    hang_up: Option<Signal>,
-}
-
-impl Stop {
-    /// To be called within a runtime.
-    pub fn new() -> std::io::Result<Stop> {
-        Ok(Stop {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: match os::own::ignores_hangup() {
-                true => None,
-                false => Some(signal(SignalKind::hangup())?),
-            },
-        })
-    }
-
-    /// Ends at the first of them.
-    pub async fn told(mut self) {
-        let hang_up = async {
-            match &mut self.hang_up {
-                Some(signal) => signal.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hang_up => {}
-        }
-    }
 }
 
 /// A span of time as typed after `flag`.

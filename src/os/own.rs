@@ -38,6 +38,16 @@ pub fn ignores_hangup() -> bool {
     result == 0 && unsafe { now.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
+/// Ends this process as Ctrl-C ends one that does not listen to it: a shell that runs a loop then ends the loop, too. Returns
+/// only if that fails.
+pub fn die_of_interrupt() {
+    // SAFETY: SIG_DFL is no function of ours; both calls touch no memory of ours.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+        libc::raise(libc::SIGINT);
+    }
+}
+
 /// Ignores SIGHUP from now on.
 ///
 /// # Errors

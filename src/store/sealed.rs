@@ -82,6 +82,13 @@ impl Sealed {
         os::fs::open_beneath(&self.dir, Path::new(path))
     }
 
+    /// Holds the model: as long as the file is open, no process that shares the cache lets it leave to make room. `None` if it
+    /// has gone, or has no file.
+    pub fn hold(&self) -> Option<File> {
+        let (path, _) = self.files().next()?;
+        self.open(&path).ok()
+    }
+
     /// What is in it that no model has: links, devices, names that are not UTF-8.
     pub(super) fn odd(&self) -> &[PathBuf] {
         &self.odd

@@ -54,20 +54,6 @@ pub(super) struct Log {
     pub log_format: Format,
 }
 
-impl Log {
-    /// The same without what goes well, for a command that shows that itself.
-    pub fn quiet(&self) -> Log {
-        let log_level = match self.log_level {
-            Level::Info => Level::Warn,
-            other => other,
-        };
-        Log {
-            log_level,
-            ..self.clone()
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Level {
     Error,
@@ -260,7 +246,7 @@ pub(super) struct Unmount {
 
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
-    after_help = "Example:\n  tfhub-fs resolve https://tfhub.dev/google/nnlm-en-dim128/2\n\nPrints a path in a live mount that has the model, unless --cache-dir is given; otherwise the\nmodel is fetched into the cache and its directory there is printed.\nWith --remote nothing is fetched: the gs:// folder of the uncompressed form is printed."
+    after_help = "Example:\n  tfhub-fs resolve https://tfhub.dev/google/nnlm-en-dim128/2\n\nPrints a path in a live mount that has the model, unless --cache-dir (or TFHUB_FS_CACHE_DIR)\nis given; otherwise the model is fetched into the cache and its directory there is printed.\nWith --remote nothing is fetched: the gs:// folder of the uncompressed form is printed."
 )]
 pub(super) struct Resolve {
     /// URLs of models, or local paths, which are printed as they are
