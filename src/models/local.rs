@@ -52,8 +52,8 @@ impl Model {
         self.state.lock().outline.get_or_insert(known).clone()
     }
 
-    /// Says that a complete model is being read, so that it leaves the cache last. Ends when that is noted on the disk, which
-    /// it is without being awaited.
+    /// Says that a complete model is being read, so that it leaves the cache last, and has it looked at again now and then.
+    /// Ends when that is done, which it is without being awaited.
     pub fn is_used(self: &Arc<Model>) -> Option<JoinHandle<()>> {
         {
             let noted = &mut self.state.lock().noted;
@@ -63,7 +63,18 @@ impl Model {
             *noted = Some(Instant::now());
         }
         let model = self.clone();
-        let note = move || model.shared.cache.is_used(&model.handle.url());
+        let note = move || {
+            let url = model.handle.url();
+            model.shared.cache.is_used(&url);
+            // A file that was added, say, which opening the others does not show.
+            let cache = &model.shared.cache;
+            let Some(Content::Sealed(copy)) = model.here() else {
+                return;
+            };
+            if cache.has_dir(copy.dir()) && matches!(cache.sealed(&url), Ok(None)) {
+                model.state.lock().suspect = true;
+            }
+        };
         Some(self.shared.runtime.spawn_blocking(note))
     }
 
@@ -81,17 +92,26 @@ impl Model {
         let mut state = self.state.lock();
         // Another reader may have said so before, and the present copy be a new one.
         if matches!(&state.content, Some(Content::Sealed(present)) if Arc::ptr_eq(present, copy)) {
-            match copy.dir().exists() {
-                true => {
-                    tracing::warn!(model = %self.handle, what, "the cached copy was damaged; fetching it again")
-                }
-                false => {
-                    tracing::info!(model = %self.handle, "the model has left the cache; fetching it again")
-                }
-            }
             state.content = None;
+            state.suspect = false;
             state.outline = Some(Some(copy.outline().clone()));
+        } else {
+            return;
         }
+        drop(state);
+        match copy.dir().exists() {
+            true => {
+                tracing::warn!(model = %self.handle, what, "the cached copy is not as it was; it is mended, or fetched again")
+            }
+            false => {
+                tracing::info!(model = %self.handle, "the model has left the cache; fetching it again")
+            }
+        }
+    }
+
+    /// Whether somebody seems to have been at the copy since it was found whole.
+    pub fn is_suspect(&self) -> bool {
+        self.state.lock().suspect
     }
 
     /// The model, if it is here after all, or can be mended without a request.

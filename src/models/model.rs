@@ -55,6 +55,8 @@ pub(super) struct State {
     too_large: bool,
     /// The names of the model that was here before; looked for once.
     pub(super) outline: Option<Option<Arc<Outline>>>,
+    /// Somebody seems to have been at the complete copy.
+    pub(super) suspect: bool,
     /// It was left for other hosts, or need not be.
     pub(super) left: bool,
     /// When its use was last noted.
@@ -250,6 +252,7 @@ impl Model {
         let mut state = self.state.lock();
         state.content = Some(content.clone());
         state.transfer = None;
+        state.suspect = false;
         state.streamer = None;
         state.outline = None;
         state.left = true;

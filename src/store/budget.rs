@@ -137,7 +137,7 @@ impl DiskBudget {
     /// What the open fillings may take: what nobody has open goes before any of theirs.
     fn limit(&self, used: u64) -> u64 {
         let idle = self.idle.bytes();
-        let others = self.complete() + self.staged();
+        let others = self.complete().saturating_add(self.staged());
         let whole = self.whole(used);
         let floor = self.cap(whole.disk).min(FLOOR);
         let parts = whole.allowed.saturating_sub(others).max(floor);
@@ -152,12 +152,19 @@ impl DiskBudget {
 
     /// What a new model may take, if whatever may leaves for it.
     pub(super) fn room(&self, used: u64) -> u64 {
+        self.whole(used).allowed.saturating_sub(self.stays())
+    }
+
+    /// Whether everything would fit if whatever may leaves did.
+    pub(super) fn could_fit(&self, used: u64) -> bool {
+        self.stays() <= self.whole(used).allowed
+    }
+
+    /// What cannot leave.
+    fn stays(&self) -> u64 {
         self.complete();
         let stays = |row: &Row| row.pinned || (row.foreign && !self.limits.evict_foreign);
-        let rows = self.ledger.rows();
-        let stay = rows.iter().filter(|row| stays(row)).map(|row| row.bytes);
-        let stay = stay.fold(self.staged(), u64::saturating_add);
-        self.whole(used).allowed.saturating_sub(stay)
+        self.ledger.bytes_of(stays).saturating_add(self.staged())
     }
 
     /// Counts a model that is being unpacked in this directory.
@@ -185,18 +192,25 @@ impl DiskBudget {
     pub(super) fn is_unstaged(&self, dir: &str, bytes: u64) {
         self.staging.lock().remove(dir);
         self.unstage(bytes);
-        self.look_again();
+        if let Some(key) = ledger::key_of(dir) {
+            self.is_ended(&key);
+        }
     }
 
     /// Makes everything fit again that has grown without asking: what others put there, or a limit that is lower now. The
     /// disk's space is only looked after when something comes.
     pub(super) fn tidy(&self, used: u64) -> u64 {
-        let taken = self.taken(used);
-        let over = taken.saturating_sub(self.cap(self.whole(used).disk));
-        match over {
-            0 => 0,
-            over => self.remove_oldest(Leave::Models, |freed, _| freed >= over),
+        self.idle.survey();
+        let over = || {
+            let cap = self.cap(self.whole(used).disk);
+            self.taken(used).saturating_sub(cap)
+        };
+        if over() == 0 {
+            return 0;
         }
+        self.ledger.measure();
+        let over = over();
+        self.remove_oldest(Leave::Models, |freed, _| freed >= over)
     }
 
     /// The complete models that may leave, in the order in which they would.
@@ -210,11 +224,16 @@ impl DiskBudget {
         if may == Leave::Models && self.stuck.lock().is_some_and(|at| at.elapsed() < STUCK_FOR) {
             return self.remove_oldest(Leave::Parts, |freed, _| freed >= want);
         }
+        if may == Leave::Parts {
+            return self.remove_oldest(may, |freed, _| freed >= want);
+        }
+        let less = self.ledger.measure();
+        let want = want.saturating_sub(less);
         let freed = self.remove_oldest(may, |freed, _| freed >= want);
-        if freed < want && may == Leave::Models {
+        if freed < want {
             *self.stuck.lock() = Some(Instant::now());
         }
-        freed
+        freed.saturating_add(less)
     }
 
     /// Removes what may leave until it is `enough`, judged by the bytes that have gone and those that would go next.
@@ -228,7 +247,7 @@ impl DiskBudget {
                     break;
                 }
                 match self.remove(&leaving.what) {
-                    Ok(()) => freed += leaving.bytes,
+                    Ok(()) => freed = freed.saturating_add(leaving.bytes),
                     Err(stays) => used |= matches!(stays, Stays::Used(_)),
                 }
             }
@@ -340,6 +359,12 @@ impl DiskBudget {
         };
         *self.space.lock() = Some((Instant::now(), whole));
         whole
+    }
+
+    /// A model is not streamed any more, and may be complete.
+    pub(super) fn is_ended(&self, key: &Key) {
+        self.ledger.is_here(key);
+        *self.space.lock() = None;
     }
 
     /// Says that what is known of the disk is not true any more.

@@ -17,6 +17,7 @@ use super::parts::Parts;
 use super::ranged::Names;
 use super::room::Room;
 use super::sealed::Sealed;
+use super::shared::SPARE;
 use super::spec::FileSpec;
 
 /// One cache directory, which other processes, tensorflow_hub among them, use at the same time.
@@ -154,12 +155,25 @@ impl Cache {
                 return Err(Error::NoCache { why });
             }
         };
-        // A cleaner may have taken even our own directories since the last time.
-        locks.layout.prepare()?;
-        match locks.take(&Key::of(url))? {
-            Ok(held) => begin_locked(locks, held, url, self.disk.clone()),
-            Err(holder) => Ok(Begin::Busy(holder)),
+        let take = || {
+            // A cleaner may have taken even our own directories since the last time.
+            locks.layout.prepare()?;
+            match locks.take(&Key::of(url))? {
+                Ok(held) => begin_locked(locks, held, url, self.disk.clone()),
+                Err(holder) => Ok(Begin::Busy(holder)),
+            }
+        };
+        match take() {
+            // Others have filled the disk, and what may leave makes room even for a lock.
+            Err(Error::NoSpace { .. }) if self.spare() => take(),
+            taken => taken,
         }
+    }
+
+    /// Gives a little of the disk back, if so much may go.
+    fn spare(&self) -> bool {
+        let room = self.disk.as_ref();
+        room.is_some_and(|room| room.spare(SPARE) > 0)
     }
 }
 

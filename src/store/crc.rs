@@ -1,7 +1,8 @@
 //! CRC-32C of files.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::FileExt;
 
 /// How much of a file is read at once.
 const PIECE: usize = 1 << 20;
@@ -12,22 +13,34 @@ const PIECE: usize = 1 << 20;
 ///
 /// Those of read(2).
 pub(super) fn of_file(file: File) -> io::Result<u32> {
-    paced(file, |_| {})
+    pieces(|piece, at| file.read_at(piece, at), |_| {})
 }
 
-/// The same, calling `pace` with the length of each piece that was read.
+/// The same of a file that is opened for each piece of it, so that it counts as nobody's meanwhile; `pace` is called with the
+/// length of each.
 ///
 /// # Errors
 ///
-/// Those of read(2).
-pub(super) fn paced(mut file: File, mut pace: impl FnMut(usize)) -> io::Result<u32> {
+/// Those of `open` and of read(2).
+pub(super) fn piecewise(
+    open: impl Fn() -> io::Result<File>,
+    pace: impl FnMut(usize),
+) -> io::Result<u32> {
+    pieces(|piece, at| open()?.read_at(piece, at), pace)
+}
+
+fn pieces(
+    read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
+    mut pace: impl FnMut(usize),
+) -> io::Result<u32> {
     let mut piece = vec![0; PIECE];
-    let mut crc = 0;
+    let (mut crc, mut at) = (0, 0);
     loop {
-        match file.read(&mut piece)? {
+        match read(&mut piece, at)? {
             0 => return Ok(crc),
             len => {
                 crc = crc32c::crc32c_append(crc, piece.get(..len).unwrap_or_default());
+                at += len as u64;
                 pace(len);
             }
         }

@@ -66,8 +66,8 @@ pub enum Error {
         /// The version this program writes.
         known: u32,
     },
-    /// A name that would leave the model's directory or is no relative path.
-    #[error("cannot put {name:?} into a model: it is not a plain relative path")]
+    /// A name that would leave the model's directory, is no relative path, or too long.
+    #[error("cannot put {name:?} into a model: it is not a plain relative path, or too long")]
     BadName {
         /// The name as given.
         name: String,

@@ -55,14 +55,15 @@ impl LockText {
             return false;
         };
         let boot = UNIX_EPOCH + Duration::from_secs(boot);
-        if since + SLACK < boot || !os::process::pid_exists(self.pid) {
+        let after = |time: SystemTime| since.checked_add(SLACK).is_some_and(|since| since < time);
+        if after(boot) || !os::process::pid_exists(self.pid) {
             return true;
         }
         // Pids are given anew, and in a container almost always to the same program. Whoever has this one now did not
         // take the lock if it started later.
         os::process::Process::of(self.pid).is_some_and(|process| {
             let ticks = u32::try_from(process.start).unwrap_or(u32::MAX);
-            since + SLACK < boot + TICK * ticks
+            boot.checked_add(TICK * ticks).is_some_and(after)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The parts on disk that nobody has open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -30,6 +30,8 @@ pub(super) struct IdleParts {
 struct Table {
     by_name: HashMap<String, Idle>,
     bytes: u64,
+    /// Those that are counted by who has them open.
+    open: HashSet<String>,
 }
 
 impl Table {
@@ -66,22 +68,30 @@ impl IdleParts {
         rows.map(|(name, idle)| (name.clone(), *idle)).collect()
     }
 
-    /// Says that parts are open, or gone.
+    /// Says that parts are open here.
     pub(super) fn is_open(&self, name: &str) {
-        self.table.lock().remove(name);
+        let mut table = self.table.lock();
+        table.remove(name);
+        table.open.insert(name.to_owned());
     }
 
-    /// Says that parts of so many bytes are not open any more.
+    /// Says that parts are not open here any more, and how many of their bytes stay.
     pub(super) fn is_idle(&self, name: &str, bytes: u64) {
         let used = SystemTime::now();
-        self.table.lock().insert(name, Idle { bytes, used });
+        let mut table = self.table.lock();
+        table.open.remove(name);
+        if bytes > 0 {
+            table.insert(name, Idle { bytes, used });
+        }
     }
 
-    /// Looks at what earlier runs have left: removes what belongs to nobody and cannot be used again, counts the rest.
+    /// Looks at what earlier runs have left, and other processes have: removes what belongs to nobody and cannot be used
+    /// again, counts the rest.
     pub(super) fn survey(&self) {
         let Ok(entries) = fs::read_dir(self.layout.parts()) else {
             return;
         };
+        let mut seen = HashSet::new();
         for entry in entries.flatten() {
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
@@ -91,12 +101,21 @@ impl IdleParts {
                 continue;
             }
             let claim = parts::claim_of(&entry.path());
+            seen.insert(name.clone());
             let used = fs::symlink_metadata(claim).and_then(|meta| meta.modified());
             let idle = Idle {
                 bytes: allocated(&entry.path()),
                 used: used.unwrap_or(SystemTime::UNIX_EPOCH),
             };
-            self.table.lock().insert(&name, idle);
+            let mut table = self.table.lock();
+            if !table.open.contains(&name) {
+                table.insert(&name, idle);
+            }
+        }
+        let mut table = self.table.lock();
+        let gone = table.by_name.keys().filter(|name| !seen.contains(*name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            table.remove(&name);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the cache knows of models beside their bytes: names, uses, who put them there.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use super::ledger;
 use super::lock::Claim;
 use super::locks::Locks;
 use super::manifest::{Manifest, State};
+use super::opening::reclaim;
 use super::outline::Outline;
 use super::plain;
 use super::sealed::Sealed;
@@ -64,6 +66,11 @@ impl Cache {
         }
     }
 
+    /// Whether a directory lies in this cache, or in the one below it.
+    pub fn has_dir(&self, dir: &Path) -> bool {
+        self.layouts().any(|layout| dir.starts_with(layout.root()))
+    }
+
     /// The models that may leave to make room, in the order in which they would.
     pub fn next_to_leave(&self) -> Vec<Key> {
         match self.disk.as_ref().map(|room| room.budget()) {
@@ -72,15 +79,22 @@ impl Cache {
         }
     }
 
-    /// Records what others have put here, and makes everything fit its limit: to be called now and then. May take as long as
-    /// the disk needs. Returns how many bytes have left.
-    pub fn tidy(&self) -> u64 {
-        let Some(locks) = &self.locks else { return 0 };
+    /// Records what others have put here.
+    pub fn record(&self) {
+        let Some(locks) = &self.locks else { return };
         for key in unrecorded(&locks.layout) {
             if let Err(error) = adopt(&locks.layout, &key, None) {
                 tracing::debug!(entry = %key, %error, "cannot record a model of others");
             }
         }
+    }
+
+    /// Records what others have put here, clears away what died, and makes everything fit its limit: to be called now and then.
+    /// May take as long as the disk needs. Returns how many bytes have left.
+    pub fn tidy(&self) -> u64 {
+        let Some(locks) = &self.locks else { return 0 };
+        reclaim(&locks.layout);
+        self.record();
         let room = self.disk.as_ref();
         match room.map(|room| (room.used(), room.budget())) {
             Some((used, Budget::Disk(budget))) => budget.tidy(used),

@@ -18,8 +18,13 @@ use super::foreign::tree_size;
 use super::layout::{Key, Layout};
 use super::manifest::{Manifest, State};
 
-/// How long a look at the disk is good.
-const FRESH: Duration = Duration::from_secs(30);
+/// How long a look at the disk is good, if others may have added something since and if not.
+const FRESH: Duration = Duration::from_secs(1);
+const UNCHANGED: Duration = Duration::from_secs(30);
+/// Looking again takes at most this share of the time.
+const SHARE: u32 = 10;
+/// So many of the largest models are measured before anything leaves: a manifest that lies then costs no more than they.
+const LARGEST: usize = 64;
 
 /// One complete model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,17 +47,48 @@ pub(super) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Table {
-    rows: HashMap<Key, (Row, Seen)>,
-    /// Of all rows, and of what other processes are unpacking.
-    bytes: u64,
-    at: Option<Instant>,
+    rows: Rows,
+    /// What other processes are unpacking.
+    staged: u64,
+    looked: Option<Looked>,
+    /// What has changed since the present look at the disk began.
+    since: Vec<Change>,
 }
 
-/// What the size of a model was read from: the manifest's inode, or the time of a directory without one.
+/// A look at the disk.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    at: Instant,
+    took: Duration,
+    /// Of the cache directory: whoever adds or removes something in it changes that.
+    written: Option<SystemTime>,
+}
+
+/// What this process has done to a model.
+#[derive(Clone, Debug)]
+enum Change {
+    Came(Row, Seen),
+    Gone(Key),
+    Used(Key, SystemTime),
+}
+
+type Rows = HashMap<Key, (Row, Seen)>;
+
+/// What the size of a model was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
+    /// The manifest with this inode.
     Manifest(u64),
+    /// The same, and its files really have that size.
+    Measured(u64),
+    /// A directory without one, of this time.
     Directory(SystemTime),
+}
+
+impl Seen {
+    fn is_of(self, manifest: u64) -> bool {
+        matches!(self, Seen::Manifest(inode) | Seen::Measured(inode) if inode == manifest)
+    }
 }
 
 impl Ledger {
@@ -67,7 +103,7 @@ impl Ledger {
     /// The bytes of all complete models, and of those that others are unpacking; `ours` are our own staging directories.
     pub(super) fn bytes(&self, ours: impl FnOnce() -> HashSet<String>) -> u64 {
         self.refresh(ours);
-        self.table.lock().bytes
+        self.table.lock().bytes()
     }
 
     /// Every model, in no order.
@@ -76,48 +112,149 @@ impl Ledger {
         table.rows.values().map(|(row, _)| row.clone()).collect()
     }
 
+    /// The bytes of all models that `which` picks.
+    pub(super) fn bytes_of(&self, which: impl Fn(&Row) -> bool) -> u64 {
+        let table = self.table.lock();
+        let rows = table.rows.values().map(|(row, _)| row);
+        sum(rows.filter(|row| which(row)))
+    }
+
+    /// Says that a model is complete, if it is.
+    pub(super) fn is_here(&self, key: &Key) {
+        if !self.layout.model(key).is_dir() {
+            return;
+        }
+        let pinned = fs::symlink_metadata(self.layout.pin(key)).is_ok();
+        if let Ok((row, seen)) = read(&self.layout, *key, None, pinned) {
+            self.change(Change::Came(row, seen));
+        }
+    }
+
     /// Says that a model has left.
     pub(super) fn is_gone(&self, key: &Key) {
-        let mut table = self.table.lock();
-        if let Some((row, _)) = table.rows.remove(key) {
-            table.bytes = table.bytes.saturating_sub(row.bytes);
-        }
+        self.change(Change::Gone(*key));
     }
 
     /// Says when a model was used, or could not leave for another reason.
     pub(super) fn is_used(&self, key: &Key, at: SystemTime) {
-        if let Some((row, _)) = self.table.lock().rows.get_mut(key) {
-            row.used = at;
+        self.change(Change::Used(*key, at));
+    }
+
+    fn change(&self, change: Change) {
+        let mut table = self.table.lock();
+        apply(&mut table.rows, &change);
+        table.since.push(change);
+        // Nobody is looking, so nobody will ask for it.
+        if self.reading.try_lock().is_some() {
+            table.since.clear();
         }
     }
 
     /// Says that the disk is to be looked at anew.
     pub(super) fn look_again(&self) {
-        self.table.lock().at = None;
+        self.table.lock().looked = None;
     }
 
+    /// Measures the largest models that have not been measured. By how many bytes their manifests said too much.
+    pub(super) fn measure(&self) -> u64 {
+        let mut largest: Vec<Row> = {
+            let table = self.table.lock();
+            let unmeasured = table.rows.values();
+            let unmeasured = unmeasured.filter(|(_, seen)| matches!(seen, Seen::Manifest(_)));
+            unmeasured.map(|(row, _)| row.clone()).collect()
+        };
+        largest.sort_unstable_by_key(|row| std::cmp::Reverse(row.bytes));
+        largest.truncate(LARGEST);
+        let mut less: u64 = 0;
+        for mut row in largest {
+            let claimed = row.bytes;
+            row.bytes = tree_size(&self.layout.model(&row.key));
+            if row.bytes != claimed {
+                tracing::warn!(entry = %row.key, claimed, found = row.bytes, "a manifest is wrong about the size of its model");
+            }
+            let mut table = self.table.lock();
+            if let Some((known, seen @ Seen::Manifest(_))) = table.rows.get_mut(&row.key)
+                && let Seen::Manifest(inode) = *seen
+                && known.bytes == claimed
+            {
+                known.bytes = row.bytes;
+                *seen = Seen::Measured(inode);
+                less = less.saturating_add(claimed.saturating_sub(row.bytes));
+            }
+        }
+        less
+    }
+
+    /// Looks at the disk if that is due. What is known meanwhile stays known.
     fn refresh(&self, ours: impl FnOnce() -> HashSet<String>) {
-        let is_fresh = |table: &Table| table.at.is_some_and(|at| at.elapsed() < FRESH);
-        if is_fresh(&self.table.lock()) {
+        if self.is_fresh() {
             return;
         }
         let _one = self.reading.lock();
-        if is_fresh(&self.table.lock()) {
+        if self.is_fresh() {
             return;
         }
-        let known = std::mem::take(&mut self.table.lock().rows);
-        let (rows, staged) = survey(&self.layout, known, &ours());
-        let bytes = rows.values().map(|(row, _)| row.bytes);
-        let bytes = bytes.fold(staged, u64::saturating_add);
-        *self.table.lock() = Table {
-            rows,
-            bytes,
-            at: Some(Instant::now()),
+        let known = {
+            let mut table = self.table.lock();
+            table.since.clear();
+            table.rows.clone()
         };
+        let begun = Instant::now();
+        let written = written_at(self.layout.root());
+        let (mut rows, staged) = survey(&self.layout, known, &ours());
+        let at = Instant::now();
+        let mut table = self.table.lock();
+        for change in std::mem::take(&mut table.since) {
+            apply(&mut rows, &change);
+        }
+        table.rows = rows;
+        table.staged = staged;
+        table.looked = Some(Looked {
+            at,
+            took: at - begun,
+            written,
+        });
+    }
+
+    fn is_fresh(&self) -> bool {
+        let Some(looked) = self.table.lock().looked else {
+            return false;
+        };
+        let age = looked.at.elapsed();
+        age < FRESH.max(looked.took * SHARE)
+            || age < UNCHANGED && looked.written == written_at(self.layout.root())
     }
 }
 
-type Rows = HashMap<Key, (Row, Seen)>;
+impl Table {
+    fn bytes(&self) -> u64 {
+        sum(self.rows.values().map(|(row, _)| row)).saturating_add(self.staged)
+    }
+}
+
+fn sum<'a>(rows: impl Iterator<Item = &'a Row>) -> u64 {
+    rows.fold(0, |sum: u64, row| sum.saturating_add(row.bytes))
+}
+
+fn written_at(dir: &Path) -> Option<SystemTime> {
+    fs::metadata(dir).and_then(|meta| meta.modified()).ok()
+}
+
+fn apply(rows: &mut Rows, change: &Change) {
+    match change {
+        Change::Came(row, seen) => {
+            rows.insert(row.key, (row.clone(), *seen));
+        }
+        Change::Gone(key) => {
+            rows.remove(key);
+        }
+        Change::Used(key, at) => {
+            if let Some((row, _)) = rows.get_mut(key) {
+                row.used = row.used.max(*at);
+            }
+        }
+    }
+}
 
 /// Reads the cache directory: its models, and the bytes of staging directories but `ours`.
 fn survey(layout: &Layout, known: Rows, ours: &HashSet<String>) -> (Rows, u64) {
@@ -134,7 +271,7 @@ fn survey(layout: &Layout, known: Rows, ours: &HashSet<String>) -> (Rows, u64) {
         if let Some(key) = Key::parse(&name) {
             let row = read(layout, key, known.get(&key), pins.contains(&key));
             rows.extend(row.ok().map(|row| (key, row)));
-        } else if name.ends_with(".tmp") && is_of_model(&name) && !ours.contains(&name) {
+        } else if name.ends_with(".tmp") && key_of(&name).is_some() && !ours.contains(&name) {
             staged = staged.saturating_add(tree_size(&entry.path()));
         }
     }
@@ -156,7 +293,11 @@ fn read(
             (at, Seen::Directory(at))
         }
     };
-    if let Some((row, before)) = known.filter(|(_, before)| *before == seen) {
+    let is_same = |before: &Seen| match seen {
+        Seen::Manifest(inode) => before.is_of(inode),
+        _ => *before == seen,
+    };
+    if let Some((row, before)) = known.filter(|(_, before)| is_same(before)) {
         let row = Row {
             used,
             pinned,
@@ -193,8 +334,9 @@ pub(super) fn keys_in(dir: &Path) -> HashSet<Key> {
     keys.collect()
 }
 
-fn is_of_model(name: &str) -> bool {
-    name.get(..40).and_then(Key::parse).is_some()
+/// The model of a staging directory.
+pub(super) fn key_of(staging: &str) -> Option<Key> {
+    staging.get(..40).and_then(Key::parse)
 }
 
 /// Those that may leave, the longest unused first.

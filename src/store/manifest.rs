@@ -21,6 +21,9 @@ use super::sealed::Sealed;
 /// A name may have 4 KiB; a hundred thousand of them are more than any model has, and rarely longer than 100 bytes.
 const MAX_MANIFEST: u64 = 64 << 20;
 
+/// Every directory above a file has a name, and in a text of one kilobyte may stand a path with hundreds of them.
+const MAX_NAMES: usize = 64 << 20;
+
 /// One fill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -179,7 +182,12 @@ impl Manifest {
     pub fn from_json(text: &[u8], key: &Key) -> Option<Manifest> {
         let manifest: Manifest = serde_json::from_slice(text).ok()?;
         let paths = manifest.files.keys().chain(manifest.dirs.keys());
+        let all: usize = paths
+            .clone()
+            .map(|path| path.len() * (1 + path.matches('/').count()))
+            .sum();
         let is_sound = !manifest.files.is_empty()
+            && all <= MAX_NAMES
             && (manifest.handle.is_empty() || Key::of(&manifest.handle) == *key)
             && paths
                 .filter(|path| !path.is_empty())

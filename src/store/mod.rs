@@ -63,6 +63,7 @@ mod rangefile;
 mod reading;
 mod room;
 mod savedmodel;
+mod scrub;
 mod sealed;
 mod segments;
 mod shared;

@@ -201,7 +201,7 @@ fn other_owner(dir: &Path) -> Option<u32> {
 
 /// Removes staging directories and locks of dead tfhub-fs processes, and what is in the trash. What a living process
 /// or tensorflow_hub holds is not touched; models are not looked at.
-fn reclaim(layout: &Arc<Layout>) {
+pub(super) fn reclaim(layout: &Arc<Layout>) {
     let locks = std::fs::read_dir(layout.locks())
         .into_iter()
         .flatten()

@@ -252,10 +252,8 @@ impl Partial {
             stake.take();
         }
         if let (Some(home), Budget::Disk(budget)) = (&self.home, self.room.budget()) {
-            if idle > 0 {
-                budget.idle.is_idle(home.parts.name(), idle);
-            }
-            budget.look_again();
+            budget.idle.is_idle(home.parts.name(), idle);
+            budget.is_ended(&Key::of(&self.id));
         }
     }
 }

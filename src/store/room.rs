@@ -95,14 +95,22 @@ impl Room {
         let Budget::Disk(disk) = &self.budget else {
             return true;
         };
-        // What never fits pushes nothing out.
-        let may = self.may_leave_for(bytes);
         disk.stage(bytes);
         let lacking = || disk.excess(self.used());
-        if lacking() > 0 {
-            self.give_back(true, may, lacking);
+        let mut fits = lacking() == 0;
+        while !fits {
+            // What never fits pushes nothing out.
+            let may = match disk.could_fit(self.used()) {
+                true => Leave::Models,
+                false => Leave::Parts,
+            };
+            let given = self.give_back(true, may, lacking);
+            fits = lacking() == 0;
+            // Others may have taken what was given.
+            if given == Some(0) {
+                break;
+            }
         }
-        let fits = lacking() == 0;
         if !fits {
             disk.is_written(bytes);
             disk.unstage(bytes);
@@ -126,25 +134,27 @@ impl Room {
     /// Gives at least `bytes` back if so many may go: the disk is full. Returns how many went.
     pub(super) fn spare(&self, bytes: u64) -> u64 {
         let before = self.used();
-        self.give_back(true, Leave::Models, || {
+        let given = self.give_back(true, Leave::Models, || {
             bytes.saturating_sub(before.saturating_sub(self.used()))
-        })
+        });
+        given.unwrap_or(0)
     }
 
-    /// Gives back until nothing is `lacking`, and some more. Somebody else may have done so meanwhile.
-    fn give_back(&self, fresh_too: bool, may: Leave, lacking: impl Fn() -> u64) -> u64 {
+    /// Gives back until nothing is `lacking`, and some more. `None`: nothing is, because somebody else has done so meanwhile.
+    fn give_back(&self, fresh_too: bool, may: Leave, lacking: impl Fn() -> u64) -> Option<u64> {
         let _one = self.giving.lock();
         let lack = lacking();
         if lack == 0 {
-            return 0;
+            return None;
         }
         let idle = self.budget.reclaim(lack, may);
         let lack = lack.saturating_sub(idle);
         if lack == 0 {
-            return idle;
+            return Some(idle);
         }
         let slack = (self.budget.limit(self.used()) / SLACK_SHARE).min(MAX_SLACK);
-        idle + self.shrink(lack.saturating_add(slack), lack, fresh_too)
+        let shrunk = self.shrink(lack.saturating_add(slack), lack, fresh_too);
+        Some(idle.saturating_add(shrunk))
     }
 
     /// Takes `want` bytes of what has been used, or at least `lack` bytes of what has just been fetched too.

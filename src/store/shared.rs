@@ -14,7 +14,7 @@ use super::room::{Room, Stake};
 use super::waiting::Progress;
 
 /// How much a full disk is asked to give back at once, and how often.
-const SPARE: u64 = 16 << 20;
+pub(super) const SPARE: u64 = 16 << 20;
 const TRIES: u32 = 3;
 
 #[derive(Debug)]

@@ -137,42 +137,6 @@ impl Cache {
         Ok(Verified::SetAside(why))
     }
 
-    /// Reads every byte of a model at the pace of `pace`, which is told of each piece, and holds nobody up. What seems wrong
-    /// is verified at once.
-    ///
-    /// # Errors
-    ///
-    /// The disk failed, or cannot be written.
-    pub fn scrub(&self, key: &Key, mut pace: impl FnMut(usize)) -> Result<(), Error> {
-        let Some(locks) = &self.locks else {
-            return Ok(());
-        };
-        let Some(manifest) = Manifest::current(&locks.layout, key) else {
-            return Ok(());
-        };
-        let Look::Whole(sealed) = entry::look(&locks.layout, key)? else {
-            return Ok(()); // the next open mends it, or has just evicted it
-        };
-        for (name, line) in &manifest.files {
-            let Ok(file) = sealed.open(name) else {
-                return Ok(());
-            };
-            let found = crc::paced(file, &mut pace);
-            if found.is_ok_and(|found| Some(found) == line.crc32c) {
-                continue;
-            }
-            if let Verified::SetAside(why) = self.verify(key)? {
-                tracing::warn!(
-                    model = manifest.handle,
-                    why,
-                    "the cached copy was damaged, and is set aside"
-                );
-            }
-            return Ok(());
-        }
-        Ok(())
-    }
-
     /// A model that is here and whole, and what is known of it.
     ///
     /// # Errors

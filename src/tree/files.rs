@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use parking_lot::RwLock;
 
@@ -146,19 +147,21 @@ impl Tree {
             Content::Sealed(sealed) => match sealed.find(inside) {
                 None => Some(Err(Error::absent())),
                 Some(Attr::Dir { .. }) => Some(Err(Error::IsDirectory)),
-                Some(Attr::File { size, .. }) => match open_whole(sealed, inside, size) {
-                    Ok(file) => {
-                        model.is_opened(sealed);
-                        Some(Ok(self.opened_sealed(Arc::new(file), size, inside)))
+                Some(Attr::File { size, mtime }) => {
+                    match open_whole(model, sealed, inside, (size, mtime)) {
+                        Ok(file) => {
+                            model.is_opened(sealed);
+                            Some(Ok(self.opened_sealed(Arc::new(file), size, inside)))
+                        }
+                        Err(error) if is_damage(&error) => {
+                            model.damaged(sealed, inside);
+                            let root = path.strip_suffix(inside).unwrap_or(path);
+                            self.retire(root.trim_end_matches('/'));
+                            None
+                        }
+                        Err(error) => Some(Err(Error::disk(inside, error))),
                     }
-                    Err(error) if is_damage(&error) => {
-                        model.damaged(sealed, inside);
-                        let root = path.strip_suffix(inside).unwrap_or(path);
-                        self.retire(root.trim_end_matches('/'));
-                        None
-                    }
-                    Err(error) => Some(Err(Error::disk(inside, error))),
-                },
+                }
             },
             Content::Filling(filling) => match filling.find(inside) {
                 Found::File(file) => Some(Ok(match file.complete() {
@@ -209,11 +212,16 @@ impl Tree {
     }
 }
 
-/// Opens a file of a sealed model; `InvalidData` if it is not as long as it was sealed.
-fn open_whole(sealed: &Sealed, inside: &str, size: u64) -> io::Result<File> {
+/// Opens a file of a sealed model; `InvalidData` if it is not as it was when the model was found whole.
+fn open_whole(
+    model: &Model,
+    sealed: &Sealed,
+    inside: &str,
+    was: (u64, SystemTime),
+) -> io::Result<File> {
     let file = sealed.open(inside)?;
     let found = file.metadata()?;
-    if !found.is_file() || found.len() != size {
+    if model.is_suspect() || !found.is_file() || (found.len(), found.modified()?) != was {
         return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(file)
@@ -231,10 +239,10 @@ fn read_whole(file: &File, offset: u64, size: usize) -> io::Result<Buffer> {
     Ok(buffer)
 }
 
-/// Whether an error means that a file of a sealed model is gone or not what was sealed.
+/// Whether an error means that a file of a sealed model is gone or not what was sealed: ELOOP, that a link is in its place.
 fn is_damage(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::NotADirectory
-    )
+    ) || error.raw_os_error() == Some(libc::ELOOP)
 }

@@ -82,14 +82,15 @@ pub fn other_user() -> (u32, u32) {
             Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
         };
         find().unwrap_or_else(|| {
-            let made = Command::new("useradd")
-                .args(["--system", "--user-group", "--no-create-home", NAME])
-                .status();
-            assert!(
-                made.is_ok_and(|status| status.success()),
-                "useradd {NAME} failed: a second user is needed"
-            );
-            find().unwrap()
+            let add = |group: &[&str]| {
+                let mut command = Command::new("useradd");
+                command.args(["--system", "--no-create-home"]).args(group);
+                command.arg(NAME).status()
+            };
+            let made = add(&["--user-group"]);
+            // The group may be left from a run that was killed; and another run may make the user at this moment.
+            let made = find().map_or_else(|| add(&["--gid", NAME]), |_| made);
+            find().unwrap_or_else(|| panic!("useradd {NAME}: {made:?}; a second user is needed"))
         })
     })
 }

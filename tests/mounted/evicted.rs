@@ -236,6 +236,10 @@ fn damage(at: &Path, kind: u64, pick: u64) {
         }
         2 => std::fs::write(at.join(format!("variables/stray-{pick}")), "x").unwrap(),
         3 => std::fs::remove_dir_all(at).unwrap(),
+        6 => {
+            std::fs::remove_file(&file).unwrap();
+            std::os::unix::fs::symlink("/etc/hostname", &file).unwrap();
+        }
         4 => {
             let mut bytes = std::fs::read(&file).unwrap();
             let place = pick as usize % bytes.len();
@@ -278,14 +282,12 @@ fn random_damage_is_healed_by_the_next_read() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let (kind, pick) = ((random >> 33) % 6, random >> 40);
-        // "At the next first open": a mount looks at what it has open already when it opens it anew.
-        if kind == 2 || kind == 4 {
+        let (kind, pick) = ((random >> 33) % 7, random >> 40);
+        damage(&at, kind, pick);
+        // What was added is seen by a mount that looks for the first time.
+        if kind == 2 {
             drop(mount);
-            damage(&at, kind, pick);
             mount = Mounting::of(&origin).cache(cache.path()).start();
-        } else {
-            damage(&at, kind, pick);
         }
         if std::env::var_os("ROUNDS").is_some() && round % 100 == 99 {
             eprintln!("{} rounds", round + 1);
@@ -331,6 +333,14 @@ fn killed_at_random_moments_nothing_wrong_is_left() {
             let _ = reader.take(SOON);
         }
         drop(mount);
+        for (number, model) in models.iter().enumerate() {
+            let sealed = cache
+                .path()
+                .join(sha1_of(&handle(&format!("k{}", number + 1))));
+            if sealed.exists() {
+                model.assert_at(&sealed);
+            }
+        }
         let verified = cache_command(cache.path(), &["verify", "--all"]);
         assert_eq!(verified.code, Some(0), "{verified:?}");
         complete += verified
@@ -344,6 +354,10 @@ fn killed_at_random_moments_nothing_wrong_is_left() {
                 .all(|name| !name.ends_with(".tmp") && !name.ends_with(".lock")),
             "{left:?}"
         );
+        for corner in ["tmp", "trash", "locks", "parts"] {
+            let corner = cache.path().join(".tfhub-fs/v1").join(corner);
+            assert_eq!(crate::common::entries(&corner), [""; 0], "{corner:?}");
+        }
     }
     assert!(complete > 0, "no model was ever complete");
     let mount = start();

@@ -11,12 +11,12 @@ use crate::handle::Key;
 
 const MIB: u64 = 1 << 20;
 
-fn url(name: &str) -> String {
+pub(super) fn url(name: &str) -> String {
     format!("https://h/{name}/1")
 }
 
 /// Seals a model of about a MiB, as if it were unpacked.
-fn put_model(cache: &Cache, name: &str) -> Result<Sealed, Error> {
+pub(super) fn put_model(cache: &Cache, name: &str) -> Result<Sealed, Error> {
     let Begin::Lead(lead) = cache.begin(&url(name)).unwrap() else {
         panic!("{name} is there already");
     };
@@ -32,7 +32,7 @@ fn put_model(cache: &Cache, name: &str) -> Result<Sealed, Error> {
     sealed
 }
 
-fn here(cache: &Cache, names: &[&str]) -> Vec<bool> {
+pub(super) fn here(cache: &Cache, names: &[&str]) -> Vec<bool> {
     let is_here = |name: &&str| cache.sealed(&url(name)).unwrap().is_some();
     names.iter().map(is_here).collect()
 }

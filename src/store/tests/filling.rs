@@ -222,7 +222,7 @@ fn impossible_names_and_sizes_are_refused_by_name() {
     let long = "n".repeat(256);
     assert!(matches!(
         filling.file(&long, 0, long_ago()),
-        Err(Error::Io { .. })
+        Err(Error::BadName { .. })
     ));
     let mut writer = filling.file("short", 3, long_ago()).unwrap();
     assert!(matches!(

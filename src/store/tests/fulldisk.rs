@@ -96,3 +96,20 @@ fn archives_at_once_get_no_more_room_than_there_is() {
     let mut second = other.filling().file("two", 2 * MIB, long_ago()).unwrap();
     second.write(&vec![2; 2 << 20]).unwrap();
 }
+
+/// Others have filled the disk: models leave even for the lock of one that comes.
+#[test]
+fn models_leave_when_others_have_filled_the_disk() {
+    let disk = SmallDisk::new();
+    let cache = limited(&disk.0, 1 << 30);
+    super::evicting::put_model(&cache, "old").unwrap();
+    super::evicting::put_model(&cache, "older").unwrap();
+    let ballast = std::fs::File::create(disk.0.join("ballast")).unwrap();
+    let page = vec![1; 4096];
+    let full = (0..1024).find(|at| {
+        use std::os::unix::fs::FileExt;
+        ballast.write_all_at(&page, at * 4096).is_err()
+    });
+    assert!(full.is_some());
+    super::evicting::put_model(&cache, "new").unwrap();
+}

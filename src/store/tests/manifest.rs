@@ -58,6 +58,7 @@ fn what_is_no_manifest_says_nothing() {
     for (bad, what) in [
         (with("https://h/other/1", "x"), "another handle"),
         (with(URL, "../x"), "a name that leads out"),
+        (with(URL, &"a/".repeat(3000)), "a path that is too long"),
         (with(URL, "/x"), "an absolute name"),
         (
             Manifest {
@@ -164,4 +165,18 @@ fn times_before_and_after_1970_come_back() {
         nanos(UNIX_EPOCH + Duration::from_secs(20_000_000_000)),
         i64::MAX
     );
+}
+
+#[test]
+fn names_that_would_take_all_memory_are_no_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (layout, key, sealed) = model(dir.path());
+    let mut manifest = Manifest::of(URL, State::Sealed, "d", &sealed);
+    let line = manifest.files["saved_model.pb"];
+    for number in 0..20 {
+        let path = format!("{}{number}", "a/".repeat(2000));
+        manifest.files.insert(path, line);
+    }
+    manifest.write(&layout, &key).unwrap();
+    assert_eq!(Manifest::read(&layout, &key), None);
 }

@@ -2,6 +2,7 @@
 
 mod anyorder;
 mod crash;
+mod crowded;
 mod evicting;
 mod filling;
 mod following;
