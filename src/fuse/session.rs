@@ -88,15 +88,23 @@ pub fn mount(
     let session = Session::from_fd(skin, device, acl, config)?;
     let notifier = session.notifier();
     tree.on_retire(move |stale| retire(notifier.clone(), stale));
+    let mounted = Arc::new(mounted);
+    let served = Arc::downgrade(&mounted);
     let threads = std::thread::Builder::new()
         .name("fuse".to_owned())
-        .spawn(move || session.run())?;
+        .spawn(move || {
+            let ended = session.run();
+            if let (Ok(()), Some(mounted)) = (&ended, served.upgrade()) {
+                mounted.is_gone();
+            }
+            ended
+        })?;
     if let Err(error) = mounted.set_read_ahead(READ_AHEAD_KIB) {
         tracing::debug!(%error, "readahead stays at the kernel's default");
     }
     Ok(Serving {
         tree,
-        mounted: Arc::new(mounted),
+        mounted,
         threads,
     })
 }

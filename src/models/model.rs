@@ -16,6 +16,9 @@ use parking_lot::Mutex;
 /// How long the answer of a stat is good for the download that follows it.
 const PLAN: Duration = Duration::from_secs(300);
 
+/// How long a model whose archive does not fit is not looked for in a bucket again: where none answers, each look takes long.
+const NO_FILES: Duration = Duration::from_secs(60);
+
 /// A model's files: still arriving, or all here.
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -53,6 +56,8 @@ pub(super) struct State {
     kept: Option<Arc<Partial>>,
     /// Its archive turned out too large for the cache.
     too_large: bool,
+    /// When its files could not be found in place of its archive.
+    no_files: Option<Instant>,
     /// The names of the model that was here before; looked for once.
     pub(super) outline: Option<Option<Arc<Outline>>>,
     /// Somebody seems to have been at the complete copy.
@@ -313,6 +318,16 @@ impl Model {
     /// Whether an earlier try found the archive too large for the cache.
     pub(super) fn was_too_large(&self) -> bool {
         self.state.lock().too_large
+    }
+
+    /// Whether its files were looked for a short time ago, and not found.
+    pub(super) fn had_no_files(&self) -> bool {
+        let at = self.state.lock().no_files;
+        at.is_some_and(|at| at.elapsed() < NO_FILES)
+    }
+
+    pub(super) fn has_no_files(&self) {
+        self.state.lock().no_files = Some(Instant::now());
     }
 
     pub(super) fn lost(&self) -> Error {

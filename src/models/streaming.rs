@@ -81,10 +81,14 @@ impl Model {
         if !(self.shared.options.may_stream && (large || room == 0 || self.was_too_large())) {
             return None;
         }
+        if self.had_no_files() {
+            return None;
+        }
         match self.shared.source.files(&self.handle).await {
             Ok(folder) => Some(Arc::new(folder)),
             Err(error) => {
                 tracing::debug!(model = %self.handle, %error, "the archive does not fit, and there are no files");
+                self.has_no_files();
                 None
             }
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk;
 use super::mountinfo::{Device, FSTYPE, Table};
@@ -14,6 +15,8 @@ pub struct Mounted {
     mountpoint: PathBuf,
     id: u64,
     device: Device,
+    /// The kernel gives its numbers to the next mount at once.
+    gone: AtomicBool,
 }
 
 impl Mounted {
@@ -25,6 +28,7 @@ impl Mounted {
                 mountpoint: mountpoint.to_path_buf(),
                 id: mount.id,
                 device: mount.device,
+                gone: AtomicBool::new(false),
             }),
             None => Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -48,10 +52,15 @@ impl Mounted {
         Table::read().is_ok_and(|table| self.is_in(&table))
     }
 
+    /// Says that the kernel has dropped it: whatever has its number from now on is another one.
+    pub fn is_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
     fn is_in(&self, table: &Table) -> bool {
-        table
-            .by_id(self.id)
-            .is_some_and(|mount| mount.device == self.device)
+        let of = |id| table.by_id(id);
+        !self.gone.load(Ordering::Acquire)
+            && of(self.id).is_some_and(|mount| mount.device == self.device)
     }
 
     /// Unmounts it. It is no error if somebody else has done so before.
@@ -142,5 +151,20 @@ mod tests {
         first.mounted().unmount(Way::Normal).unwrap();
         assert!(!first.mounted().is_mounted());
         first.mounted().unmount(Way::Normal).unwrap();
+    }
+
+    /// As when umount(8) has taken it away, and the next daemon has mounted, before the first one looks.
+    #[test]
+    fn what_has_gone_is_not_mistaken_for_one_with_its_numbers() {
+        if !may_mount() {
+            return;
+        }
+        let mount = TestMount::new();
+        let earlier = Mounted::find(mount.path()).unwrap();
+        earlier.is_gone();
+        assert!(!earlier.is_mounted());
+        earlier.unmount(Way::Lazy).unwrap();
+        drop(earlier);
+        assert!(mount.mounted().is_mounted());
     }
 }

@@ -52,12 +52,11 @@ impl Filling {
             return Err(Error::Abandoned);
         };
         let earlier = self.expect(path, size)?;
-        if !site.grow(size) {
-            return Err(Error::Full {
-                name: path.to_owned(),
-                size,
-            });
-        }
+        site.grow(size).map_err(|full| Error::Full {
+            name: path.to_owned(),
+            size,
+            fits: full.fits,
+        })?;
         let base = &site.base;
         if let Some(replaced) = &earlier
             && !replaced.is_parked()

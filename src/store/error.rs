@@ -156,13 +156,16 @@ pub enum Error {
     },
     /// The limit of the cache is reached, and nothing may leave.
     #[error(
-        "cannot keep {name:?} ({size} bytes): the cache has no room for it, and nothing that is in it may leave now (what is open, mapped, pinned or another program's stays); raise --cache-size or lower --min-free, or free space on the disk"
+        "cannot keep {name:?} ({size} bytes): the cache has no room for it, {}; raise --cache-size or lower --min-free, or free space on the disk",
+        if *fits { "and nothing that is in it may leave now (what is open, mapped, pinned or another program's stays)" } else { "and would have none if all left that may" }
     )]
     Full {
         /// The file.
         name: String,
         /// Its size in bytes.
         size: u64,
+        /// Whether it would fit if everything left that nobody has asked to stay.
+        fits: bool,
     },
     /// The filling had failed before.
     #[error("the filling of this model has failed")]

@@ -90,32 +90,30 @@ impl Room {
         used.saturating_sub(self.budget.limit(used))
     }
 
-    /// Makes room for so many bytes of a model that is being unpacked, and counts them. `false`: nothing more may go.
-    pub(super) fn stage(&self, bytes: u64) -> bool {
+    /// Makes room for so many bytes of a model that is being unpacked, and counts them.
+    ///
+    /// # Errors
+    ///
+    /// Nothing more may go.
+    pub(super) fn stage(&self, bytes: u64) -> Result<(), Full> {
         let Budget::Disk(disk) = &self.budget else {
-            return true;
+            return Ok(());
         };
         disk.stage(bytes);
         let lacking = || disk.excess(self.used());
-        let mut fits = lacking() == 0;
-        while !fits {
+        while lacking() > 0 {
             // What never fits pushes nothing out.
-            let may = match disk.could_fit(self.used()) {
-                true => Leave::Models,
-                false => Leave::Parts,
-            };
+            let fits = disk.could_fit(self.used());
+            let may = if fits { Leave::Models } else { Leave::Parts };
             let given = self.give_back(true, may, lacking);
-            fits = lacking() == 0;
-            // Others may have taken what was given.
-            if given == Some(0) {
-                break;
+            // Otherwise others may have taken what was given.
+            if given == Some(0) && lacking() > 0 {
+                disk.is_written(bytes);
+                disk.unstage(bytes);
+                return Err(Full { fits });
             }
         }
-        if !fits {
-            disk.is_written(bytes);
-            disk.unstage(bytes);
-        }
-        fits
+        Ok(())
     }
 
     /// What may leave for a filling of so many bytes: one that never fits pushes nothing out that is complete.
@@ -204,6 +202,13 @@ impl Room {
             })
             .sum()
     }
+}
+
+/// There is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full {
+    /// Whether there would be if everything left that nobody has asked to stay.
+    pub(super) fits: bool,
 }
 
 struct Offer<'a> {

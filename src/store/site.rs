@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::base::Base;
 use super::error::{Context, Error};
 use super::journal::{Event, Journal};
-use super::room::Room;
+use super::room::{Full, Room};
 use super::staging::Staging;
 
 /// One directory. A filling changes it at most when whoever filled the earlier one has died.
@@ -43,11 +43,16 @@ impl Site {
         })
     }
 
-    /// Makes room for so many bytes more. `false`: there is none, and nothing may leave for them.
-    pub(super) fn grow(&self, bytes: u64) -> bool {
-        self.staging
-            .as_ref()
-            .is_none_or(|staging| staging.grow(bytes))
+    /// Makes room for so many bytes more.
+    ///
+    /// # Errors
+    ///
+    /// There is none, and nothing may leave for them.
+    pub(super) fn grow(&self, bytes: u64) -> Result<(), Full> {
+        match &self.staging {
+            Some(staging) => staging.grow(bytes),
+            None => Ok(()),
+        }
     }
 
     /// Says that so many of them are on the disk.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::budget::Budget;
-use super::room::Room;
+use super::room::{Full, Room};
 
 /// Its bytes, counted as long as it is neither complete nor gone.
 #[derive(Debug)]
@@ -32,13 +32,15 @@ impl Staging {
         }
     }
 
-    /// Makes room for so many bytes more. `false`: there is none, and nothing may leave for them.
-    pub(super) fn grow(&self, bytes: u64) -> bool {
-        let fits = self.room.stage(bytes);
-        if fits {
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
-        fits
+    /// Makes room for so many bytes more.
+    ///
+    /// # Errors
+    ///
+    /// There is none, and nothing may leave for them.
+    pub(super) fn grow(&self, bytes: u64) -> Result<(), Full> {
+        self.room.stage(bytes)?;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Says that so many of the bytes that room was made for are on the disk.

@@ -24,6 +24,7 @@ mod kaggle;
 mod life;
 mod modules;
 mod names;
+mod prefetch;
 mod protocol;
 mod serve;
 mod sharing;
