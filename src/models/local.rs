@@ -30,7 +30,11 @@ impl Model {
             }
         };
         let mut state = self.state.lock();
-        Some(state.content.get_or_insert(Content::Sealed(sealed)).clone())
+        if state.content.is_none() {
+            state.content = Some(Content::Sealed(sealed));
+            state.outline = None; // the copy has the names too
+        }
+        state.content.clone()
     }
 
     /// What kagglehub has downloaded already.

@@ -44,8 +44,10 @@ impl Tree {
                     None => None,
                 };
                 let listed = listed.or_else(|| {
-                    let outline = model.outline().filter(|_| !is_sealed(here.as_ref()))?;
-                    Some(entries(&node, outline.children(inside)?))
+                    if is_sealed(here.as_ref()) {
+                        return None;
+                    }
+                    Some(entries(&node, model.outline()?.children(inside)?))
                 });
                 if let Some(entries) = listed {
                     return Answer::Now(Ok(entries));

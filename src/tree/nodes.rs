@@ -1,6 +1,7 @@
 //! The nodes that the kernel holds: number to path, and what the path means.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -53,7 +54,8 @@ pub(super) struct Node {
 
 /// The table of nodes.
 pub(super) struct Nodes {
-    table: RwLock<HashMap<u64, Held>>,
+    /// Boxed, because the map moves and reserves what it holds: the kernel keeps tens of thousands.
+    table: RwLock<HashMap<u64, Box<Held>>>,
 }
 
 struct Held {
@@ -69,10 +71,10 @@ impl Default for Nodes {
             spot: Spot::Above,
             attr: Attr::directory(ROOT),
         };
-        let held = Held {
+        let held = Box::new(Held {
             node: root,
             lookups: 1,
-        };
+        });
         Nodes {
             table: RwLock::new(HashMap::from([(ROOT, held)])),
         }
@@ -94,12 +96,16 @@ impl Nodes {
     /// Counts one more lookup of a node; the kernel gives it back with `forget`.
     pub fn hold(&self, node: Node) {
         let mut table = self.table.write();
-        let held = table.entry(node.attr.node).or_insert_with(|| Held {
-            node: node.clone(),
-            lookups: 0,
-        });
-        held.node = node;
-        held.lookups += 1;
+        match table.entry(node.attr.node) {
+            Entry::Occupied(mut held) => {
+                let held = held.get_mut();
+                held.node = node;
+                held.lookups += 1;
+            }
+            Entry::Vacant(free) => {
+                free.insert(Box::new(Held { node, lookups: 1 }));
+            }
+        }
     }
 
     /// Every held node below the path `root`.
