@@ -24,12 +24,16 @@ class NoMountError(RuntimeError):
 def mountpoints() -> list:
     """The mountpoints of all tfhub-fs mounts that this process sees, in the order they were mounted."""
     found = []
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        for line in table:
-            fields, _, rest = line.partition(" - ")
-            if rest.split(" ", 1)[0] == _FILE_SYSTEM:
-                # Spaces and the like are written as \040.
-                found.append(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields.split(" ")[4]))
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+            lines = table.readlines()
+    except FileNotFoundError:  # no Linux, and so no tfhub-fs
+        return found
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        if rest.split(" ", 1)[0] == _FILE_SYSTEM:
+            # Spaces and the like are written as \040.
+            found.append(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields.split(" ")[4]))
     return found
 
 
@@ -76,11 +80,17 @@ def register(mountpoint=None) -> str:
       NoMountError: there is no tfhub-fs mount there, or none at all, or several and none was named.
     """
     mountpoint = _choose(mountpoint if mountpoint is not None else os.environ.get("TFHUB_FS_MOUNT"))
-    if _resolver.mountpoint is None:
+    if not _is_first():
         # Others may have cleared or added implementations since; the latest is asked first.
         registry.resolver.add_implementation(_resolver)
     _resolver.mountpoint = mountpoint
     return mountpoint
+
+
+def _is_first() -> bool:
+    """Whether tensorflow_hub asks this module before every other resolver already."""
+    known = getattr(registry.resolver, "_impls", None)
+    return bool(known) and known[-1] is _resolver
 
 
 def unregister() -> None:

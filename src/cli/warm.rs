@@ -25,6 +25,15 @@ struct Seen {
     told: HashSet<Key>,
 }
 
+impl Seen {
+    /// Forgets what the catalog does not mark any more: should it do so again, it is fetched again.
+    fn keep(&mut self, catalog: &CatalogFile) {
+        let marked: HashSet<Key> = catalog.prefetched().map(Handle::key).collect();
+        self.done.retain(|key| marked.contains(key));
+        self.told.retain(|key| marked.contains(key));
+    }
+}
+
 /// Fetches what is marked, now and whenever the catalog changes, until there is no catalog any more. A model that was
 /// complete once is not looked after: the next reader fetches it if it has gone.
 pub(super) async fn keep(models: Models, mut content: Receiver<Arc<CatalogFile>>) {
@@ -37,6 +46,7 @@ pub(super) async fn keep(models: Models, mut content: Receiver<Arc<CatalogFile>>
             std::mem::replace(&mut earlier, catalog.clone()),
             catalog.clone(),
         );
+        seen.lock().keep(&catalog);
         let pinning = models.clone();
         let pinned = tokio::task::spawn_blocking(move || pin(&pinning, &change.0, &change.1)).await;
         if pinned.is_err() {

@@ -10,6 +10,7 @@ import sys
 import pytest
 import tensorflow as tf
 import tensorflow_hub
+import tensorflow_hub.registry
 
 import expected
 import program
@@ -140,6 +141,26 @@ def test_the_mount_is_found_or_named(mounted, registered, monkeypatch, place):
     with pytest.raises(tfhub_fs.NoMountError, match="no tfhub-fs is mounted at"):
         registered(place)
     assert tensorflow_hub.resolve(DENSE).startswith(str(one.path)), "what was registered stays"
+
+
+def test_registering_again_adds_nothing(mounted, registered):
+    at = mounted()
+    registered(at.path)
+    known = len(tensorflow_hub.registry.resolver._impls)
+    for _ in range(3):
+        tfhub_fs.unregister()
+        registered(at.path)
+    assert len(tensorflow_hub.registry.resolver._impls) == known
+    assert tensorflow_hub.resolve(DENSE) == at / "test/dense/1"
+
+
+def test_a_system_without_a_table_of_mounts_has_none(monkeypatch):
+    def absent(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tfhub_fs, "open", absent, raising=False)
+    with pytest.raises(tfhub_fs.NoMountError, match="there is no tfhub-fs mount"):
+        tfhub_fs.register()
 
 
 def test_a_dead_mount_is_said_to_be_dead(mounted, registered):

@@ -115,7 +115,7 @@ pub(super) struct Keep {
 pub(super) struct Hub {
     #[command(flatten)]
     pub keep: Keep,
-    /// A cache in a bucket that hosts share: gs://BUCKET/PREFIX or s3://BUCKET/PREFIX; --cache-dir is in front of it
+    /// A cache in a bucket that hosts share: gs://BUCKET/PREFIX or s3://BUCKET/PREFIX; --cache-dir is in front of it [env: TFHUB_FS_SHARED_CACHE]
     // Its environment variables have an order of their own: see config.
     #[arg(long, value_name = "URL")]
     pub shared_cache: Option<String>,
