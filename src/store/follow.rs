@@ -13,6 +13,7 @@ use super::layout::{Key, Layout};
 use super::manifest::{nanos, time};
 use super::sealed::Sealed;
 use super::site::Site;
+use crate::os;
 
 /// A filling that another tfhub-fs process fills, as far as is known here.
 ///
@@ -33,13 +34,14 @@ pub struct Followed {
 }
 
 impl Cache {
-    /// Follows whoever fills this model now. `None`: nobody does, or they say nothing about it, as tensorflow_hub.
+    /// Follows whoever fills this model now. `None`: nobody does, or on another host, or they say nothing about it, as
+    /// tensorflow_hub.
     pub fn follow(&self, url: &str) -> Option<Followed> {
         let layout = self.locks.as_ref()?.layout.clone();
         let key = Key::of(url);
         let (told, site) = begun(&layout, &key)?;
         Some(Followed {
-            filling: Arc::new(Filling::new(site, None)),
+            filling: Arc::new(Filling::new(site, self.disk.clone())),
             layout,
             key,
             told,
@@ -54,12 +56,16 @@ impl Cache {
 fn begun(layout: &Layout, key: &Key) -> Option<(Told, Arc<Site>)> {
     let mut told = Told::open(&layout.journal(key)).ok()?;
     match told.next()? {
-        Event::Fill { uid } if is_uid(&uid) => {
+        Event::Fill { uid, boot } if is_uid(&uid) && is_ours(&boot) => {
             let base = Base::open(&layout.staging(key, &uid)).ok()?;
             Some((told, Arc::new(Site::of(Arc::new(base)))))
         }
         _ => None,
     }
+}
+
+fn is_ours(boot: &str) -> bool {
+    os::host::boot_id().is_ok_and(|ours| ours == boot)
 }
 
 impl Followed {
@@ -91,19 +97,23 @@ impl Followed {
         let Some((mut told, site)) = begun(&self.layout, &self.key) else {
             return Ok(());
         };
-        let Some(Event::From { identity }) = told.next() else {
+        let Some(first) = told.next() else {
             return Ok(()); // it does not know yet
         };
-        let same = self.is_same(&identity);
+        // One that does not say where the bytes come from (`cache import`) has others, as far as is known here.
+        let same = match &first {
+            Event::From { identity } => self.is_same(identity.as_deref()),
+            _ => false,
+        };
         self.told = told;
         self.moved(site, same)?;
-        self.identity = Some(identity);
-        Ok(())
+        self.identity = None;
+        self.hear(first)
     }
 
     /// Whether what is fetched under this name are the bytes that were given out.
-    fn is_same(&self, identity: &str) -> bool {
-        !self.spoiled && self.identity.as_deref() == Some(identity)
+    fn is_same(&self, identity: Option<&str>) -> bool {
+        !self.spoiled && identity.is_some() && self.identity.as_deref() == identity
     }
 
     fn moved(&mut self, site: Arc<Site>, same: bool) -> Result<(), Error> {
@@ -116,7 +126,7 @@ impl Followed {
     fn hear(&mut self, event: Event) -> Result<(), Error> {
         match event {
             Event::Fill { .. } => {}
-            Event::From { identity } => self.identity = Some(identity),
+            Event::From { identity } => self.identity = identity,
             Event::Dir { path, mtime } => self.filling.dir(&path, time(mtime))?,
             Event::File { path, size, mtime } => {
                 let Some(site) = self.filling.site() else {
@@ -190,7 +200,7 @@ impl Followed {
         site: Arc<Site>,
         identity: Option<&str>,
     ) -> Result<Arc<Filling>, Error> {
-        let same = identity.is_some_and(|identity| self.is_same(identity));
+        let same = self.is_same(identity);
         self.filling.move_to(site, same)?;
         Ok(self.filling)
     }

@@ -4,6 +4,8 @@
 //! the files will be; how far they are is told by their lengths, because they are only ever appended to. A file is made
 //! before its line is written, and a file is said to be gone before it is removed: whoever opens a file by its name and then
 //! finds no such line has opened the right one.
+//!
+//! Only processes of one boot of one host follow each other: elsewhere (NFS) a file's length may be seen before its bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Context, Error, if_there};
 use super::layout::create_new;
 use super::plain;
+use crate::os;
 
 /// The longest line, and all of them: more than the limits of an archive allow.
 const MAX_LINE: usize = 64 << 10;
@@ -32,11 +35,13 @@ pub(super) enum Event {
     Fill {
         /// Of its staging directory.
         uid: String,
+        /// The boot of the host that it happens on.
+        boot: String,
     },
-    /// What is fetched. Two that are told the same bring the same bytes.
+    /// What is fetched, before anything else of it. Two that are told the same identity bring the same bytes.
     From {
-        /// A checksum or a validator of all of it.
-        identity: String,
+        /// A checksum or a validator of all of it, if the origin gives one.
+        identity: Option<String>,
     },
     /// A directory, or another time of one. "" is the model itself.
     Dir {
@@ -75,6 +80,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Replaces what an earlier filler may have left at `path`.
     pub(super) fn create(path: &Path, uid: &str) -> Result<Journal, Error> {
+        let boot = os::host::boot_id().context("read", "the number of this boot")?;
         if_there(std::fs::remove_file(path)).context("replace", path)?;
         let file = create_new(path).context("create", path)?;
         let journal = Journal {
@@ -83,6 +89,7 @@ impl Journal {
         };
         journal.tell(&Event::Fill {
             uid: uid.to_owned(),
+            boot,
         });
         Ok(journal)
     }
@@ -182,8 +189,8 @@ mod tests {
         let path = dir.path().join("journal");
         let journal = Journal::create(&path, "u1").unwrap();
         let mut told = Told::open(&path).unwrap();
-        let uid = "u1".to_owned();
-        assert_eq!(told.next(), Some(Event::Fill { uid }));
+        let (uid, boot) = ("u1".to_owned(), os::host::boot_id().unwrap());
+        assert_eq!(told.next(), Some(Event::Fill { uid, boot }));
         assert_eq!(told.next(), None);
         let file = Event::File {
             path: "a \"\n/ü".to_owned(),

@@ -121,8 +121,8 @@ impl Lead {
     /// Says where the bytes come from, without secrets, and what tells them from others.
     pub fn comes_from(&mut self, origin: &str, identity: Option<&str>) {
         self.origin = Some(origin.to_owned());
-        if let (Some(silent), Some(identity)) = (&self.journal, identity) {
-            let identity = identity.to_owned();
+        if let Some(silent) = &self.journal {
+            let identity = identity.map(str::to_owned);
             silent.journal.tell(&Event::From { identity });
         }
     }

@@ -247,6 +247,32 @@ fn a_third_process_is_followed_when_the_first_has_gone() {
     assert_eq!(text(&early).unwrap(), b"early");
 }
 
+/// An origin without validators, and `cache import`, which does not say where the bytes come from.
+#[test]
+fn a_filler_that_cannot_say_what_it_brings_is_followed_too() {
+    for told in [true, false] {
+        let two = two();
+        let lead = begun(&two.leader);
+        put(&lead.filling(), "early", b"early");
+        let mut followed = follow(&two.second);
+        let (filling, early) = (followed.filling(), file(&followed.filling(), "early"));
+        drop(lead);
+        let mut third = super::lead(&Cache::open(two.dir.path()).unwrap());
+        followed.look().unwrap();
+        assert!(!is_replaced(&early), "nothing is known of it");
+        if told {
+            third.comes_from("here", None);
+        }
+        put(&third.filling(), "early", b"EARLY");
+        followed.look().unwrap();
+        assert!(is_replaced(&early), "{told}");
+        assert_eq!(text(&file(&filling, "early")).unwrap(), b"EARLY");
+        third.filling().names_known();
+        followed.look().unwrap();
+        assert_eq!(filling.children("").unwrap().len(), 1);
+    }
+}
+
 #[test]
 fn what_somebody_else_completed_is_gone_on_with_by_who_has_read_nothing() {
     let two = two();
@@ -280,12 +306,39 @@ fn nothing_is_followed_but_a_tfhub_fs_that_tells() {
     assert!(two.second.follow(URL).is_none());
     // The filler notices nothing.
     seal(lead);
-    let uid = "0123456789abcdef0123456789abcdef";
-    std::fs::write(&journal, format!("{{\"fill\":{{\"uid\":\"{uid}\"}}}}\n")).unwrap();
+    std::fs::write(&journal, fill(BOOT)).unwrap();
     assert!(
         two.second.follow(URL).is_none(),
         "there is no such directory"
     );
+}
+
+const UID: &str = "0123456789abcdef0123456789abcdef";
+const BOOT: fn() -> String = || crate::os::host::boot_id().unwrap();
+
+/// The first line of a journal.
+fn fill(boot: fn() -> String) -> String {
+    format!(
+        "{{\"fill\":{{\"uid\":\"{UID}\",\"boot\":\"{}\"}}}}\n",
+        boot()
+    )
+}
+
+#[test]
+fn nobody_on_another_host_is_followed() {
+    let two = two();
+    let key = Key::of(URL);
+    std::fs::create_dir(two.dir.path().join(format!("{key}.{UID}.tmp"))).unwrap();
+    let journal = two
+        .dir
+        .path()
+        .join(format!(".tfhub-fs/v1/tmp/{key}.journal"));
+    std::fs::write(&journal, fill(BOOT)).unwrap();
+    assert!(two.second.follow(URL).is_some());
+    std::fs::write(&journal, fill(|| "of another host".to_owned())).unwrap();
+    assert!(two.second.follow(URL).is_none());
+    std::fs::write(&journal, format!("{{\"fill\":{{\"uid\":\"{UID}\"}}}}\n")).unwrap();
+    assert!(two.second.follow(URL).is_none());
 }
 
 #[test]

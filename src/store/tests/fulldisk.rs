@@ -75,6 +75,27 @@ fn when_nothing_may_go_the_model_fails_and_others_do_not() {
     assert!(read(&get(&small, "small"), 0..MIB / 2).is_some());
 }
 
+/// The filling of a process that followed another and goes on in its stead asks for room like any other.
+#[test]
+fn whoever_takes_over_gets_room_too() {
+    let disk = SmallDisk::new();
+    let (first, second) = (limited(&disk.0, 1 << 30), limited(&disk.0, 1 << 30));
+    let partial = partial(&second, OBJECT, &[spec("parts", 2 * MIB)]);
+    fill_all(&partial);
+    let parts = get(&partial, "parts");
+    assert!(read(&parts, 0..2 * MIB).is_some());
+    let dead = lead(&first);
+    let followed = second.follow(URL).unwrap();
+    drop(dead);
+    let mut mine = lead(&second);
+    mine.take_over(followed, None).unwrap();
+    let mut writer = mine.filling().file("late", MIB, long_ago()).unwrap();
+    let rest = std::fs::write(disk.0.join("another program's"), vec![1; 4 << 20]);
+    assert!(rest.is_err(), "the disk is full");
+    writer.write(&vec![2; 1 << 20]).unwrap();
+    assert!(parts.bytes_present() < 2 * MIB);
+}
+
 /// What is still to be written is not on the disk, and takes its room all the same.
 #[test]
 fn archives_at_once_get_no_more_room_than_there_is() {
