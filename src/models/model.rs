@@ -312,7 +312,11 @@ impl Model {
         drop(state);
         self.shared.tier_failed(&self.handle, error);
         self.outdate(error);
-        filling.fail(Arc::new(error.clone()));
+        let why = Arc::new(error.clone());
+        match error.is_own() {
+            true => filling.give_up(why),
+            false => filling.fail(why),
+        }
     }
 
     /// Whether an earlier try found the archive too large for the cache.

@@ -88,6 +88,9 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
         handle: handle.clone(),
         cause: Arc::new(cause),
     };
+    let theirs = store::Error::Theirs {
+        why: "the archive is refused".to_owned(),
+    };
     let refused = Error::Archive {
         handle: handle.clone(),
         cause: Arc::new(Refusal::Empty),
@@ -103,6 +106,7 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
         (refused, libc::EIO),
         (stored(full), libc::ENOSPC),
         (stored(store::Error::Abandoned), libc::EIO),
+        (stored(theirs), libc::EIO),
         (held, libc::ETIMEDOUT),
     ]);
     let stalled = Error::Stalled {

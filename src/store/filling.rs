@@ -96,15 +96,29 @@ impl Filling {
     }
 
     /// Ends the filling as failed: all waiters wake, and every read from now on is `why`. The first reason stays; a sealed
-    /// model cannot fail any more.
+    /// model cannot fail any more. It fails for the processes that follow, too.
     pub fn fail(&self, why: Failure) {
-        // One that is abandoned may be filled by another process for its own readers.
-        let is_abandoned = matches!(why.downcast_ref(), Some(Error::Abandoned));
+        let told = why.to_string();
+        if self.ended(why)
+            && let Some(site) = self.site()
+        {
+            site.tell(&Event::Failed { why: told });
+        }
+    }
+
+    /// The same for a reason that lies in this process, or in what it may take of the disk, and says nothing of the bytes:
+    /// the processes that follow may fill it for their own readers.
+    pub fn give_up(&self, why: Failure) {
+        self.ended(why);
+    }
+
+    /// Whether it had not ended before.
+    fn ended(&self, why: Failure) -> bool {
         let mut woken = Woken::default();
         let files: Vec<Arc<FillFile>> = {
             let mut state = self.state.lock();
             if state.sealed || self.shared.failure.set(why).is_err() {
-                return;
+                return false;
             }
             state.names.take_all(&mut woken);
             state.listings.take_all(&mut woken);
@@ -115,9 +129,7 @@ impl Filling {
         for file in files {
             file.wake_all();
         }
-        if let (false, Some(site)) = (is_abandoned, self.site()) {
-            site.tell(&Event::Failed);
-        }
+        true
     }
 
     /// Where the files lie.

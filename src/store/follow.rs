@@ -24,10 +24,11 @@ pub struct Followed {
     filling: Arc<Filling>,
     layout: Arc<Layout>,
     key: Key,
+    url: String,
     told: Told,
     /// What is fetched, if the filler knows.
     identity: Option<String>,
-    /// Whether its bytes may turn out to be others than it gave.
+    /// Whether the same archive may bring other bytes under a name than were given out.
     spoiled: bool,
     /// Files that are not complete.
     arriving: Vec<Arc<FillFile>>,
@@ -44,6 +45,7 @@ impl Cache {
             filling: Arc::new(Filling::new(site, self.disk.clone())),
             layout,
             key,
+            url: url.to_owned(),
             told,
             identity: None,
             spoiled: false,
@@ -78,22 +80,28 @@ impl Followed {
     ///
     /// # Errors
     ///
-    /// What the filler says makes no sense.
+    /// The filler has failed; what it says makes no sense.
     pub fn look(&mut self) -> Result<bool, Error> {
         let before = self.filling.progress();
-        self.hop()?;
-        while let Some(event) = self.told.next() {
-            self.hear(event)?;
+        let is_replaced = self.told.is_replaced();
+        self.listen()?; // to its end, if another has begun
+        if is_replaced {
+            self.hop()?;
+            self.listen()?;
         }
         self.measure();
         Ok(before != self.filling.progress())
     }
 
-    /// Turns to the next filler, if there is one.
-    fn hop(&mut self) -> Result<(), Error> {
-        if !self.told.is_replaced() {
-            return Ok(());
+    fn listen(&mut self) -> Result<(), Error> {
+        while let Some(event) = self.told.next() {
+            self.hear(event)?;
         }
+        Ok(())
+    }
+
+    /// Turns to the next filler.
+    fn hop(&mut self) -> Result<(), Error> {
         let Some((mut told, site)) = begun(&self.layout, &self.key) else {
             return Ok(());
         };
@@ -143,9 +151,16 @@ impl Followed {
                 self.filling.expect(&path, u64::MAX)?;
             }
             Event::Named => self.filling.names_known(),
-            Event::Failed => self.spoiled = true,
+            Event::Failed { why } => return Err(self.failed(&why)),
         }
         Ok(())
+    }
+
+    fn failed(&self, why: &str) -> Error {
+        let handle = format!("{}: ", self.url); // who is told of this error is told that, too
+        Error::Theirs {
+            why: why.strip_prefix(&handle).unwrap_or(why).to_owned(),
+        }
     }
 
     /// Looks how far files are. All but the last are complete, as a rule.
@@ -194,12 +209,14 @@ impl Followed {
         Ok(())
     }
 
-    /// Gives the filling to who fills it from now on, in this process: at another site, from the start.
+    /// Gives the filling to who fills it from now on, in this process: at another site, from the start. It has the model's
+    /// lock, so that whoever filled it before has said all that it had to say.
     pub(super) fn into_filling(
-        self,
+        mut self,
         site: Arc<Site>,
         identity: Option<&str>,
     ) -> Result<Arc<Filling>, Error> {
+        self.listen()?;
         let same = self.is_same(identity);
         self.filling.move_to(site, same)?;
         Ok(self.filling)

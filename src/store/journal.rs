@@ -66,13 +66,17 @@ pub(super) enum Event {
     },
     /// There are no other names.
     Named,
-    /// The bytes so far are not to be trusted.
-    Failed,
+    /// The bytes so far are not to be trusted, and nothing else comes.
+    Failed {
+        /// For people.
+        why: String,
+    },
 }
 
 /// The filler's end.
 #[derive(Debug)]
 pub(super) struct Journal {
+    path: PathBuf,
     file: File,
     broken: AtomicBool,
 }
@@ -84,6 +88,7 @@ impl Journal {
         if_there(std::fs::remove_file(path)).context("replace", path)?;
         let file = create_new(path).context("create", path)?;
         let journal = Journal {
+            path: path.to_owned(),
             file,
             broken: AtomicBool::new(false),
         };
@@ -107,6 +112,16 @@ impl Journal {
         if let Err(error) = told {
             tracing::debug!(%error, "other processes cannot be told how a filling goes on");
             self.broken.store(true, Ordering::Relaxed);
+        }
+        if let Event::Failed { .. } = event {
+            self.end();
+        }
+    }
+
+    /// Removes the file: nobody begins to follow any more. To be called while the model's lock is held.
+    pub(super) fn end(&self) {
+        if let Err(error) = if_there(std::fs::remove_file(&self.path)) {
+            tracing::debug!(%error, "cannot remove what other processes were told");
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::error::{Context, Error, Failure, if_there};
+use super::error::{Context, Error, Failure};
 use super::filling::Filling;
 use super::follow::Followed;
 use super::journal::{Event, Journal};
@@ -38,22 +37,17 @@ struct Abandon(Arc<Filling>);
 
 impl Drop for Abandon {
     fn drop(&mut self) {
-        self.0.fail(Arc::new(Error::Abandoned)); // changes nothing if it is sealed, or failed for a better reason
+        self.0.give_up(Arc::new(Error::Abandoned)); // changes nothing if it is sealed, or failed for a better reason
     }
 }
 
 /// The journal, whose file goes with the lead.
 #[derive(Debug)]
-struct Silent {
-    journal: Arc<Journal>,
-    path: PathBuf,
-}
+struct Silent(Arc<Journal>);
 
 impl Drop for Silent {
     fn drop(&mut self) {
-        if let Err(error) = if_there(std::fs::remove_file(&self.path)) {
-            tracing::debug!(%error, "cannot remove what other processes were told");
-        }
+        self.0.end();
     }
 }
 
@@ -84,7 +78,7 @@ impl Lead {
             .create(staging)
             .context("create", staging)?;
         let journal = journal(&held);
-        let told = journal.as_ref().map(|silent| silent.journal.clone());
+        let told = journal.as_ref().map(|silent| silent.0.clone());
         let site = Arc::new(Site::new(staging, room.clone(), told)?);
         let filling = Abandon(Arc::new(Filling::new(site.clone(), room)));
         Ok(Lead {
@@ -104,7 +98,7 @@ impl Lead {
     ///
     /// # Errors
     ///
-    /// The filling has failed.
+    /// The filling has failed, here or there.
     pub fn take_over(&mut self, followed: Followed, identity: Option<&str>) -> Result<(), Error> {
         if let Some(site) = self.filling.0.site() {
             let filling = followed.into_filling(site, identity)?;
@@ -123,7 +117,7 @@ impl Lead {
         self.origin = Some(origin.to_owned());
         if let Some(silent) = &self.journal {
             let identity = identity.map(str::to_owned);
-            silent.journal.tell(&Event::From { identity });
+            silent.0.tell(&Event::From { identity });
         }
     }
 
@@ -149,8 +143,12 @@ impl Lead {
             }
             Err(Error::Failed(why)) => Err(Error::Failed(why)),
             Err(error) => {
+                let is_own = error.is_own();
                 let why: Failure = Arc::new(error);
-                self.filling.0.fail(why.clone());
+                match is_own {
+                    true => self.filling.0.give_up(why.clone()),
+                    false => self.filling.0.fail(why.clone()),
+                }
                 Err(Error::Failed(why))
             }
         }
@@ -184,10 +182,7 @@ impl Lead {
 fn journal(held: &Held) -> Option<Silent> {
     let path = held.layout().journal(held.key());
     match Journal::create(&path, held.uid()) {
-        Ok(journal) => Some(Silent {
-            journal: Arc::new(journal),
-            path,
-        }),
+        Ok(journal) => Some(Silent(Arc::new(journal))),
         Err(error) => {
             tracing::debug!(%error, "other processes cannot be told of this filling");
             None

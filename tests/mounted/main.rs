@@ -19,6 +19,7 @@ mod disk;
 mod evicted;
 mod faults;
 mod filling;
+mod following;
 mod hostile;
 mod kaggle;
 mod life;

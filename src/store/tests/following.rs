@@ -195,14 +195,57 @@ fn bytes_of_a_filling_that_failed_are_not_gone_on_with() {
     let lead = begun(&two.leader);
     put(&lead.filling(), "early", b"wrong");
     let mut followed = follow(&two.second);
+    let other = follow(&two.second);
+    fail(&lead);
+    assert!(two.second.follow(URL).is_none(), "nobody begins with it");
+    assert!(is_theirs(followed.look()));
+    drop(lead);
+    let mut mine = super::lead(&two.second);
+    assert!(is_theirs(mine.take_over(other, IDENTITY)), "heard late");
+}
+
+#[test]
+fn bytes_of_a_filling_that_failed_are_not_gone_on_with_by_a_third_either() {
+    let two = two();
+    let lead = begun(&two.leader);
+    put(&lead.filling(), "early", b"wrong");
+    let mut followed = follow(&two.second);
+    fail(&lead);
+    drop(lead);
+    let mut third = super::lead(&Cache::open(two.dir.path()).unwrap());
+    third.comes_from("here", IDENTITY);
+    assert!(is_theirs(followed.look()));
+}
+
+fn fail(lead: &Lead) {
+    let why = Error::Mismatch {
+        name: "early".to_owned(),
+        what: "CRC-32C",
+        announced: "1".to_owned(),
+        found: "2".to_owned(),
+    };
+    lead.filling().fail(Arc::new(why));
+}
+
+fn is_theirs<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Theirs { why }) if why.contains("its CRC-32C is 2"))
+}
+
+/// A full disk is the filler's own matter: others may have room, or learn for themselves that they have none.
+#[test]
+fn what_is_wrong_with_the_filler_is_not_wrong_with_the_bytes() {
+    let two = two();
+    let lead = begun(&two.leader);
+    put(&lead.filling(), "early", b"early");
+    let mut followed = follow(&two.second);
     let early = file(&followed.filling(), "early");
-    lead.filling()
-        .fail(Arc::new(Error::Empty { path: "x".into() }));
+    lead.filling().give_up(Arc::new(Error::Abandoned));
     drop(lead);
     followed.look().unwrap();
     let mut mine = super::lead(&two.second);
     mine.take_over(followed, IDENTITY).unwrap();
-    assert!(is_replaced(&early));
+    put(&mine.filling(), "early", b"early");
+    assert_eq!(text(&early).unwrap(), b"early");
 }
 
 #[test]
