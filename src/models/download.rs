@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 
 use super::Error;
@@ -15,6 +17,14 @@ use crate::store::{self, Begin, Followed, Holder, Lead, Sealed};
 /// How often a follower looks how far another process is, and how often whoever is only waited for is looked at.
 const FOLLOW: Duration = Duration::from_millis(20);
 const WAIT: Duration = Duration::from_millis(50);
+
+/// How following another process ends.
+enum End {
+    Sealed(Sealed),
+    Lead(Lead),
+    /// For now: nothing moves, and the error says whose fault that is.
+    Silent(Followed, Error),
+}
 
 /// What there is to do about a model.
 enum Part {
@@ -82,7 +92,8 @@ impl Model {
                 Begin::Lead(lead) => return Ok(Part::Lead(lead)),
                 Begin::Busy(holder) => {
                     let follow = |model: &Model| Ok(model.shared.cache.follow(&model.handle.url()));
-                    if let Some(followed) = self.blocking(follow).await? {
+                    if let Some(mut followed) = self.blocking(follow).await? {
+                        followed.is_filled_by(&holder);
                         return Ok(Part::Follow(followed));
                     }
                     wait.on(self, holder).await?;
@@ -99,35 +110,47 @@ impl Model {
     ) -> Result<Content, Error> {
         let filling = followed.filling();
         let ended = match self.follow(&archive, followed).await {
-            Ok(Part::Lead(lead)) => return self.fill(archive, lead).await,
-            Ok(Part::Sealed(sealed)) => return Ok(self.is_sealed(&Arc::new(sealed))),
-            Ok(Part::Follow(_)) => self.lost(),
+            Ok(End::Lead(lead)) => return self.fill(archive, lead).await,
+            Ok(End::Sealed(sealed)) => return Ok(self.is_sealed(&Arc::new(sealed))),
+            Ok(End::Silent(followed, error)) => {
+                // Only who waits for the end is told; readers count for themselves, and go on with what is here.
+                self.is_filling(filling, None, self.clone().followed_on(archive, followed));
+                return Err(error);
+            }
             Err(error) => error,
         };
         self.has_failed(&filling, &ended);
         Err(ended)
     }
 
+    /// [`Model::followed`], which may come to itself again.
+    fn followed_on(
+        self: Arc<Model>,
+        archive: Archive,
+        followed: Followed,
+    ) -> BoxFuture<'static, Result<Content, Error>> {
+        self.followed(archive, followed).boxed()
+    }
+
     async fn follow(
         self: &Arc<Model>,
         archive: &Archive,
         mut followed: Followed,
-    ) -> Result<Part, Error> {
-        let mut wait = Wait::new();
+    ) -> Result<End, Error> {
+        let (filling, begun) = (followed.filling(), Instant::now());
         loop {
             let moved;
             (moved, followed) = self
                 .blocking(move |_| Ok((followed.look()?, followed)))
                 .await?;
             if moved {
-                wait = Wait::new();
                 sleep(FOLLOW).await;
                 continue;
             }
             match self.begin().await? {
                 Begin::Sealed(sealed) => {
                     return self
-                        .blocking(move |_| followed.sealed(&sealed).map(|()| Part::Sealed(sealed)))
+                        .blocking(move |_| followed.sealed(&sealed).map(|()| End::Sealed(sealed)))
                         .await;
                 }
                 Begin::Lead(mut lead) => {
@@ -135,12 +158,27 @@ impl Model {
                     return self
                         .blocking(move |_| {
                             lead.take_over(followed, identity.as_deref())?;
-                            Ok(Part::Lead(lead))
+                            Ok(End::Lead(lead))
                         })
                         .await;
                 }
-                Begin::Busy(holder) => wait.on(self, holder).await?,
+                Begin::Busy(holder) => {
+                    followed.is_filled_by(&holder);
+                    let after = filling.progress().grown.max(begun).elapsed();
+                    if after > self.shared.options.timeout {
+                        return Ok(End::Silent(followed, self.held(holder, after)));
+                    }
+                    sleep(WAIT).await;
+                }
             }
+        }
+    }
+
+    fn held(&self, holder: Holder, after: Duration) -> Error {
+        Error::Held {
+            handle: self.handle.url(),
+            who: holder.who,
+            after,
         }
     }
 
@@ -166,33 +204,29 @@ impl Model {
     }
 }
 
-/// The patience with somebody who has a model's lock.
+/// The patience with somebody who has a model's lock and tells nothing.
 struct Wait {
-    grown: u64,
+    seen: Option<Holder>,
     moved: Instant,
 }
 
 impl Wait {
     fn new() -> Wait {
         Wait {
-            grown: 0,
+            seen: None,
             moved: Instant::now(),
         }
     }
 
     /// Waits a little, unless nothing has moved for too long.
     async fn on(&mut self, model: &Model, holder: Holder) -> Result<(), Error> {
-        if holder.grown != self.grown {
-            self.grown = holder.grown;
+        if self.seen.as_ref() != Some(&holder) {
+            self.seen = Some(holder.clone());
             self.moved = Instant::now();
         }
         let after = self.moved.elapsed();
         if after > model.shared.options.timeout {
-            return Err(Error::Held {
-                handle: model.handle.url(),
-                who: holder.who,
-                after,
-            });
+            return Err(model.held(holder, after));
         }
         sleep(WAIT).await;
         Ok(())

@@ -30,7 +30,7 @@ pub enum Error {
         cause: store::Failure,
     },
     /// A reader waited as long as `--timeout` and nothing moved.
-    #[error("{handle}: nothing arrived for {}; the origin or the process that fetches it has stalled", human(.after))]
+    #[error("{handle}: nothing arrived for {}; its origin has stalled", human(.after))]
     Stalled {
         /// The model's handle.
         handle: String,

@@ -37,11 +37,16 @@ impl Patience {
                 return Ok(());
             }
             if Instant::from_std(filling.progress().grown) <= moved {
-                return Err(Error::Stalled {
-                    handle: self.handle.clone(),
-                    after: self.timeout,
-                });
+                return Err(self.spent(filling));
             }
+        }
+    }
+
+    fn spent(&self, filling: &Filling) -> Error {
+        let (handle, after) = (self.handle.clone(), self.timeout);
+        match filling.filler() {
+            Some(who) => Error::Held { handle, who, after },
+            None => Error::Stalled { handle, after },
         }
     }
 }

@@ -10,6 +10,7 @@ use super::filling::Filling;
 use super::foreign::is_uid;
 use super::journal::{Event, Told};
 use super::layout::{Key, Layout};
+use super::lock::Holder;
 use super::manifest::{nanos, time};
 use super::sealed::Sealed;
 use super::site::Site;
@@ -30,6 +31,8 @@ pub struct Followed {
     identity: Option<String>,
     /// Whether the same archive may bring other bytes under a name than were given out.
     spoiled: bool,
+    /// What its filler had staged at the last look at it.
+    grown: u64,
     /// Files that are not complete.
     arriving: Vec<Arc<FillFile>>,
 }
@@ -49,6 +52,7 @@ impl Cache {
             told,
             identity: None,
             spoiled: false,
+            grown: 0,
             arriving: Vec::new(),
         })
     }
@@ -91,6 +95,14 @@ impl Followed {
         }
         self.measure();
         Ok(before != self.filling.progress())
+    }
+
+    /// Notes who fills it now. One that says nothing, as tensorflow_hub, moves if what it has staged grows.
+    pub fn is_filled_by(&mut self, holder: &Holder) {
+        *self.filling.shared.filler.lock() = Some(holder.who.clone());
+        if std::mem::replace(&mut self.grown, holder.grown) != holder.grown {
+            self.filling.shared.grow(0);
+        }
     }
 
     fn listen(&mut self) -> Result<(), Error> {
@@ -151,6 +163,7 @@ impl Followed {
                 self.filling.expect(&path, u64::MAX)?;
             }
             Event::Named => self.filling.names_known(),
+            Event::Sealing => self.filling.shared.grow(0),
             Event::Failed { why } => return Err(self.failed(&why)),
         }
         Ok(())
@@ -217,9 +230,17 @@ impl Followed {
         identity: Option<&str>,
     ) -> Result<Arc<Filling>, Error> {
         self.listen()?;
+        *self.filling.shared.filler.lock() = None;
         let same = self.is_same(identity);
         self.filling.move_to(site, same)?;
         Ok(self.filling)
+    }
+}
+
+impl Filling {
+    /// Which other process fills it, if one does, for people.
+    pub fn filler(&self) -> Option<String> {
+        self.shared.filler.lock().clone()
     }
 }
 

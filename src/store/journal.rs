@@ -66,6 +66,8 @@ pub(super) enum Event {
     },
     /// There are no other names.
     Named,
+    /// Everything has come and is being verified and made durable; told again and again while that lasts.
+    Sealing,
     /// The bytes so far are not to be trusted, and nothing else comes.
     Failed {
         /// For people.

@@ -3,6 +3,9 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use super::error::{Context, Error, Failure};
 use super::filling::Filling;
@@ -15,6 +18,9 @@ use super::publish::{Entry, make_durable};
 use super::room::Room;
 use super::sealed::Sealed;
 use super::site::Site;
+
+/// How often those who follow hear that sealing goes on.
+const BEAT: Duration = Duration::from_millis(500);
 
 /// The right, and the duty, to fill one model. Dropped without [`Lead::seal`], it fails the filling, removes the staging
 /// directory and lets the locks go.
@@ -136,7 +142,7 @@ impl Lead {
     ///
     /// `Failed` with the reason, which every reader of the filling is told too; nothing is left in the cache then.
     pub fn seal(mut self) -> Result<Sealed, Error> {
-        match self.publish() {
+        match self.telling(|lead| lead.publish()) {
             Ok(sealed) => {
                 self.filling.0.set_sealed();
                 Ok(sealed)
@@ -152,6 +158,26 @@ impl Lead {
                 Err(Error::Failed(why))
             }
         }
+    }
+
+    /// Tells those who follow that we live, for as long as `work` takes: nothing grows meanwhile.
+    fn telling<T>(&mut self, work: impl FnOnce(&mut Lead) -> T) -> T {
+        let journal = self.journal.as_ref().map(|silent| silent.0.clone());
+        let (done, over) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            let _done = done; // ends the thread, however the work ends
+            let beat = move || {
+                while let (Some(journal), Err(RecvTimeoutError::Timeout)) =
+                    (&journal, over.recv_timeout(BEAT))
+                {
+                    journal.tell(&Event::Sealing);
+                }
+            };
+            if let Err(error) = thread::Builder::new().spawn_scoped(scope, beat) {
+                tracing::debug!(%error, "other processes cannot be told how sealing goes on");
+            }
+            work(self)
+        })
     }
 
     fn publish(&mut self) -> Result<Sealed, Error> {
@@ -187,5 +213,27 @@ fn journal(held: &Held) -> Option<Silent> {
             tracing::debug!(%error, "other processes cannot be told of this filling");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::tests::{URL, cache, lead};
+
+    use super::*;
+
+    #[test]
+    fn a_long_sealing_is_told_while_it_lasts() {
+        let (_dir, cache) = cache();
+        let mut lead = lead(&cache);
+        let mut followed = cache.follow(URL).unwrap();
+        followed.look().unwrap();
+        lead.telling(|_| thread::sleep(2 * BEAT + BEAT / 2));
+        assert!(followed.look().unwrap(), "it moves");
+        let path = lead.held.layout().journal(lead.held.key());
+        let told = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(told.matches("\"sealing\"").count(), 2);
+        thread::sleep(2 * BEAT);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), told);
     }
 }

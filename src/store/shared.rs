@@ -28,6 +28,8 @@ pub(super) struct Shared {
     /// Whom to ask when the disk is full.
     room: Option<Arc<Room>>,
     demand: RwLock<Option<Arc<dyn Demand>>>,
+    /// Which other process fills it, if one does, for people.
+    pub(super) filler: Mutex<Option<String>>,
     /// Of a range filling: the filling itself.
     filling: Weak<Filling>,
 }
@@ -46,6 +48,7 @@ impl Shared {
             stake: None,
             room,
             demand: RwLock::default(),
+            filler: Mutex::default(),
             filling: Weak::new(),
         }
     }

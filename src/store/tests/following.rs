@@ -398,3 +398,27 @@ fn names_that_lead_out_of_the_model_are_refused() {
     let mut followed = two.second.follow(URL).unwrap();
     assert!(matches!(followed.look(), Err(Error::BadName { .. })));
 }
+
+/// It says nothing, as tensorflow_hub, and is known by what it stages.
+#[test]
+fn whoever_stages_more_is_alive() {
+    let two = two();
+    let lead = begun(&two.leader);
+    let mut followed = follow(&two.second);
+    let filling = followed.filling();
+    let mut holder = busy(&two.second);
+    let moves = |followed: &mut Followed, holder: &Holder| {
+        let before = filling.progress();
+        followed.is_filled_by(holder);
+        filling.progress() != before
+    };
+    assert_eq!(filling.filler(), None);
+    assert!(!moves(&mut followed, &holder));
+    assert_eq!(filling.filler(), Some(holder.who.clone()));
+    holder.grown += 1;
+    assert!(moves(&mut followed, &holder) && !moves(&mut followed, &holder));
+    drop(lead);
+    let mut mine = super::lead(&two.second);
+    mine.take_over(followed, None).unwrap();
+    assert_eq!(filling.filler(), None, "we do");
+}
