@@ -280,7 +280,7 @@ impl FillFile {
         }
     }
 
-    /// Parks a file of another process that is not to be found below `base` any more. `false`: it is ours, or complete.
+    /// Parks a file of another process that is, or may be, not to be found below `base` any more. `false`: it is ours, or complete.
     pub(super) fn is_lost_at(&self, base: &Arc<Base>) -> bool {
         let Body::Appended(appended) = &self.body else {
             return false;

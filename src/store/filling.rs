@@ -3,8 +3,6 @@
 //! An archive's files are appended one after another (`appending.rs`), or seen to be by who follows another process that
 //! does it (`follow.rs`); `ranged.rs` is the other way, files of which any part may come.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -193,48 +191,14 @@ impl Filling {
         }
     }
 
+    /// Which other process fills it, if one does, for people.
+    pub fn filler(&self) -> Option<String> {
+        self.shared.filler.lock().clone()
+    }
+
     /// How far it is.
     pub fn progress(&self) -> Progress {
         *self.shared.progress.lock()
-    }
-
-    /// Every name with what must be true of it on disk.
-    ///
-    /// # Errors
-    ///
-    /// The model is not complete, and so must not be sealed.
-    pub(super) fn contents(&self) -> Result<Contents, Error> {
-        if let Some(why) = self.failure() {
-            return Err(Error::Failed(why));
-        }
-        let path = || {
-            let site = self.site();
-            site.map_or_else(PathBuf::new, |site| site.base.named().to_path_buf())
-        };
-        let state = self.state.lock();
-        if !state.names_known {
-            return Err(Error::NamesOpen { path: path() });
-        }
-        let mut files = HashMap::new();
-        for (name, file) in state.index.files() {
-            if !file.is_complete() {
-                return Err(Error::TooShort {
-                    name,
-                    size: file.size(),
-                    got: file.bytes_present(),
-                });
-            }
-            files.insert(name, (file.size(), *file.crc32c.lock()));
-        }
-        if files.is_empty() {
-            return Err(Error::Empty { path: path() });
-        }
-        let dirs = state
-            .index
-            .dirs()
-            .map(|(name, mtime)| (name.to_owned(), mtime))
-            .collect();
-        Ok(Contents { files, dirs })
     }
 
     pub(super) fn set_sealed(&self) {
@@ -288,15 +252,6 @@ impl State {
     fn is_open(&self, path: &str) -> bool {
         matches!(self.find(path), Found::NotYet)
     }
-}
-
-/// What a complete filling consists of.
-#[derive(Debug)]
-pub(super) struct Contents {
-    /// Path, size in bytes, and checksum, if that is known.
-    pub(super) files: HashMap<String, (u64, Option<u32>)>,
-    /// Path and time, the model itself ("") included.
-    pub(super) dirs: Vec<(String, SystemTime)>,
 }
 
 pub(super) fn vet(path: &str) -> Result<(), Error> {

@@ -44,8 +44,10 @@ impl Cache {
         let layout = self.locks.as_ref()?.layout.clone();
         let key = Key::of(url);
         let (told, site) = begun(&layout, &key)?;
+        let filling = Filling::new(site, self.disk.clone());
+        *filling.shared.heard.write() = Some(told.heard().clone());
         Some(Followed {
-            filling: Arc::new(Filling::new(site, self.disk.clone())),
+            filling: Arc::new(filling),
             layout,
             key,
             url: url.to_owned(),
@@ -93,7 +95,8 @@ impl Followed {
             self.hop()?;
             self.listen()?;
         }
-        self.measure();
+        let lengths = self.lengths();
+        self.measured(lengths)?;
         Ok(before != self.filling.progress())
     }
 
@@ -108,6 +111,7 @@ impl Followed {
     fn listen(&mut self) -> Result<(), Error> {
         while let Some(event) = self.told.next() {
             self.hear(event)?;
+            self.told.is_heard();
         }
         Ok(())
     }
@@ -125,10 +129,13 @@ impl Followed {
             Event::From { identity } => self.is_same(identity.as_deref()),
             _ => false,
         };
-        self.told = told;
         self.moved(site, same)?;
+        self.told = told;
+        *self.filling.shared.heard.write() = Some(self.told.heard().clone());
         self.identity = None;
-        self.hear(first)
+        self.hear(first)?;
+        self.told.is_heard();
+        Ok(())
     }
 
     /// Whether what is fetched under this name are the bytes that were given out.
@@ -176,17 +183,30 @@ impl Followed {
         }
     }
 
-    /// Looks how far files are. All but the last are complete, as a rule.
-    fn measure(&mut self) {
-        self.arriving.retain(|file| {
-            if let Ok(length) = file.on_disk() {
-                let known = file.bytes_present();
-                if length > known && !file.is_parked() {
-                    file.advance(known..length);
-                }
+    /// How long the files are that were not complete. All but the last are now, as a rule.
+    fn lengths(&self) -> Vec<(Arc<FillFile>, u64)> {
+        let length = |file: &Arc<FillFile>| Some((file.clone(), file.on_disk().ok()?));
+        self.arriving.iter().filter_map(length).collect()
+    }
+
+    /// Takes in lengths: those of files that were still there, by their names, when they were measured.
+    fn measured(&mut self, lengths: Vec<(Arc<FillFile>, u64)>) -> Result<(), Error> {
+        self.listen()?;
+        if !self.told.heard().is_broken() {
+            self.advance(lengths);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, lengths: Vec<(Arc<FillFile>, u64)>) {
+        for (file, length) in lengths {
+            let known = file.bytes_present();
+            if length > known && !file.is_parked() && file.bad().is_none() {
+                file.advance(known..length);
             }
-            !file.is_complete()
-        });
+        }
+        self.arriving
+            .retain(|file| !file.is_complete() && file.bad().is_none());
     }
 
     /// Says that the model is complete now, by whomever.
@@ -197,12 +217,15 @@ impl Followed {
     pub fn sealed(mut self, sealed: &Sealed) -> Result<(), Error> {
         let base = Base::open(sealed.dir()).context("open", sealed.dir())?;
         let same = match self.filling.site() {
-            Some(site) => !self.spoiled && is_same_dir(&site.base, &base),
+            Some(site) => is_same_dir(&site.base, &base),
             None => false,
         };
+        // To its end: of two files of one name the later one is known, and is the one that is there.
         if !(same && self.look().is_ok() && self.filling.contents().is_ok()) {
+            let same = same && !self.spoiled;
             self.take(sealed, Arc::new(base), same)?;
         }
+        *self.filling.shared.heard.write() = None;
         self.filling.set_sealed();
         Ok(())
     }
@@ -210,6 +233,7 @@ impl Followed {
     /// Goes on in a complete model.
     fn take(&mut self, sealed: &Sealed, base: Arc<Base>, same: bool) -> Result<(), Error> {
         self.moved(Arc::new(Site::of(base)), same)?;
+        *self.filling.shared.heard.write() = None;
         for (path, mtime) in sealed.index.dirs() {
             self.filling.dir(path, mtime)?;
         }
@@ -217,7 +241,8 @@ impl Followed {
             let (size, mtime) = (stat.size, nanos(stat.mtime));
             self.hear(Event::File { path, size, mtime })?;
         }
-        self.measure();
+        let lengths = self.lengths();
+        self.advance(lengths);
         self.filling.names_known();
         Ok(())
     }
@@ -233,14 +258,8 @@ impl Followed {
         *self.filling.shared.filler.lock() = None;
         let same = self.is_same(identity);
         self.filling.move_to(site, same)?;
+        *self.filling.shared.heard.write() = None;
         Ok(self.filling)
-    }
-}
-
-impl Filling {
-    /// Which other process fills it, if one does, for people.
-    pub fn filler(&self) -> Option<String> {
-        self.shared.filler.lock().clone()
     }
 }
 
@@ -248,4 +267,31 @@ fn is_same_dir(one: &Base, other: &Base) -> bool {
     use std::os::unix::fs::MetadataExt;
     let of = |base: &Base| base.dir().metadata().map(|meta| (meta.dev(), meta.ino()));
     matches!((of(one), of(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::tests::{URL, cache, file, lead, long_ago, put};
+
+    use super::*;
+
+    #[test]
+    fn the_length_of_a_later_file_is_not_that_of_the_earlier_one() {
+        let (dir, cache) = cache();
+        let lead = lead(&cache);
+        let mut writer = lead.filling().file("twice", 5, long_ago()).unwrap();
+        writer.write(b"fi").unwrap();
+        let mut followed = Cache::open(dir.path()).unwrap().follow(URL).unwrap();
+        followed.look().unwrap();
+        let first = file(&followed.filling(), "twice");
+        writer.write(b"rst").unwrap();
+        writer.end().unwrap();
+        put(&lead.filling(), "twice", b"later");
+        let lengths = followed.lengths();
+        assert_eq!(lengths[0].1, 5);
+        followed.measured(lengths).unwrap();
+        assert_eq!(first.bytes_present(), 2);
+        assert!(followed.look().unwrap());
+        assert!(file(&followed.filling(), "twice").is_complete());
+    }
 }

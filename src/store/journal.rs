@@ -11,11 +11,13 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::{Context, Error, if_there};
+use super::heard::Heard;
 use super::layout::create_new;
 use super::plain;
 use crate::os;
@@ -101,7 +103,8 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Adds a line. One that cannot be written is the last: who follows waits for the end of the filling then.
+    /// Adds a line. One that cannot be written is the last, and the file is cut off: who follows trusts nothing that was
+    /// told then, and waits for the end of the filling.
     pub(super) fn tell(&self, event: &Event) {
         if self.broken.load(Ordering::Relaxed) {
             return;
@@ -114,6 +117,7 @@ impl Journal {
         if let Err(error) = told {
             tracing::debug!(%error, "other processes cannot be told how a filling goes on");
             self.broken.store(true, Ordering::Relaxed);
+            let _ = self.file.set_len(0); // takes no room
         }
         if let Event::Failed { .. } = event {
             self.end();
@@ -132,7 +136,7 @@ impl Journal {
 #[derive(Debug)]
 pub(super) struct Told {
     path: PathBuf,
-    file: File,
+    heard: Arc<Heard>,
     read: u64,
     /// Bytes read; those from `at` on are no event yet.
     bytes: Vec<u8>,
@@ -144,7 +148,7 @@ impl Told {
     pub(super) fn open(path: &Path) -> io::Result<Told> {
         Ok(Told {
             path: path.to_owned(),
-            file: plain::open(path)?,
+            heard: Arc::new(Heard::new(plain::open(path)?)),
             read: 0,
             bytes: Vec::new(),
             at: 0,
@@ -152,11 +156,21 @@ impl Told {
         })
     }
 
+    /// Says that the lines so far have been taken in, with all that follows from them.
+    pub(super) fn is_heard(&self) {
+        let left = self.bytes.len() - self.at;
+        self.heard.is_heard(self.read - left as u64);
+    }
+
+    pub(super) fn heard(&self) -> &Arc<Heard> {
+        &self.heard
+    }
+
     /// Whether another filler writes another journal now.
     pub(super) fn is_replaced(&self) -> bool {
         let of = |meta: io::Result<std::fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino()));
         match (
-            of(self.file.metadata()),
+            of(self.heard.file().metadata()),
             of(std::fs::symlink_metadata(&self.path)),
         ) {
             (Ok(ours), Ok(named)) => ours != named,
@@ -176,7 +190,7 @@ impl Told {
             }
             self.bytes.drain(..self.at);
             self.at = 0;
-            let piece = (&self.file).take(PIECE as u64);
+            let piece = self.heard.file().take(PIECE as u64);
             let got = { piece }.read_to_end(&mut self.bytes).unwrap_or(0);
             self.read += got as u64;
             self.over |= self.bytes.len() > MAX_LINE + PIECE || self.read > MAX_JOURNAL;

@@ -38,6 +38,7 @@ mod filling;
 mod follow;
 mod foreign;
 mod giveback;
+mod heard;
 mod idle;
 mod index;
 mod journal;

@@ -1,8 +1,10 @@
 //! How a directory of complete files becomes a sealed model.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::os;
 
@@ -10,7 +12,7 @@ use super::base::Base;
 use super::descriptor::Descriptor;
 use super::entry::{self, Look};
 use super::error::{Context, Error};
-use super::filling::Contents;
+use super::filling::Filling;
 use super::layout::{Key, Layout, replace};
 use super::manifest::{Manifest, State};
 use super::sealed::Sealed;
@@ -18,6 +20,56 @@ use super::sealed::Sealed;
 /// Up to so many files are synced one by one, which leaves other programs' unwritten data alone; above it one syncfs(2)
 /// of the whole file system is cheaper than as many journal commits.
 pub(super) const SYNC_EACH: usize = 32;
+
+/// What a complete filling consists of.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// Path, size in bytes, and checksum, if that is known.
+    pub(super) files: HashMap<String, (u64, Option<u32>)>,
+    /// Path and time, the model itself ("") included.
+    pub(super) dirs: Vec<(String, SystemTime)>,
+}
+
+impl Filling {
+    /// Every name with what must be true of it on disk.
+    ///
+    /// # Errors
+    ///
+    /// The model is not complete, and so must not be sealed.
+    pub(super) fn contents(&self) -> Result<Contents, Error> {
+        if let Some(why) = self.failure() {
+            return Err(Error::Failed(why));
+        }
+        let path = || {
+            let site = self.site();
+            site.map_or_else(PathBuf::new, |site| site.base.named().to_path_buf())
+        };
+        let state = self.state();
+        if !state.names_known {
+            return Err(Error::NamesOpen { path: path() });
+        }
+        let mut files = HashMap::new();
+        for (name, file) in state.index.files() {
+            if !file.is_complete() {
+                return Err(Error::TooShort {
+                    name,
+                    size: file.size(),
+                    got: file.bytes_present(),
+                });
+            }
+            files.insert(name, (file.size(), *file.crc32c.lock()));
+        }
+        if files.is_empty() {
+            return Err(Error::Empty { path: path() });
+        }
+        let dirs = state
+            .index
+            .dirs()
+            .map(|(name, mtime)| (name.to_owned(), mtime))
+            .collect();
+        Ok(Contents { files, dirs })
+    }
+}
 
 /// The entry of the cache that a model is to become. Its lock is held.
 #[derive(Clone, Copy, Debug)]

@@ -36,7 +36,12 @@ impl FillFile {
         }
         let base = disk.base();
         let file = disk.open(self.path());
-        match file.and_then(|file| file.read_exact_at(buf, range.start)) {
+        let read = file.and_then(|file| file.read_exact_at(buf, range.start));
+        // Another process may have put another file there, which it has said before it did.
+        if self.shared.is_gone(self.path()) && self.is_lost_at(&base) {
+            return None;
+        }
+        match read {
             Ok(()) => Some(ReadAt::Ready(buf.len())),
             // The process that filled it has died, and what it left is being cleared away.
             Err(error) if is_lost(&error) && self.is_lost_at(&base) => None,

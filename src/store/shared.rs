@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::demand::Demand;
 use super::error::{Error, Failure};
 use super::filling::Filling;
+use super::heard::Heard;
 use super::room::{Room, Stake};
 use super::waiting::Progress;
 
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     demand: RwLock<Option<Arc<dyn Demand>>>,
     /// Which other process fills it, if one does, for people.
     pub(super) filler: Mutex<Option<String>>,
+    /// What that process tells, and how much of it is known here.
+    pub(super) heard: RwLock<Option<Arc<Heard>>>,
     /// Of a range filling: the filling itself.
     filling: Weak<Filling>,
 }
@@ -48,6 +51,7 @@ impl Shared {
             stake: None,
             room,
             demand: RwLock::default(),
+            heard: RwLock::default(),
             filler: Mutex::default(),
             filling: Weak::new(),
         }
@@ -76,6 +80,12 @@ impl Shared {
         let mut progress = self.progress.lock();
         progress.bytes = progress.bytes.saturating_add(bytes);
         progress.grown = now;
+    }
+
+    /// Whether the process that fills it may have removed a file of this name, and it is not known here yet.
+    pub(super) fn is_gone(&self, path: &str) -> bool {
+        let heard = self.heard.read().clone();
+        heard.is_some_and(|heard| heard.is_gone(path))
     }
 
     pub(super) fn is_sealed(&self) -> bool {

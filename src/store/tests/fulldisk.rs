@@ -96,6 +96,36 @@ fn whoever_takes_over_gets_room_too() {
     assert!(parts.bytes_present() < 2 * MIB);
 }
 
+/// A filler that cannot tell any more says so, and is waited for.
+#[test]
+fn nothing_is_believed_of_a_filler_that_cannot_tell_what_it_does() {
+    let disk = SmallDisk::new();
+    let (first, second) = (limited(&disk.0, 1 << 30), limited(&disk.0, 1 << 30));
+    let lead = lead(&first);
+    put(&lead.filling(), "twice", b"first");
+    let mut followed = second.follow(URL).unwrap();
+    followed.look().unwrap();
+    let filling = followed.filling();
+    let earlier = file(&filling, "twice");
+    let other = disk.0.join("another program's");
+    assert!(std::fs::write(&other, vec![1; 8 << 20]).is_err());
+    for number in 0..100 {
+        let dir = format!("{number:0>200}");
+        lead.filling().dir(&dir, long_ago()).unwrap();
+    }
+    std::fs::remove_file(other).unwrap();
+    put(&lead.filling(), "twice", b"later");
+    let mut bytes = [0; 5];
+    followed.look().unwrap();
+    assert!(matches!(earlier.read_at(0, &mut bytes), ReadAt::NotYet));
+    put(&lead.filling(), "saved_model.pb", b"graph");
+    lead.filling().names_known();
+    let sealed = lead.seal().unwrap();
+    followed.sealed(&sealed).unwrap();
+    let graph = file(&filling, "saved_model.pb");
+    assert!(matches!(graph.read_at(0, &mut bytes), ReadAt::Ready(5)) && &bytes == b"graph");
+}
+
 /// What is still to be written is not on the disk, and takes its room all the same.
 #[test]
 fn archives_at_once_get_no_more_room_than_there_is() {

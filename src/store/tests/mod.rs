@@ -10,6 +10,7 @@ mod fulldisk;
 mod giving;
 mod lower;
 mod manifest;
+mod outliving;
 mod parts;
 mod ranges;
 mod reference;
