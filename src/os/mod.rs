@@ -6,7 +6,7 @@
 //!   mount: a dead mount answers ENOTCONN even to `canonicalize`, and our own would wait for ourselves.
 //! - [`mount`] and [`unmount`]: `/dev/fuse` with mount(2) as root, fusermount3 as anybody else; [`probe`] tells a dead mount.
 //! - [`process`], [`signals`], [`users`]: who is alive, who has been interrupted, who uses a mount; all read from `/proc`.
-//! - [`own`] and [`host`]: this process and this host.
+//! - [`own`] and [`host`]: this process and this host; [`terminal`]: how wide it is.
 //! - [`fs`], [`beneath`], [`sparse`], [`disk`], [`lock`], [`lease`]: what std lacks for a cache on a local disk.
 
 pub mod beneath;
@@ -26,6 +26,7 @@ pub mod probe;
 pub mod process;
 pub mod signals;
 pub mod sparse;
+pub mod terminal;
 pub mod unmount;
 pub mod users;
 pub mod xattr;
