@@ -1,14 +1,11 @@
 //! `tfhub-fs cache`: what the cache holds, and what is to become of it. Needs no network.
 
-use std::time::SystemTime;
-
-use serde::Serialize;
-
-use super::args::{CacheCommand, Chosen, Clean, Keep, List};
-use super::{Failure, carry, setup, table};
-use crate::config::CacheSize;
+use super::args::{CacheCommand, Chosen, List};
+use super::directory::{self, Place, shown};
+use super::report::{Done, Report, To};
+use super::{Failure, carry, clean, pin, table};
 use crate::handle::{Handle, Key};
-use crate::store::{Cache, Item, Standing, Stays, Verified};
+use crate::store::{Cache, Item, Standing, Verified};
 
 /// Runs one of the subcommands.
 pub(super) fn run(command: &CacheCommand) -> Result<(), Failure> {
@@ -16,47 +13,63 @@ pub(super) fn run(command: &CacheCommand) -> Result<(), Failure> {
         CacheCommand::List(list) => self::list(list),
         CacheCommand::Verify(chosen) => verify(chosen),
         CacheCommand::Remove(chosen) => remove(chosen),
-        CacheCommand::Clean(clean) => self::clean(clean),
-        CacheCommand::Pin(chosen) => pin(chosen, true),
-        CacheCommand::Unpin(chosen) => pin(chosen, false),
-        CacheCommand::Export(export) => carry::export(export),
-        CacheCommand::Import(import) => carry::import(import),
+        CacheCommand::Clean(command) => clean::clean(command),
+        CacheCommand::Pin(chosen) => pin::pin(chosen),
+        CacheCommand::Unpin(chosen) => pin::unpin(chosen),
+        CacheCommand::Export(command) => carry::export(command),
+        CacheCommand::Import(command) => carry::import(command),
     }
 }
 
 fn list(list: &List) -> Result<(), Failure> {
-    let cache = open(&list.keep)?;
-    cache.tidy();
-    let items = cache.items();
+    let (items, place) = match directory::look(&list.keep)? {
+        Place::Here(cache) => {
+            cache.record();
+            (cache.items(), shown(&cache))
+        }
+        Place::NotYet(dir) => (Vec::new(), dir.display().to_string()),
+    };
     if list.json {
         return table::json(&items);
     }
-    let rows: Vec<Vec<String>> = items
-        .iter()
-        .map(|item| {
-            vec![
-                item.handle.clone(),
-                table::size(item.bytes),
-                table::ago(item.used),
-                standing(item.state).to_owned(),
-                if item.pinned { "pinned" } else { "" }.to_owned(),
-                item.origin.clone().unwrap_or_default(),
-            ]
-        })
-        .collect();
+    let rows: Vec<Vec<String>> = items.iter().map(row).collect();
     table::print(
         &["HANDLE", "SIZE", "LAST USE", "STATE", "PINNED", "ORIGIN"],
         &rows,
     )?;
-    let here = items.iter().filter(|item| item.state != Standing::Evicted);
-    let bytes: u64 = here.clone().map(|item| item.bytes).sum();
-    eprintln!(
-        "{} models, {} in {}",
-        here.count(),
-        table::size(bytes),
-        shown(&cache)
-    );
+    eprintln!("{} in {place}", summary(&items));
     Ok(())
+}
+
+fn row(item: &Item) -> Vec<String> {
+    vec![
+        item.handle.clone(),
+        table::size(item.bytes),
+        table::ago(item.used),
+        standing(item.state).to_owned(),
+        if item.pinned { "pinned" } else { "" }.to_owned(),
+        item.origin.clone().unwrap_or_default(),
+    ]
+}
+
+/// `2 models here, 10 known, 34 MiB`
+fn summary(items: &[Item]) -> String {
+    let count = |which: fn(Standing) -> bool| items.iter().filter(|item| which(item.state)).count();
+    let filling = count(|state| state == Standing::Filling);
+    let known = count(Standing::is_away);
+    let mut words = vec![format!(
+        "{} here",
+        table::models(items.len() - filling - known)
+    )];
+    if filling > 0 {
+        words.push(format!("{filling} being fetched"));
+    }
+    if known > 0 {
+        words.push(format!("{known} known"));
+    }
+    let here = items.iter().filter(|item| !item.state.is_away());
+    words.push(table::size(here.map(|item| item.bytes).sum()));
+    words.join(", ")
 }
 
 fn standing(state: Standing) -> &'static str {
@@ -64,177 +77,112 @@ fn standing(state: Standing) -> &'static str {
         Standing::Sealed => "sealed",
         Standing::Adopted => "adopted",
         Standing::Partial => "partial",
+        Standing::Filling => "filling",
         Standing::Evicted => "evicted",
+        Standing::Absent => "absent",
+        Standing::Unchecked => "unchecked",
         Standing::Damaged => "damaged",
     }
 }
 
-/// What became of one model, as JSON has it.
-#[derive(Serialize)]
-pub(super) struct Done {
-    handle: String,
-    result: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-}
-
-impl Done {
-    /// Of a model of this handle.
-    pub(super) fn of(handle: String, result: &'static str) -> Done {
-        Done {
-            handle,
-            result,
-            why: None,
-        }
-    }
-
-    fn new(item: &Item, result: &'static str, why: Option<String>) -> Done {
-        Done {
-            handle: item.handle.clone(),
-            result,
-            why,
-        }
-    }
-}
-
-/// Says what became of each model. It is a failure if one of the results is `bad`.
-pub(super) fn told(done: &[Done], json: bool, bad: &[&str]) -> Result<(), Failure> {
-    if json {
-        table::json(&done)?;
-    } else {
-        for one in done {
-            let why = one.why.as_ref().map(|why| format!(": {why}"));
-            let line = format!(
-                "{}  {}{}\n",
-                one.result,
-                one.handle,
-                why.unwrap_or_default()
-            );
-            table::say(&line)?;
-        }
-    }
-    match done.iter().filter(|one| bad.contains(&one.result)).count() {
-        0 => Ok(()),
-        count => Err(Failure::Failed(format!(
-            "{count} of {} models: see above",
-            done.len()
-        ))),
-    }
-}
-
 fn verify(chosen: &Chosen) -> Result<(), Failure> {
-    let cache = open(&chosen.keep)?;
-    cache.tidy();
-    let items = choose(&cache, chosen)?;
-    let mut done = Vec::new();
-    let here = |item: &&Item| !matches!(item.state, Standing::Evicted | Standing::Partial);
-    for item in items.iter().filter(here) {
-        let verified = cache.verify(&key_of(item)?).map_err(Failure::failed)?;
-        done.push(match verified {
-            Verified::Right => Done::new(item, "right", None),
-            Verified::Recorded => Done::new(item, "recorded", None),
-            Verified::Absent => Done::new(item, "absent", None),
-            Verified::SetAside(why) => Done::new(item, "set aside", Some(why)),
-        });
+    let cache = directory::open(&chosen.keep)?;
+    cache.record();
+    let mut report = Report::new(To::stdout(chosen.json));
+    for pick in choose(&cache, chosen)? {
+        report.tell(match pick {
+            Pick::Known(item) if item.state.is_here() => verified(&cache, &item)?,
+            Pick::Known(_) if chosen.all => continue,
+            Pick::Known(item) => Done::of(&item.handle, standing(item.state)),
+            Pick::Unknown(typed) => unknown(&typed, &cache),
+        })?;
     }
-    told(&done, chosen.json, &["set aside"])
+    report.end()
 }
 
-fn remove(chosen: &Chosen) -> Result<(), Failure> {
-    let cache = open(&chosen.keep)?;
-    let mut done = Vec::new();
-    for item in choose(&cache, chosen)? {
-        done.push(leave(&cache, &item, true)?);
-    }
-    told(&done, chosen.json, &["stays"])
-}
-
-fn leave(cache: &Cache, item: &Item, forget: bool) -> Result<Done, Failure> {
-    let left = cache
-        .remove(&key_of(item)?, forget)
-        .map_err(Failure::failed)?;
-    Ok(match left {
-        Ok(()) if forget => Done::new(item, "removed", None),
-        Ok(()) => Done::new(item, "left", None),
-        Err(stays) => Done::new(item, "stays", Some(Stays::to_string(&stays))),
+fn verified(cache: &Cache, item: &Item) -> Result<Done, Failure> {
+    let done = |result| Done::of(&item.handle, result);
+    Ok(match cache.verify(&key_of(item)?) {
+        Ok(Verified::Right) => done("right"),
+        Ok(Verified::Recorded) => done("recorded"),
+        Ok(Verified::Unrecorded) => done("unrecorded")
+            .because("nobody has recorded its checksums, and the directory is not ours to write"),
+        Ok(Verified::Absent) => done("absent")
+            .because("it has left meanwhile, or another process is filling or verifying it"),
+        Ok(Verified::SetAside(why)) => done("set aside").because(why).bad(),
+        Ok(Verified::Wrong(why)) => done("wrong").because(why).bad(),
+        Err(error) => done("failed").because(error).bad(),
     })
 }
 
-fn clean(clean: &Clean) -> Result<(), Failure> {
-    let cache = open(&clean.keep)?;
-    cache.tidy();
-    let mut items = cache.items();
-    items.retain(|item| item.state != Standing::Evicted);
-    let before = match &clean.older_than {
-        Some(typed) => SystemTime::now().checked_sub(setup::duration("--older-than", typed)?),
-        None => None,
-    };
-    let to_size = match &clean.to_size {
-        Some(typed) => typed.parse::<CacheSize>().map_err(Failure::usage)?,
-        None => CacheSize::Bytes(u64::MAX),
-    };
-    let disk = cache
-        .root()
-        .and_then(|root| crate::os::disk::space(root).ok());
-    let to_size = to_size.bytes(disk.map_or(u64::MAX, |space| space.total));
-    let mut total: u64 = items.iter().map(|item| item.bytes).sum();
-    items.sort_by_key(|item| item.used);
-    let may =
-        |item: &Item| !item.pinned && (item.state != Standing::Adopted || clean.keep.evict_foreign);
-    let mut done = Vec::new();
-    for item in items.iter().filter(|item| may(item)) {
-        let is_old = before.is_some_and(|before| item.used < before);
-        if !is_old && total <= to_size {
-            continue;
-        }
-        let one = match clean.dry_run {
-            true => Done::new(item, "would leave", None),
-            false => leave(&cache, item, false)?,
-        };
-        if one.result != "stays" {
-            total = total.saturating_sub(item.bytes);
-        }
-        done.push(one);
+fn remove(chosen: &Chosen) -> Result<(), Failure> {
+    let cache = directory::open(&chosen.keep)?;
+    let mut report = Report::new(To::stdout(chosen.json));
+    for pick in choose(&cache, chosen)? {
+        report.tell(match pick {
+            Pick::Known(item) => leave(&cache, &item, true, "removed")?,
+            Pick::Unknown(typed) => unknown(&typed, &cache),
+        })?;
     }
-    told(&done, clean.json, &[])?;
-    eprintln!("{} are left in {}", table::size(total), shown(&cache));
-    Ok(())
+    report.end()
 }
 
-fn pin(chosen: &Chosen, pinned: bool) -> Result<(), Failure> {
-    let cache = open(&chosen.keep)?;
-    let result = if pinned { "pinned" } else { "unpinned" };
-    let mut done = Vec::new();
-    let urls: Vec<String> = match chosen.all {
-        true => cache.items().into_iter().map(|item| item.handle).collect(),
-        false => chosen.handles.clone(),
-    };
-    for text in urls {
-        let handle = Handle::parse(&text).map_err(Failure::usage)?.url();
-        cache.pin(&handle, pinned).map_err(Failure::failed)?;
-        done.push(Done::of(handle, result));
-    }
-    told(&done, chosen.json, &[])
+/// Takes a model out of the cache; `result` is what that is called. It is a failure if a model stays that is to be forgotten.
+pub(super) fn leave(
+    cache: &Cache,
+    item: &Item,
+    forget: bool,
+    result: &'static str,
+) -> Result<Done, Failure> {
+    let stays = Done::of(&item.handle, "stays");
+    Ok(match cache.remove(&key_of(item)?, forget) {
+        Ok(Ok(())) => Done::of(&item.handle, result),
+        Ok(Err(why)) if forget => stays.because(why).bad(),
+        Ok(Err(why)) => stays.because(why),
+        Err(error) => stays.because(error).bad(),
+    })
 }
 
-/// The models that were named, each of which must be known.
-pub(super) fn choose(cache: &Cache, chosen: &Chosen) -> Result<Vec<Item>, Failure> {
+/// One of the models that were named.
+pub(super) enum Pick {
+    /// The cache has, or knows, it.
+    Known(Item),
+    /// As it was typed.
+    Unknown(String),
+}
+
+/// The models that were named.
+pub(super) fn choose(cache: &Cache, chosen: &Chosen) -> Result<Vec<Pick>, Failure> {
     let items = cache.items();
     if chosen.all {
-        return Ok(items);
+        return Ok(items.into_iter().map(Pick::Known).collect());
     }
-    let find = |text: &String| {
-        let key = match Key::parse(text) {
-            Some(key) => key,
-            None => Handle::parse(text).map_err(Failure::usage)?.key(),
-        };
-        let name = key.to_string();
+    let pick = |text: &String| {
+        let name = named(text)?.to_string();
         let found = items.iter().find(|item| item.key == name);
-        found
-            .cloned()
-            .ok_or_else(|| Failure::Failed(format!("{text} is not in {}", shown(cache))))
+        let Some(mut item) = found.cloned() else {
+            return Ok(Pick::Unknown(text.clone()));
+        };
+        // The cache may not know whose it is, and now we do.
+        if item.handle == item.key && *text != name {
+            item.handle = Handle::parse(text).map_err(Failure::usage)?.url();
+        }
+        Ok(Pick::Known(item))
     };
-    chosen.handles.iter().map(find).collect()
+    chosen.handles.iter().map(pick).collect()
+}
+
+/// The name in the cache of a model that was typed as its handle, or as that name.
+pub(super) fn named(text: &str) -> Result<Key, Failure> {
+    match Key::parse(text) {
+        Some(key) => Ok(key),
+        None => Ok(Handle::parse(text).map_err(Failure::usage)?.key()),
+    }
+}
+
+pub(super) fn unknown(typed: &str, cache: &Cache) -> Done {
+    let why = format!("it is not in {}", shown(cache));
+    Done::of(typed, "unknown").because(why).bad()
 }
 
 pub(super) fn key_of(item: &Item) -> Result<Key, Failure> {
@@ -242,13 +190,37 @@ pub(super) fn key_of(item: &Item) -> Result<Key, Failure> {
     key.ok_or_else(|| Failure::Failed(format!("{} is no name of a model", item.key)))
 }
 
-fn open(keep: &Keep) -> Result<Cache, Failure> {
-    setup::cache(keep)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
 
-pub(super) fn shown(cache: &Cache) -> String {
-    match cache.root() {
-        Some(root) => root.display().to_string(),
-        None => String::from("memory, because there is no cache directory"),
+    #[test]
+    fn the_last_line_counts_what_is_here_and_what_is_known() {
+        let item = |state, bytes| Item {
+            handle: String::new(),
+            key: String::new(),
+            bytes,
+            used: SystemTime::UNIX_EPOCH,
+            state,
+            pinned: false,
+            origin: None,
+            ours: true,
+            foreign: false,
+        };
+        assert_eq!(summary(&[]), "0 models here, 0 B");
+        assert_eq!(summary(&[item(Standing::Sealed, 5)]), "1 model here, 5 B");
+        let states = [
+            Standing::Sealed,
+            Standing::Partial,
+            Standing::Filling,
+            Standing::Evicted,
+            Standing::Absent,
+        ];
+        let items = states.map(|state| item(state, 100));
+        assert_eq!(
+            summary(&items),
+            "2 models here, 1 being fetched, 2 known, 300 B"
+        );
     }
 }

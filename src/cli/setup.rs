@@ -61,7 +61,7 @@ impl Setup {
             },
             cache: store::Options {
                 memory: bytes(&hub.memory)?,
-                ..kept(&hub.keep, &around)?
+                ..kept(&hub.keep, &around)?.0
             },
             shared: shared_cache(hub, &around)?.filter(|_| !hub.offline),
         })
@@ -98,20 +98,21 @@ impl Setup {
     }
 }
 
-/// The cache alone, without a network.
-pub(super) fn cache(keep: &Keep) -> Result<Cache, Failure> {
+/// What was said of the cache alone, and who chose its directory.
+pub(super) fn kept_here(keep: &Keep) -> Result<(store::Options, Origin), Failure> {
     let cwd = std::env::current_dir().map_err(Failure::failed)?;
     let around = Surroundings {
         env: &|name| std::env::var_os(name),
         uid: os::own::uid(),
         cwd: &cwd,
     };
-    Cache::with(&kept(keep, &around)?).map_err(Failure::failed)
+    kept(keep, &around)
 }
 
-fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<store::Options, Failure> {
-    Ok(store::Options {
-        dir: Some(cache_dir(keep, around)?),
+fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<(store::Options, Origin), Failure> {
+    let (dir, origin) = cache_dir(keep, around)?;
+    let options = store::Options {
+        dir: Some(dir),
         private: outside(private_cache_dir(around))?,
         limit: match &keep.cache_size {
             Some(typed) => Some(typed.parse().map_err(Failure::usage)?),
@@ -120,7 +121,8 @@ fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<store::Options, Failur
         min_free: keep.min_free.parse().map_err(Failure::usage)?,
         evict_foreign: keep.evict_foreign,
         ..store::Options::default()
-    })
+    };
+    Ok((options, origin))
 }
 
 /// A span of time as typed after `flag`.
@@ -168,15 +170,15 @@ fn limits(hub: &Hub) -> Result<Limits, Failure> {
     ))
 }
 
-/// The cache's directory, absolute; one inside a tfhub-fs mount is refused, or ignored with a notice when only an
+/// The cache's directory, absolute, and who chose it; one inside a tfhub-fs mount is refused, or ignored with a notice when only an
 /// environment variable of tensorflow_hub's points there.
-fn cache_dir(keep: &Keep, around: &Surroundings<'_>) -> Result<PathBuf, Failure> {
+fn cache_dir(keep: &Keep, around: &Surroundings<'_>) -> Result<(PathBuf, Origin), Failure> {
     let typed = keep.cache_dir.as_deref().map(Path::as_os_str);
     let chosen = CacheDir::choose(typed, around).map_err(Failure::usage)?;
     let table = Table::read().map_err(Failure::failed)?;
     let path = os::path::resolve(&chosen.path, &table).map_err(Failure::failed)?;
     if !table.inside(&path, FSTYPE) {
-        return Ok(path);
+        return Ok((path, chosen.origin));
     }
     if chosen.origin != Origin::Env(OF_TFHUB) {
         return Err(Failure::Usage(format!(
@@ -194,5 +196,6 @@ fn cache_dir(keep: &Keep, around: &Surroundings<'_>) -> Result<PathBuf, Failure>
         ..*around
     };
     let default = CacheDir::choose(None, &without).map_err(Failure::usage)?;
-    os::path::resolve(&default.path, &table).map_err(Failure::failed)
+    let path = os::path::resolve(&default.path, &table).map_err(Failure::failed)?;
+    Ok((path, default.origin))
 }

@@ -64,6 +64,11 @@ impl Cache {
         Some(self.locks.as_ref()?.layout.root())
     }
 
+    /// The directory that is served as it is below that one, if there is one.
+    pub fn below(&self) -> Option<&Path> {
+        Some(self.lower.as_ref()?.layout.root())
+    }
+
     /// How many bytes a new model may take, by the limit and by the disk, when parts of others are given back for it.
     pub fn room(&self) -> u64 {
         match self.disk.as_ref().map(|room| (room.used(), room.budget())) {

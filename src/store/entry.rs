@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::os;
 
@@ -93,6 +93,17 @@ impl Touched {
     /// The entry, in which every name has its size.
     pub(super) fn unmended(self) -> Sealed {
         self.sealed
+    }
+
+    /// A name that the model did not have.
+    pub(super) fn added(&self) -> Option<&Path> {
+        self.change.added.first().map(PathBuf::as_path)
+    }
+
+    /// Whether reading it can show that it is right: a file whose checksum nobody knows cannot be told from another.
+    pub(super) fn is_told_by_reading(&self) -> bool {
+        let known = |name: &String| self.manifest.files.get(name)?.crc32c;
+        self.change.touched.iter().all(|name| known(name).is_some())
     }
 
     /// Takes away what was added, and reads the files whose time has changed. To be called with the model's lock held; takes

@@ -1,28 +1,26 @@
-//! What the cache holds, for people: listed, verified, pinned, removed.
+//! What the cache holds, for people.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::os;
 use crate::os::lock::Locked;
 
 use super::cache::Cache;
-use super::crc;
 use super::described::described;
 use super::entry::{self, Look};
-use super::error::{Context, Error, if_there};
-use super::evict::{self, Stays};
 use super::idle;
-use super::known::adopt;
-use super::layout::{FILE_MODE, Key, Layout, replace};
+use super::layout::{FILE_MODE, Key, Layout};
 use super::ledger;
 use super::manifest::{Manifest, State};
 use super::parts;
+use super::pins;
 use super::plan;
 use super::sealed::Sealed;
+use super::underway;
 
 /// One model of a cache.
 #[derive(Clone, Debug, Serialize)]
@@ -33,7 +31,7 @@ pub struct Item {
     pub key: String,
     /// The sum of all files' sizes.
     pub bytes: u64,
-    /// When it was last used, as seconds since 1970.
+    /// When it was last used, as seconds since 1970; 0 if it never was.
     #[serde(serialize_with = "seconds")]
     pub used: SystemTime,
     /// Whether its bytes are here.
@@ -42,6 +40,11 @@ pub struct Item {
     pub pinned: bool,
     /// Where its bytes came from, if that is known.
     pub origin: Option<String>,
+    /// Whether it is in the directory that is ours to write.
+    pub ours: bool,
+    /// Whether others put it here, whatever became of it.
+    #[serde(skip)]
+    pub foreign: bool,
 }
 
 /// Whether a model's bytes are here.
@@ -54,41 +57,29 @@ pub enum Standing {
     Adopted,
     /// Streamed, and read in part: so many of its bytes are here.
     Partial,
+    /// Being fetched by some process: so many of its bytes are here.
+    Filling,
     /// It has left; its names are known, and it comes back when it is read.
     Evicted,
-    /// Not as it was: the next open mends or fetches it.
+    /// Nothing is known of it but that it is pinned.
+    Absent,
+    /// Somebody has touched it; the next open, or verifying it, reads it and so finds out whether it is right.
+    Unchecked,
+    /// Not as it was: the next open fetches it.
     Damaged,
 }
 
-/// What became of verifying a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verified {
-    /// Every byte is right.
-    Right,
-    /// Others put it here, and nobody knew its checksums; they are known now.
-    Recorded,
-    /// It is not here, or being filled.
-    Absent,
-    /// It was not right, and has been set aside: the next open fetches it again.
-    SetAside(String),
-}
+impl Standing {
+    /// Whether all its bytes are here, as far as one knows.
+    pub fn is_here(self) -> bool {
+        use Standing::{Adopted, Damaged, Sealed, Unchecked};
+        matches!(self, Sealed | Adopted | Unchecked | Damaged)
+    }
 
-fn items_in(layout: &Layout) -> Vec<Item> {
-    let pins = ledger::keys_in(&layout.pins());
-    let mut keys = ledger::keys_in(&layout.manifests());
-    keys.extend(ledger::keys_in(layout.root()));
-    let mut items: Vec<Item> = keys
-        .iter()
-        .filter_map(|key| item(layout, key, pins.contains(key)))
-        .collect();
-    let parts = ledger::keys_in(&layout.parts()).into_iter();
-    let parts: Vec<Item> = parts
-        .filter_map(|key| part(layout, &key, pins.contains(&key)))
-        .collect();
-    // What comes back in parts is not away any more.
-    items.retain(|item| !parts.iter().any(|part| part.key == item.key));
-    items.extend(parts);
-    items
+    /// Whether it takes nothing of the disk.
+    pub fn is_away(self) -> bool {
+        matches!(self, Standing::Evicted | Standing::Absent)
+    }
 }
 
 fn seconds<S: serde::Serializer>(time: &SystemTime, out: S) -> Result<S::Ok, S::Error> {
@@ -97,64 +88,31 @@ fn seconds<S: serde::Serializer>(time: &SystemTime, out: S) -> Result<S::Ok, S::
 }
 
 impl Cache {
-    /// Every model that is, or was, here, by handle.
+    /// Every model that is, was, or is to stay here, by handle.
     pub fn items(&self) -> Vec<Item> {
-        let mut items: Vec<Item> = Vec::new();
-        for layout in self.layouts() {
-            // What is here counts before what is in the directory below.
-            let here: HashSet<String> = items.iter().map(|item| item.key.clone()).collect();
-            let found = items_in(layout).into_iter();
-            items.extend(found.filter(|item| !here.contains(&item.key)));
+        let host = os::host::hostname().unwrap_or_default();
+        let mut items: HashMap<String, Item> = HashMap::new();
+        if let Some(locks) = &self.locks {
+            let ours = items_in(&locks.layout, &host, true).into_iter();
+            items.extend(ours.map(|item| (item.key.clone(), item)));
         }
-        items.sort_unstable_by(|one, other| one.handle.cmp(&other.handle));
+        let lower = self.lower.as_ref().map(|lower| &lower.layout);
+        for item in lower.into_iter().flat_map(|it| items_in(it, &host, false)) {
+            // What is here counts before what is in the directory below, and that before what is only known.
+            match items.get_mut(&item.key) {
+                Some(ours) if ours.state.is_away() && !item.state.is_away() => {
+                    let pinned = ours.pinned || item.pinned;
+                    *ours = Item { pinned, ..item };
+                }
+                Some(_) => {}
+                None => drop(items.insert(item.key.clone(), item)),
+            }
+        }
+        let mut items: Vec<Item> = items.into_values().collect();
+        items.sort_unstable_by(|one, other| {
+            (&one.handle, &one.key).cmp(&(&other.handle, &other.key))
+        });
         items
-    }
-
-    /// Reads every byte of a model and compares it with what is known. What is not right is set aside.
-    ///
-    /// # Errors
-    ///
-    /// The disk failed, or cannot be written.
-    pub fn verify(&self, key: &Key) -> Result<Verified, Error> {
-        let Some(locks) = &self.locks else {
-            return Ok(Verified::Absent);
-        };
-        let layout = &locks.layout;
-        adopt(layout, key, None)?;
-        let Ok(_held) = locks.take(key)? else {
-            return Ok(Verified::Absent);
-        };
-        let why = match entry::look(layout, key)? {
-            Look::Missing => return Ok(Verified::Absent),
-            Look::Half(flaw) => flaw.to_string(),
-            Look::Touched(touched) => match touched.mend(layout, key)? {
-                Ok(sealed) => return read_all(layout, key, &sealed),
-                Err(flaw) => flaw.to_string(),
-            },
-            Look::Whole(sealed) => return read_all(layout, key, &sealed),
-        };
-        entry::set_aside(layout, key)?;
-        Ok(Verified::SetAside(why))
-    }
-
-    /// A model that is here and whole, and what is known of it.
-    ///
-    /// # Errors
-    ///
-    /// Its entry is no directory, or cannot be read.
-    pub fn whole(&self, key: &Key) -> Result<Option<(Manifest, Sealed)>, Error> {
-        let Some(locks) = &self.locks else {
-            return Ok(None);
-        };
-        let layout = &locks.layout;
-        if let Err(error) = adopt(layout, key, None) {
-            tracing::debug!(entry = %key, %error, "cannot record a model of others");
-        }
-        let Look::Whole(sealed) = entry::look(layout, key)? else {
-            return Ok(None);
-        };
-        let manifest = Manifest::current(layout, key);
-        Ok(manifest.map(|manifest| (manifest, sealed)))
     }
 
     /// The models that are here, in an order that stays.
@@ -171,148 +129,130 @@ impl Cache {
         let layout = &self.locks.as_ref()?.layout;
         Locked::open(&layout.house(), FILE_MODE).ok()?
     }
+}
 
-    /// Pins a model, here or not, or lets it go.
-    ///
-    /// # Errors
-    ///
-    /// The cache cannot be written.
-    pub fn pin(&self, url: &str, pinned: bool) -> Result<(), Error> {
-        let Some(locks) = &self.locks else {
-            return Err(Error::NoCache {
-                why: self.unkept.clone().unwrap_or_default(),
-            });
-        };
-        let (layout, key) = (&locks.layout, Key::of(url));
-        let path = layout.pin(&key);
-        let done = match pinned {
-            true => replace(&layout.temp(&key, "pin"), &path, url.as_bytes()),
-            false => if_there(fs::remove_file(&path))
-                .map(drop)
-                .context("remove", &path),
-        };
-        self.look_again();
-        done
+fn items_in(layout: &Layout, host: &str, ours: bool) -> Vec<Item> {
+    let pins = ledger::keys_in(&layout.pins());
+    let underway = underway::in_dir(layout, host);
+    let mut keys = ledger::keys_in(&layout.manifests());
+    keys.extend(ledger::keys_in(layout.root()));
+    keys.extend(pins.iter().chain(underway.keys()));
+    let items = keys
+        .iter()
+        .filter_map(|key| item(layout, key, underway.get(key).copied(), ours));
+    let mut items: HashMap<String, Item> = items.map(|item| (item.key.clone(), item)).collect();
+    let parts = ledger::keys_in(&layout.parts()).into_iter();
+    for part in parts.filter_map(|key| part(layout, &key, ours)) {
+        // What comes back in parts is not away any more.
+        let filled = items
+            .get(&part.key)
+            .is_some_and(|item| item.state == Standing::Filling);
+        if !filled {
+            items.insert(part.key.clone(), part);
+        }
     }
-
-    /// Takes a model out of the cache. `forget` takes what is known of it, and its pin, too.
-    ///
-    /// # Errors
-    ///
-    /// The disk failed, or cannot be written.
-    pub fn remove(&self, key: &Key, forget: bool) -> Result<Result<(), Stays>, Error> {
-        let Some(locks) = &self.locks else {
-            return Ok(Ok(()));
-        };
-        let layout = &locks.layout;
-        let pin = layout.pin(key);
-        if !forget && fs::symlink_metadata(&pin).is_ok() {
-            return Ok(Err(Stays::Pinned));
-        }
-        if let Err(stays) = evict::remove(layout, key)? {
-            return Ok(Err(stays));
-        }
-        if !idle::discard(layout, &key.to_string()) {
-            return Ok(Err(Stays::InUse));
-        }
-        if forget {
-            for path in [layout.manifest(key), pin] {
-                if_there(fs::remove_file(&path)).context("remove", &path)?;
-            }
-        }
-        self.look_again();
-        Ok(Ok(()))
+    let mut items: Vec<Item> = items.into_values().collect();
+    for item in &mut items {
+        item.pinned = Key::parse(&item.key).is_some_and(|key| pins.contains(&key));
     }
+    items
 }
 
 /// What is here of a model, or an object, that is streamed.
-fn part(layout: &Layout, key: &Key, pinned: bool) -> Option<Item> {
+fn part(layout: &Layout, key: &Key, ours: bool) -> Option<Item> {
     let dir = layout.parts().join(key.to_string());
     let used = fs::symlink_metadata(parts::claim_of(&dir)).and_then(|meta| meta.modified());
     Some(Item {
-        handle: plan::id_in(&dir)?,
-        key: key.to_string(),
         bytes: idle::allocated(&dir),
         used: used.unwrap_or(SystemTime::UNIX_EPOCH),
-        state: Standing::Partial,
-        pinned,
-        origin: None,
+        ..bare(key, plan::id_in(&dir)?, Standing::Partial, ours)
     })
 }
 
-fn item(layout: &Layout, key: &Key, pinned: bool) -> Option<Item> {
-    let here = fs::symlink_metadata(layout.model(key)).is_ok();
-    let manifest = match here {
-        true => Manifest::current(layout, key),
-        false => Manifest::read(layout, key),
-    };
+/// A model of which nothing else is known.
+fn bare(key: &Key, handle: String, state: Standing, ours: bool) -> Item {
+    let key = key.to_string();
+    Item {
+        handle: if handle.is_empty() {
+            key.clone()
+        } else {
+            handle
+        },
+        key,
+        bytes: 0,
+        used: SystemTime::UNIX_EPOCH,
+        state,
+        pinned: false,
+        origin: None,
+        ours,
+        foreign: false,
+    }
+}
+
+fn item(layout: &Layout, key: &Key, underway: Option<u64>, ours: bool) -> Option<Item> {
+    match fs::symlink_metadata(layout.model(key)).is_ok() {
+        true => here(layout, key, ours),
+        false => away(layout, key, underway, ours),
+    }
+}
+
+fn last_use(layout: &Layout, key: &Key) -> SystemTime {
     let used = fs::symlink_metadata(layout.manifest(key)).and_then(|meta| meta.modified());
     let used = used.or_else(|_| ledger::written(layout, key));
-    let (handle, bytes, state, origin) = match &manifest {
-        Some(manifest) => {
-            let state = match (here, manifest.state) {
-                (false, _) => Standing::Evicted,
-                (true, State::Sealed) => Standing::Sealed,
-                (true, State::Adopted) => Standing::Adopted,
-            };
-            let (handle, origin) = (manifest.handle.clone(), manifest.origin.clone());
-            (handle, manifest.bytes(), state, origin)
-        }
-        // A damaged manifest of a model that is not here says nothing.
-        None if !here => return None,
-        None => (
-            described(layout, key).unwrap_or_default(),
-            Sealed::load(layout.model(key)).ok()?.bytes(),
-            Standing::Adopted,
-            None,
-        ),
+    used.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// A model whose directory is not there. A damaged manifest says nothing of it.
+fn away(layout: &Layout, key: &Key, underway: Option<u64>, ours: bool) -> Option<Item> {
+    let manifest = Manifest::read(layout, key);
+    let pinned = pins::handle(layout, key);
+    let state = match (underway, &manifest) {
+        (Some(_), _) => Standing::Filling,
+        (None, Some(_)) => Standing::Evicted,
+        (None, None) => pinned.as_ref().map(|_| Standing::Absent)?,
     };
-    let state = match here.then(|| entry::look_at(layout, key, || manifest.clone())) {
-        None | Some(Ok(Look::Whole(_))) => state,
-        _ => Standing::Damaged,
+    let (handle, origin) = match manifest.as_ref() {
+        Some(manifest) => (manifest.handle.clone(), manifest.origin.clone()),
+        None => (pinned.unwrap_or_default(), None),
     };
-    let handle = match handle.is_empty() {
-        true => key.to_string(),
-        false => handle,
-    };
+    let known = manifest.map(|manifest| (manifest.bytes(), last_use(layout, key)));
+    let (size, used) = known.unwrap_or((0, SystemTime::UNIX_EPOCH));
     Some(Item {
-        handle,
-        key: key.to_string(),
-        bytes,
-        used: used.unwrap_or(SystemTime::UNIX_EPOCH),
-        state,
-        pinned,
+        bytes: underway.unwrap_or(size),
+        used,
         origin,
+        ..bare(key, handle, state, ours)
     })
 }
 
-/// Compares all bytes with their checksums. The lock is held.
-fn read_all(layout: &Arc<Layout>, key: &Key, sealed: &Sealed) -> Result<Verified, Error> {
-    let Some(mut manifest) = Manifest::current(layout, key) else {
-        return Ok(Verified::Absent);
+fn here(layout: &Layout, key: &Key, ours: bool) -> Option<Item> {
+    let manifest = Manifest::current(layout, key);
+    let foreign = manifest
+        .as_ref()
+        .is_none_or(|known| known.state == State::Adopted);
+    let as_known = match foreign {
+        true => Standing::Adopted,
+        false => Standing::Sealed,
     };
-    let mut recorded = false;
-    for (name, line) in &mut manifest.files {
-        let found = sealed.open(name).and_then(crc::of_file);
-        match (found, line.crc32c) {
-            (Ok(found), Some(known)) if found == known => {}
-            (Ok(found), None) => {
-                line.crc32c = Some(found);
-                recorded = true;
-            }
-            (Ok(_), Some(_)) => {
-                entry::set_aside(layout, key)?;
-                let why = format!("{name:?} has other bytes than when the model was complete");
-                return Ok(Verified::SetAside(why));
-            }
-            (Err(error), _) => {
-                return Err(Error::io("read", layout.model(key).join(name), error));
-            }
+    let state = match entry::look_at(layout, key, || manifest.clone()) {
+        Ok(Look::Whole(_)) => as_known,
+        // Below nothing is mended, and times are not looked at.
+        Ok(Look::Touched(touched)) if !ours && touched.added().is_none() => as_known,
+        Ok(Look::Touched(touched)) if ours && touched.is_told_by_reading() => Standing::Unchecked,
+        _ => Standing::Damaged,
+    };
+    let (handle, bytes, origin) = match manifest {
+        Some(manifest) => (manifest.handle.clone(), manifest.bytes(), manifest.origin),
+        None => {
+            let bytes = Sealed::load(layout.model(key)).ok()?.bytes();
+            (described(layout, key).unwrap_or_default(), bytes, None)
         }
-    }
-    if recorded {
-        manifest.amend(layout, key)?;
-        return Ok(Verified::Recorded);
-    }
-    Ok(Verified::Right)
+    };
+    Some(Item {
+        bytes,
+        used: last_use(layout, key),
+        origin,
+        foreign,
+        ..bare(key, handle, state, ours)
+    })
 }

@@ -11,7 +11,7 @@ mod tree;
 pub use background::{Background, clear, daemons, is_mounted, mount_entry};
 pub use mount::{Mount, Mounting};
 pub use program::{
-    Outcome, as_other, gone_pid, needs_fuse, other_user, program, run, run_alone, run_with,
+    Outcome, PROGRAM, as_other, gone_pid, needs_fuse, other_user, program, run, run_alone, run_with,
 };
 pub use reader::{Reader, signal};
 pub use tarball::{Tar, gzip, gzip_members};

@@ -1,19 +1,20 @@
-//! `prefetch` and `cache`, as a person and a script use them.
+//! `prefetch` and `cache`, as a person and a script use them. Which directory they work on is in
+//! `chosen.rs`, what they say of models that are not just here in `standings.rs`, what is carried to other hosts in `carried.rs`.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{Mounting, Outcome, Tar, Tree, run, saved_model, sha1_of};
+use crate::common::{Mounting, Outcome, Tar, Tree, run, run_with, saved_model, sha1_of};
 use crate::origin::{Hop, Origin};
 
-fn host(origin: &Origin, name: &str, seed: u64) -> (String, Tree) {
+pub fn host(origin: &Origin, name: &str, seed: u64) -> (String, Tree) {
     let model = saved_model(seed, 20_000);
     origin.host(&format!("google/{name}/1"), Tar::of(&model).gz());
     (format!("https://tfhub.dev/google/{name}/1"), model)
 }
 
-fn command(origin: &Origin, cache: &Path, args: &[&str]) -> Outcome {
+pub fn command(origin: &Origin, cache: &Path, args: &[&str]) -> Outcome {
     let dir = format!("--cache-dir={}", cache.display());
     let mirror = format!("--mirror=https://tfhub.dev={}", origin.url(Hop::Hub));
     let mut all: Vec<&str> = args.to_vec();
@@ -24,7 +25,7 @@ fn command(origin: &Origin, cache: &Path, args: &[&str]) -> Outcome {
     run(all)
 }
 
-fn json(outcome: &Outcome) -> Vec<Value> {
+pub fn json(outcome: &Outcome) -> Vec<Value> {
     let value: Value = serde_json::from_str(&outcome.stdout).unwrap();
     value.as_array().unwrap().clone()
 }
@@ -86,27 +87,72 @@ fn what_is_in_the_cache_is_listed_pinned_cleaned_and_removed() {
         command(&origin, cache, &["cache", "pin", &one]).code,
         Some(0)
     );
+    // Who only looks lets nothing leave, whatever the limits are.
+    for looks in [
+        &["list"][..],
+        &["verify", "--all"],
+        &["clean", "--older-than=0s", "--dry-run"],
+    ] {
+        command(
+            &origin,
+            cache,
+            &[&["cache"], looks, &["--cache-size=1"]].concat(),
+        );
+    }
     let would = command(
         &origin,
         cache,
         &["cache", "clean", "--older-than=0s", "--dry-run"],
     );
-    assert_eq!(would.stdout, format!("would leave  {two}\n"));
-    command(&origin, cache, &["cache", "clean", "--to-size=0"]);
+    let size = |outcome: &Outcome| outcome.stdout.split("  ").nth(2).unwrap().trim().to_owned();
+    let freed = size(&would);
+    assert_eq!(would.stdout, format!("would evict  {two}  {freed}\n"));
+    let (_, last) = would.stderr.split_once("would free ").unwrap();
+    assert!(
+        last.starts_with(&format!("{freed}; {freed} would remain in ")),
+        "{would:?}"
+    );
+    assert!(would.stderr.contains("1 model (") && would.stderr.contains("stays: it is pinned"));
+    // What is pinned stays, and so the size is not reached.
+    let cleaned = command(&origin, cache, &["cache", "clean", "--to-size=0"]);
+    assert_eq!(cleaned.stdout, format!("evicted  {two}  {freed}\n"));
+    assert_eq!(cleaned.code, Some(1), "{cleaned:?}");
+    assert!(
+        cleaned.stderr.contains("--to-size 0 is not reached")
+            && cleaned.stderr.contains("(it is pinned)"),
+        "{cleaned:?}"
+    );
     assert_eq!(
         states(),
         [row(&one, "sealed", true), row(&two, "evicted", false)]
     );
     let table = command(&origin, cache, &["cache", "list"]);
     assert!(table.stdout.starts_with("HANDLE"), "{table:?}");
+    let last = format!("1 model here, 1 known, {freed} in {}\n", cache.display());
+    assert!(table.stderr.ends_with(&last), "{table:?}");
+    let gone = command(&origin, cache, &["cache", "verify", &two]);
+    assert_eq!(
+        (gone.code, gone.stdout),
+        (Some(0), format!("evicted  {two}\n"))
+    );
     let removed = command(&origin, cache, &["cache", "remove", &two]);
     assert_eq!(removed.stdout, format!("removed  {two}\n"));
     command(&origin, cache, &["cache", "unpin", &one]);
     assert_eq!(states(), [row(&one, "sealed", false)]);
-    let unknown = command(&origin, cache, &["cache", "remove", &two]);
-    assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(1), ""));
-    let wrong = command(&origin, cache, &["cache", "clean"]);
-    assert_eq!(wrong.code, Some(2));
+    // What is not known keeps the others from nothing.
+    let mixed = command(&origin, cache, &["cache", "verify", &two, &one]);
+    let unknown = format!("unknown  {two}: it is not in {}\n", cache.display());
+    assert_eq!(
+        (mixed.code, mixed.stdout),
+        (Some(1), format!("{unknown}right  {one}\n"))
+    );
+    assert!(mixed.stderr.contains("1 of 2 models"), "{}", mixed.stderr);
+    let mixed = command(&origin, cache, &["cache", "verify", &two, &one, "--json"]);
+    let results: Vec<Value> = json(&mixed)
+        .iter()
+        .map(|one| one["result"].clone())
+        .collect();
+    assert_eq!(results, ["unknown", "right"]);
     // What is in use stays, and the exit code says so.
     let mount = Mounting::of(&origin).cache(cache).start();
     let open = std::fs::File::open(mount.path("google/one/1/saved_model.pb")).unwrap();
@@ -141,39 +187,46 @@ fn what_was_read_in_part_is_listed_and_removed() {
     assert!(listed().is_empty());
 }
 
-#[test]
-fn models_are_carried_to_a_host_without_network() {
-    let origin = Origin::start();
-    let ((one, model), (two, _)) = (host(&origin, "one", 1), host(&origin, "two", 2));
-    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    command(&origin, here.path(), &["prefetch", &one, &two]);
-    let file = here.path().join("models.tar");
-    let output = format!("--output={}", file.display());
-    let exported = command(&origin, here.path(), &["cache", "export", "--all", &output]);
-    assert_eq!(exported.code, Some(0), "{exported:?}");
-    let file = file.to_str().unwrap();
-    let imported = command(&origin, there.path(), &["cache", "import", file]);
-    assert_eq!(
-        imported.stdout,
-        format!("imported  {one}\nimported  {two}\n")
-    );
-    let mount = Mounting::bare()
-        .cache(there.path())
-        .arg("--offline")
-        .start();
-    mount.on("google/one/1", move |root| model.assert_at(&root));
-    // Damaged on the way: nothing of that model is kept, and the exit code says so.
+/// Changes a byte in the middle, and no time.
+pub fn flip(file: &Path) -> Vec<u8> {
+    let mtime = std::fs::metadata(file).unwrap().modified().unwrap();
     let mut bytes = std::fs::read(file).unwrap();
-    let at = bytes.len() / 4;
+    let at = bytes.len() / 2;
     bytes[at] ^= 1;
-    std::fs::write(file, bytes).unwrap();
-    let fresh = tempfile::tempdir().unwrap();
-    let broken = command(&origin, fresh.path(), &["cache", "import", file]);
-    assert_eq!(broken.code, Some(1), "{broken:?}");
-    let missing = command(
-        &origin,
-        here.path(),
-        &["cache", "export", "https://tfhub.dev/x/y/1", "-o", "-"],
-    );
-    assert_eq!((missing.code, missing.stdout.as_str()), (Some(1), ""));
+    std::fs::write(file, &bytes).unwrap();
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    file.set_modified(mtime).unwrap();
+    bytes
+}
+
+/// The alternatives are named when nothing was chosen, and a reader that goes away is none of our failures.
+#[test]
+fn wrong_usage_and_pipes() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().to_str().unwrap();
+    for (args, want) in [
+        (&["verify"][..], "--all"),
+        (&["remove"], "--all"),
+        (&["pin"], "--all"),
+        (&["export", "-o", "x"], "--all"),
+        (&["clean"], "--to-size"),
+        (
+            &["verify", "--all", "https://tfhub.dev/google/x/1"],
+            "--all",
+        ),
+        (&["export", "--all", "--json", "-o", "-"], "--json"),
+    ] {
+        let outcome = run([&["cache"], args, &["--cache-dir", at]].concat());
+        assert_eq!(outcome.code, Some(2), "{args:?}: {outcome:?}");
+        assert!(outcome.stderr.contains(want), "{args:?}: {outcome:?}");
+    }
+    let mut list = std::process::Command::new("bash");
+    list.args([
+        "-c",
+        "\"$0\" cache list --cache-dir \"$1\" | true; echo ${PIPESTATUS[0]}",
+    ]);
+    list.args([crate::common::PROGRAM, at]);
+    let listed = run_with(list);
+    assert_eq!(listed.stdout, "0\n", "{listed:?}");
+    assert!(!listed.stderr.contains("pipe"), "{listed:?}");
 }

@@ -49,7 +49,7 @@ fn models_that_left_stay_visible_and_come_back() {
     let left = cache_command(cache.path(), &["clean", "--older-than=0s"]);
     assert!(
         left.stdout
-            .contains("left  https://tfhub.dev/google/gone/1"),
+            .contains("evicted  https://tfhub.dev/google/gone/1"),
         "{left:?}"
     );
     let after = Mounting::of(&origin).cache(cache.path()).start();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 
 use super::{Hub, Keep};
 
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Prefetch {
 
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
-    after_help = "Example:\n  tfhub-fs cache list\n  tfhub-fs cache clean --older-than 30d --dry-run"
+    after_help = "Example:\n  tfhub-fs cache list\n  tfhub-fs cache clean --older-than 30d --dry-run\n\nWhat is said of each model is on stdout, or one JSON document with --json. A directory that does\nnot exist is not made, but by import. Exit code 1: something is not as it was wanted."
 )]
 pub(in crate::cli) struct Cache {
     #[command(subcommand)]
@@ -43,17 +43,18 @@ pub(in crate::cli) struct Cache {
 pub(in crate::cli) enum CacheCommand {
     /// List what the cache holds, and what it knows of models that have left it
     List(List),
-    /// Read every byte and compare it with its checksum; what is wrong is set aside and fetched again when it is next read
+    /// Read every byte and compare it with its checksum; what is wrong is set aside and fetched again when it is next read.
+    /// In a directory that is not ours to write it is only told
     Verify(Chosen),
     /// Take models out of the cache, and what is known of them
     Remove(Chosen),
-    /// Let models leave that have not been used for long; they come back when they are read
+    /// Let models leave that have not been used for long; they stay known, and come back when they are read
     Clean(Clean),
-    /// Keep models in the cache whatever comes, once they are in it
+    /// Keep models in the cache whatever comes, once they are in it; one version each
     Pin(Chosen),
     /// Let pinned models leave again
     Unpin(Chosen),
-    /// Write models into a file, for a host without a network
+    /// Write models into a file, for a host without a network; what the file held before stays until all of it is written
     Export(Export),
     /// Take the models of such a file into the cache, verified
     Import(Import),
@@ -94,12 +95,13 @@ pub(in crate::cli) struct Import {
 
 /// Some of the models.
 #[derive(Debug, Clone, ClapArgs)]
+#[command(group = ArgGroup::new("which").required(true).args(["handles", "all"]))]
 pub(in crate::cli) struct Chosen {
     /// URLs of models, or names of their directories in the cache
-    #[arg(value_name = "HANDLE", required_unless_present = "all")]
+    #[arg(value_name = "HANDLE")]
     pub handles: Vec<String>,
     /// All models of the cache
-    #[arg(long, conflicts_with = "handles")]
+    #[arg(long)]
     pub all: bool,
     /// Print JSON: an array with an object for each model
     #[arg(long)]
@@ -109,9 +111,13 @@ pub(in crate::cli) struct Chosen {
 }
 
 #[derive(Debug, Clone, ClapArgs)]
+#[command(
+    group = ArgGroup::new("which").required(true).multiple(true).args(["older_than", "to_size"]),
+    after_help = "With both, a model leaves if either says so. Pinned models stay, and those that other programs\nput there unless --evict-foreign is given. Exit code 1: --to-size could not be reached."
+)]
 pub(in crate::cli) struct Clean {
     /// Those that were not used for so long, like 12h or 30d
-    #[arg(long, value_name = "TIME", required_unless_present = "to_size")]
+    #[arg(long, value_name = "TIME")]
     pub older_than: Option<String>,
     /// The longest unused, until the cache takes no more than this, like 20GiB
     #[arg(long, value_name = "SIZE")]

@@ -5,9 +5,9 @@ use std::io::BufRead;
 use std::time::SystemTime;
 
 use super::Error;
-use crate::archive::{self, Limits, Name, Sink};
+use crate::archive::{self, Limits, Name, Refusal, Sink};
 use crate::handle::Key;
-use crate::store::{Begin, Cache, Lead, Manifest, Writer};
+use crate::store::{self, Begin, Cache, Lead, Manifest, Writer};
 
 /// No manifest is longer.
 const MAX_MANIFEST: u64 = 64 << 20;
@@ -52,8 +52,39 @@ pub fn import(
             what: "read the models",
             why,
         }),
-        Err(archive::Error::Refused(why)) => Err(Error::Archive(why.to_string())),
+        Err(archive::Error::Refused(why)) => Err(unpacking.refused(&why)),
     }
+}
+
+/// What is wrong with a file that is no archive, or a broken one. Its own words are about what a server sends.
+fn shown(why: &Refusal) -> String {
+    match why {
+        Refusal::Corrupt { format, at, why } => {
+            format!("the {format} stream is wrong near byte {at} ({why})")
+        }
+        Refusal::Truncated { format, at } => {
+            format!("the {format} stream ends at byte {at}, before its own end")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What became of a model of this handle. A filling that failed says why.
+fn of_model(handle: &str, error: store::Error) -> Error {
+    let cause = match &error {
+        store::Error::Failed(why) => why.downcast_ref().unwrap_or(&error),
+        _ => &error,
+    };
+    let why = match cause {
+        store::Error::Unlike { name } => {
+            format!(
+                "{name:?} has not arrived as it was exported; copy the file again, or export again"
+            )
+        }
+        other => other.to_string(),
+    };
+    let handle = handle.to_owned();
+    Error::Model { handle, why }
 }
 
 struct Unpacking<'a> {
@@ -81,6 +112,22 @@ struct Model {
 }
 
 impl Unpacking<'_> {
+    /// The archive is none, or breaks off.
+    fn refused(&self, why: &Refusal) -> Error {
+        match (why, &self.part) {
+            (Refusal::NotAnArchive { looks, .. }, _) => Error::Odd(format!("it is {looks}")),
+            (Refusal::Empty, _) => Error::Odd(String::from("there is no model in it")),
+            (why, Part::Model(model)) => Error::Model {
+                handle: model.manifest.handle.clone(),
+                why: format!(
+                    "the file is damaged: {}; copy it again, or export again",
+                    shown(why)
+                ),
+            },
+            (why, _) => Error::Torn(shown(why)),
+        }
+    }
+
     /// Ends the model that the file has been about so far.
     fn finish(&mut self) -> Result<(), Error> {
         let Part::Model(model) = std::mem::replace(&mut self.part, Part::Between) else {
@@ -89,14 +136,15 @@ impl Unpacking<'_> {
         let Model {
             manifest, mut lead, ..
         } = *model;
+        let (handle, bytes) = (manifest.handle.clone(), manifest.bytes());
+        let failed = |error| of_model(&handle, error);
         let filling = lead.filling();
         for (dir, mtime) in manifest.dirs() {
-            filling.dir(dir, mtime)?;
+            filling.dir(dir, mtime).map_err(failed)?;
         }
         filling.names_known();
-        let (handle, bytes) = (manifest.handle.clone(), manifest.bytes());
         lead.must_be(manifest);
-        lead.seal()?;
+        lead.seal().map_err(failed)?;
         (self.told)(Carried {
             handle,
             bytes,
@@ -162,7 +210,9 @@ impl Sink for Unpacking<'_> {
         match (&mut self.part, split) {
             (Part::Known(known), Some((key, _))) if *known == key => Ok(()),
             (Part::Model(model), Some((key, inside))) if model.key == key => {
-                model.writer = Some(model.lead.filling().file(inside, size, mtime)?);
+                let writer = model.lead.filling().file(inside, size, mtime);
+                model.writer =
+                    Some(writer.map_err(|error| of_model(&model.manifest.handle, error))?);
                 Ok(())
             }
             _ => Err(Error::Odd(format!("{path:?} does not follow its manifest"))),
@@ -174,7 +224,8 @@ impl Sink for Unpacking<'_> {
             Part::Manifest(_, text) => text.extend_from_slice(bytes),
             Part::Model(model) => {
                 if let Some(writer) = &mut model.writer {
-                    writer.write(bytes)?;
+                    let written = writer.write(bytes);
+                    written.map_err(|error| of_model(&model.manifest.handle, error))?;
                 }
             }
             Part::Known(_) | Part::Between => {}
@@ -185,7 +236,10 @@ impl Sink for Unpacking<'_> {
     fn hole(&mut self, len: u64) -> Result<(), Error> {
         match &mut self.part {
             Part::Model(model) => match &mut model.writer {
-                Some(writer) => Ok(writer.hole(len)?),
+                Some(writer) => {
+                    let written = writer.hole(len);
+                    written.map_err(|error| of_model(&model.manifest.handle, error))
+                }
                 None => Ok(()),
             },
             Part::Manifest(..) => Err(Error::Odd(String::from("a manifest has holes"))),
@@ -198,8 +252,9 @@ impl Sink for Unpacking<'_> {
             Part::Manifest(key, text) => self.begin(key, &text),
             Part::Model(mut model) => {
                 let ended = model.writer.take().map_or(Ok(()), Writer::end);
+                let ended = ended.map_err(|error| of_model(&model.manifest.handle, error));
                 self.part = Part::Model(model);
-                Ok(ended?)
+                ended
             }
             other => {
                 self.part = other;

@@ -18,16 +18,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tar::{Builder, Header};
 
 use crate::handle::Key;
-use crate::store::{self, Cache};
+use crate::store::{self, Cache, Manifest, Sealed, Unready};
 
 pub use import::{Carried, import};
 
 /// A model could not be carried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is not complete here.
+    /// It is not here.
     #[error("{0} is not complete in this cache; fetch it first (tfhub-fs prefetch)")]
     Absent(String),
+    /// It is not as it was.
+    #[error("{handle} is damaged: {why}; fetch it again (tfhub-fs prefetch)")]
+    Flawed {
+        /// The model.
+        handle: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Its bytes are not what they were.
     #[error(
         "{handle}: {name:?} has other bytes than when the model was complete; run tfhub-fs cache verify"
@@ -38,6 +46,9 @@ pub enum Error {
         /// The file.
         name: String,
     },
+    /// No other host could tell whose it is.
+    #[error("nobody knows the handle of {0}: its descriptor is missing, or lies")]
+    Nameless(String),
     /// Neither end may break off.
     #[error("cannot {what}: {why}")]
     Io {
@@ -49,9 +60,17 @@ pub enum Error {
     /// The file is not one that `cache export` writes.
     #[error("this is not what tfhub-fs cache export writes: {0}")]
     Odd(String),
-    /// The archive breaks a rule that holds for archives from the network.
-    #[error("this file cannot be unpacked: {0}")]
-    Archive(String),
+    /// The file is one, and has been damaged on its way.
+    #[error("the file is damaged: {0}; copy it again, or export again")]
+    Torn(String),
+    /// A model in the file did not arrive.
+    #[error("{handle}: {why}; nothing of it is kept")]
+    Model {
+        /// The model.
+        handle: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Somebody fills the model just now.
     #[error("{handle} is being fetched by {who}; try again")]
     Busy {
@@ -65,46 +84,89 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// Writes a complete model behind those that were written before. Returns how many bytes its files have.
-///
-/// # Errors
-///
-/// It is not complete, or damaged; the disk or the output failed.
-pub fn export<W: Write>(cache: &Cache, key: &Key, out: &mut Builder<W>) -> Result<u64, Error> {
-    let whole = cache.whole(key)?;
-    let (manifest, sealed) = whole.ok_or_else(|| Error::Absent(key.to_string()))?;
-    let writing = |why| Error::Io {
-        what: "write the models",
-        why,
-    };
-    let text = manifest.to_json();
-    append(
-        out,
-        &format!("{key}.json"),
-        text.len() as u64,
-        UNIX_EPOCH,
-        &text[..],
-    )
-    .map_err(writing)?;
-    for file in manifest.files() {
-        let reading = |why| Error::Io {
-            what: "read a model",
+/// A model that was looked at, and can be written.
+#[derive(Debug)]
+pub struct Ready {
+    key: Key,
+    manifest: Manifest,
+    sealed: Sealed,
+}
+
+impl Ready {
+    /// Looks at a model; one that somebody has touched is read, and mended where that takes nothing but the disk. `typed` is
+    /// what the user calls it: it counts where the cache does not know whose it is.
+    ///
+    /// # Errors
+    ///
+    /// It is not here, damaged, or being looked at by somebody else; the disk failed.
+    pub fn look(cache: &Cache, key: &Key, typed: &str) -> Result<Ready, Error> {
+        let handle = || typed.to_owned();
+        let (mut manifest, sealed) = cache.ready(key)?.map_err(|why| match why {
+            Unready::Absent => Error::Absent(handle()),
+            Unready::Flawed(why) => Error::Flawed {
+                handle: handle(),
+                why,
+            },
+            Unready::Busy => Error::Busy {
+                handle: handle(),
+                who: String::from("another process"),
+            },
+        })?;
+        if manifest.handle.is_empty() && Key::of(typed) == *key {
+            manifest.handle = handle();
+        }
+        if manifest.handle.is_empty() {
+            return Err(Error::Nameless(handle()));
+        }
+        Ok(Ready {
+            key: *key,
+            manifest,
+            sealed,
+        })
+    }
+
+    /// Whose it is.
+    pub fn handle(&self) -> &str {
+        &self.manifest.handle
+    }
+
+    /// Writes it behind those that were written before. Returns how many bytes its files have.
+    ///
+    /// # Errors
+    ///
+    /// It has left meanwhile, or is damaged; the disk or the output failed.
+    pub fn export<W: Write>(&self, out: &mut Builder<W>) -> Result<u64, Error> {
+        let (key, manifest) = (&self.key, &self.manifest);
+        let writing = |why| Error::Io {
+            what: "write the models",
             why,
         };
-        let mut body = Checked {
-            from: sealed.open(file.path).map_err(reading)?,
-            crc32c: 0,
-        };
-        let name = format!("{key}/{}", file.path);
-        append(out, &name, file.size, file.mtime, &mut body).map_err(writing)?;
-        if file.crc32c.is_some_and(|known| known != body.crc32c) {
-            return Err(Error::Damaged {
-                handle: manifest.handle.clone(),
-                name: file.path.to_owned(),
-            });
+        let text = manifest.to_json();
+        let name = format!("{key}.json");
+        append(out, &name, text.len() as u64, UNIX_EPOCH, &text[..]).map_err(writing)?;
+        for file in manifest.files() {
+            let reading = |why| Error::Io {
+                what: "read a model",
+                why,
+            };
+            let mut body = Checked {
+                from: self.sealed.open(file.path).map_err(reading)?,
+                crc32c: 0,
+                len: 0,
+            };
+            let name = format!("{key}/{}", file.path);
+            append(out, &name, file.size, file.mtime, &mut body).map_err(writing)?;
+            // Another length would also have torn the file that is written.
+            let is_other = file.crc32c.is_some_and(|known| known != body.crc32c);
+            if is_other || body.len != file.size {
+                return Err(Error::Damaged {
+                    handle: manifest.handle.clone(),
+                    name: file.path.to_owned(),
+                });
+            }
         }
+        Ok(manifest.bytes())
     }
-    Ok(manifest.bytes())
 }
 
 fn append<W: Write>(
@@ -125,11 +187,13 @@ fn append<W: Write>(
 struct Checked<R> {
     from: R,
     crc32c: u32,
+    len: u64,
 }
 
 impl<R: Read> Read for Checked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.from.read(buffer)?;
+        self.len += len as u64;
         self.crc32c = crc32c::crc32c_append(self.crc32c, buffer.get(..len).unwrap_or_default());
         Ok(len)
     }

@@ -35,7 +35,7 @@ fn sealed(dir: &Path, url: &str) -> Cache {
 fn exported(cache: &Cache, urls: &[&str]) -> Result<Vec<u8>, Error> {
     let mut out = Builder::new(Vec::new());
     for url in urls {
-        export(cache, &Key::of(url), &mut out)?;
+        Ready::look(cache, &Key::of(url), url)?.export(&mut out)?;
     }
     Ok(out.into_inner().unwrap())
 }

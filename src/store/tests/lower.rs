@@ -150,3 +150,40 @@ fn what_cannot_be_a_directory_at_all_is_replaced() {
     }
     assert_eq!(fs::read(&file).unwrap(), b"");
 }
+
+/// What is said of a model there is true, and nothing is done to it.
+#[test]
+fn what_is_there_is_verified_and_stays() {
+    use super::super::layout::Layout;
+    let place = Place::new();
+    let key = Key::of(URL);
+    place.give_away();
+    let before = place.seen();
+    let cache = place.open();
+    assert_eq!(cache.below(), Some(&*place.lower()));
+    assert_eq!(cache.verify(&key).unwrap(), Verified::Right);
+    assert_eq!(cache.verify(&Key::of(OTHER)).unwrap(), Verified::Absent);
+    for forget in [true, false] {
+        assert_eq!(cache.remove(&key, forget).unwrap(), Err(Stays::NotOurs));
+    }
+    assert!(cache.ready(&key).unwrap().is_ok());
+    // Pinned by us, it is still theirs.
+    cache.pin(URL, true).unwrap();
+    let item = cache.items().remove(0);
+    assert!(
+        item.pinned && !item.ours && item.state == Standing::Sealed,
+        "{item:?}"
+    );
+    assert_eq!(cache.remove(&key, true).unwrap(), Err(Stays::NotOurs));
+    assert!(!cache.items()[0].pinned, "the pin was ours");
+    assert_eq!(place.seen(), before);
+    // Without its manifest nobody knows what its bytes should be.
+    if crate::os::own::uid() == 0 {
+        let layout = Layout::new(place.lower());
+        fs::remove_file(layout.manifest(&key)).unwrap();
+        assert_eq!(cache.verify(&key).unwrap(), Verified::Unrecorded);
+        fs::remove_file(place.model().join("saved_model.pb")).unwrap();
+        assert!(matches!(cache.verify(&key).unwrap(), Verified::Wrong(_)));
+        assert!(place.model().exists());
+    }
+}

@@ -1,0 +1,52 @@
+//! Which models are being unpacked into a cache directory at this moment, by whichever process.
+
+use std::collections::HashMap;
+use std::fs;
+
+use super::foreign::{Sight, tree_size};
+use super::layout::{Key, Layout};
+
+/// Each of them, and the bytes that are there. `host` is the name of this host: a lock tells whether its holder lives on it.
+pub(super) fn in_dir(layout: &Layout, host: &str) -> HashMap<Key, u64> {
+    let entries = fs::read_dir(layout.root()).into_iter().flatten().flatten();
+    let staged = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let (key, uid) = name.strip_suffix(".tmp")?.split_once('.')?;
+        let key = Key::parse(key)?;
+        is_held(layout, &key, uid, host).then(|| (key, tree_size(&entry.path())))
+    });
+    staged.collect()
+}
+
+/// Whether the staging directory is that of a lock whose holder is not known to be gone.
+fn is_held(layout: &Layout, key: &Key, uid: &str, host: &str) -> bool {
+    let sight = Sight::of(layout, key, host).ok().flatten();
+    sight.is_some_and(|sight| !sight.dead && sight.parsed.is_some_and(|lock| lock.uid == uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_staging_directory_counts_while_its_lock_is_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().to_path_buf());
+        layout.prepare().unwrap();
+        let (key, uid) = (Key::of("https://h/a/1"), "1".repeat(32));
+        let staging = layout.staging(&key, &uid);
+        fs::create_dir(&staging).unwrap();
+        fs::write(staging.join("saved_model.pb"), "12345").unwrap();
+        assert!(
+            in_dir(&layout, "here").is_empty(),
+            "whoever made it is gone"
+        );
+        fs::write(layout.lock(&key), format!("elsewhere.1.{uid}")).unwrap();
+        assert_eq!(in_dir(&layout, "here"), HashMap::from([(key, 5)]));
+        let ended = std::process::Command::new("true").spawn();
+        let mut ended = ended.unwrap();
+        ended.wait().unwrap();
+        fs::write(layout.lock(&key), format!("here.{}.{uid}", ended.id())).unwrap();
+        assert!(in_dir(&layout, "here").is_empty(), "its process is gone");
+    }
+}
