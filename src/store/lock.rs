@@ -10,6 +10,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::os;
+use crate::os::disk::FsType;
 use crate::os::lock::Locked;
 
 use super::error::{Context, Error, if_there};
@@ -85,6 +87,11 @@ impl Claim {
         let Some(dead) = LockText::parse(&text) else {
             return Ok(());
         };
+        let here = os::host::hostname().context("read", "the host name")?;
+        let disk = os::disk::fs_type(path).context("examine", path)?;
+        if !has_died(&dead.host, &here, disk) {
+            return Ok(()); // its other lock stays, and is judged as one of tensorflow_hub's
+        }
         tracing::warn!(model = %self.key, holder = text, "clearing away an unfinished download whose process is gone");
         remove_lock(&self.layout.lock(&self.key), &text)?;
         trash::discard(
@@ -221,6 +228,11 @@ impl Drop for Held {
     }
 }
 
+/// Whether a holder of the kernel lock is dead when we have it. Over NFS that lock may mean something on each host alone.
+fn has_died(host: &str, here: &str, disk: FsType) -> bool {
+    host == here || disk != FsType::Nfs
+}
+
 /// Removes a lock file if it (still) holds `text`.
 pub(super) fn remove_lock(path: &Path, text: &str) -> Result<(), Error> {
     let now = if_there(plain::read(path)).context("read", path)?;
@@ -316,6 +328,13 @@ mod tests {
         fs::write(layout.lock(&key), "thief").unwrap();
         drop(held);
         assert_eq!(fs::read_to_string(layout.lock(&key)).unwrap(), "thief");
+    }
+
+    #[test]
+    fn over_nfs_another_host_may_live() {
+        let local = FsType::Other(0xef53);
+        assert!(has_died("a", "a", FsType::Nfs) && has_died("a", "b", local));
+        assert!(!has_died("a", "b", FsType::Nfs));
     }
 
     #[test]
