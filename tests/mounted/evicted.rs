@@ -326,7 +326,7 @@ fn killed_at_random_moments_nothing_wrong_is_left() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        std::thread::sleep(Duration::from_millis((random >> 33) % 120));
+        std::thread::sleep(Duration::from_millis((random >> 33) % 500));
         mount.signal("KILL");
         mount.ended(SOON);
         for reader in readers {
