@@ -22,7 +22,7 @@ pub(super) enum Flaw {
         "it has no saved_model.pb, saved_model.pbtxt, model.json or .tflite file that is not empty"
     )]
     NoModel,
-    #[error("it has a directory variables without variables.index")]
+    #[error("it has no variables/variables.index, and is a model with variables")]
     NoVariablesIndex,
     #[error("its variables.index announces {0}, which is missing")]
     NoShard(String),
@@ -49,13 +49,13 @@ fn no_model(entry: &Sealed) -> Option<Flaw> {
 }
 
 fn no_variables(entry: &Sealed) -> Option<Flaw> {
-    entry.find("variables")?;
     let Some(size) = entry.size("variables/variables.index") else {
-        let none_wanted = entry
-            .children("variables")
-            .is_some_and(|children| children.is_empty())
-            && announces_variables(entry) == Some(false);
-        return (!none_wanted).then_some(Flaw::NoVariablesIndex);
+        let lacking = match entry.children("variables") {
+            // A cleaner takes directories too.
+            None => announces_variables(entry) == Some(true),
+            Some(children) => !children.is_empty() || announces_variables(entry) != Some(false),
+        };
+        return lacking.then_some(Flaw::NoVariablesIndex);
     };
     match read_index(entry, size).and_then(|bytes| bundle::parse(&bytes)) {
         Some(shards) => lacking_shard(entry, &shards),
@@ -207,6 +207,8 @@ mod tests {
             judge(&[(name, WITHOUT), (SHARD, b"x")]),
             Some(Flaw::NoVariablesIndex)
         );
+        assert_eq!(judge(&[(name, WITHOUT)]), None);
+        assert_eq!(judge(&[(name, WITH)]), Some(Flaw::NoVariablesIndex));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::cache::Cache;
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, is_handle_of};
 use super::layout::{Key, Layout};
 use super::manifest::Manifest;
 use super::{ledger, plain};
@@ -38,7 +38,7 @@ fn names(layout: &Layout) -> HashSet<Key> {
 pub(super) fn described(layout: &Layout, key: &Key) -> Option<String> {
     let text = plain::read_text(&layout.descriptor(key)).ok();
     let described = text.and_then(|text| Some(Descriptor::parse(&text)?.handle));
-    let here = described.filter(|handle| Key::of(handle) == *key && layout.model(key).is_dir());
+    let here = described.filter(|handle| is_handle_of(handle, key) && layout.model(key).is_dir());
     here.or_else(|| {
         let handle = Manifest::read(layout, key)?.handle;
         (!handle.is_empty()).then_some(handle)
@@ -67,5 +67,12 @@ mod tests {
         assert_eq!(cache.described(&key).as_deref(), Some(url));
         write("https://h/b/1");
         assert_eq!(cache.described(&key), None, "another's handle");
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_no_handle() {
+        let key = Key::of("https://h/\x1b[2J/1");
+        assert!(!is_handle_of("https://h/\x1b[2J/1", &key));
+        assert!(is_handle_of("https://h/ü/1", &Key::of("https://h/ü/1")));
     }
 }

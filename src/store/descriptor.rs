@@ -5,6 +5,13 @@
 
 use jiff::civil::DateTime;
 
+use super::layout::Key;
+
+/// Whether a text that was found beside an entry is its handle: it has that name, and nothing that a terminal would act on.
+pub(super) fn is_handle_of(text: &str, key: &Key) -> bool {
+    Key::of(text) == *key && !text.contains(char::is_control)
+}
+
 /// One descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {

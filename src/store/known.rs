@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::budget::Budget;
 use super::cache::Cache;
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, is_handle_of};
 use super::entry::{self, Look};
 use super::error::{Context, Error};
 use super::layout::{Key, Layout};
@@ -139,7 +139,7 @@ pub(super) fn adopt(layout: &Arc<Layout>, key: &Key, url: Option<&str>) -> Resul
     let told = Descriptor::parse(&text).map(|descriptor| descriptor.handle);
     let handle = url.map(str::to_owned).or(told);
     // A descriptor may lie, and then nobody knows whose model it is.
-    let handle = handle.filter(|handle| Key::of(handle) == *key);
+    let handle = handle.filter(|handle| is_handle_of(handle, key));
     let handle = handle.unwrap_or_default();
     Manifest::of(&handle, State::Adopted, &text, &sealed).write(layout, key)?;
     if url.is_some() {

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::descriptor::is_handle_of;
 use super::error::{Context, Error, if_there};
 use super::index::{Index, is_plain};
 use super::layout::{Key, Layout, replace};
@@ -188,7 +189,7 @@ impl Manifest {
             .sum();
         let is_sound = !manifest.files.is_empty()
             && all <= MAX_NAMES
-            && (manifest.handle.is_empty() || Key::of(&manifest.handle) == *key)
+            && (manifest.handle.is_empty() || is_handle_of(&manifest.handle, key))
             && paths
                 .filter(|path| !path.is_empty())
                 .all(|path| is_plain(path));

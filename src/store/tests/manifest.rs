@@ -58,6 +58,7 @@ fn what_is_no_manifest_says_nothing() {
     for (bad, what) in [
         (with("https://h/other/1", "x"), "another handle"),
         (with(URL, "../x"), "a name that leads out"),
+        (with(URL, "x\0y"), "a name that no file has"),
         (with(URL, &"a/".repeat(3000)), "a path that is too long"),
         (with(URL, "/x"), "an absolute name"),
         (
