@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::attr::Kind;
-use super::lookup::Target;
+use super::lookup::{Target, in_time};
 use super::modules;
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Tree};
@@ -108,14 +108,16 @@ impl Tree {
         if let Err(error) = &newest {
             self.record(path, error);
         }
-        let versions = self.shared.models.versions(handle).await;
+        let known = newest.is_ok();
+        let versions = in_time(known, self.shared.models.versions(handle)).await;
         let mut entries = self.list_known(path);
         match versions {
-            Ok(versions) => {
+            Some(Ok(versions)) => {
                 let names = versions.iter().map(u64::to_string);
                 self.add(&mut entries, path, names);
             }
-            Err(error) => self.record(path, &Error::Model(error)),
+            Some(Err(error)) => self.record(path, &Error::Model(error)),
+            None => {}
         }
         let kind = match newest {
             Ok(Target::Link(_)) => Kind::Link,

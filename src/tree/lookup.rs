@@ -1,6 +1,7 @@
 //! From a directory and a name to a node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::attr::{Attr, Entry, Ttl};
 use super::look::{Look, glance, look};
@@ -219,7 +220,10 @@ impl Tree {
         let known = known
             .max_by_key(|name| name.parse::<u64>().ok())
             .map(Target::Link);
-        match self.shared.models.newest(handle).await {
+        let Some(told) = in_time(known.is_some(), self.shared.models.newest(handle)).await else {
+            return known.ok_or_else(Error::absent);
+        };
+        match told {
             Ok(Latest::Version(version)) => {
                 let name = version.to_string();
                 self.shared.known.insert(&join(directory, &name));
@@ -234,6 +238,17 @@ impl Tree {
             Ok(Latest::Unnumbered) => Ok(known.unwrap_or(Target::Model)),
             Err(error) => known.ok_or(Error::Model(error)),
         }
+    }
+}
+
+/// How long an origin is waited for when there is an answer without it. It is asked on, and the next answer has what it says.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What an origin says; `None` if that takes too long for something that is `known` otherwise.
+pub(super) async fn in_time<T>(known: bool, asked: impl Future<Output = T>) -> Option<T> {
+    match known {
+        true => tokio::time::timeout(PATIENCE, asked).await.ok(),
+        false => Some(asked.await),
     }
 }
 

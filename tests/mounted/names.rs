@@ -1,6 +1,7 @@
 //! A handle is a path: every spelling reaches one model, and names that cannot be handles cost nothing.
 
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use crate::common::{
     Mount, Mounting, SOON, Tar, assert_errno, eventually, run, saved_model, sha1_of,
@@ -195,6 +196,12 @@ fn versions_and_latest() {
         "a dead origin takes nothing back"
     );
     assert_eq!(canonical(&mount, "google/spice/latest"), "google/spice/2");
+    // A mount that begins now does not wait until the hub has been tried often enough (ten seconds).
+    let later = Mounting::of(&origin).cache(&mount.cache).start();
+    let at = later.path("google/spice");
+    let names = crate::common::within(Duration::from_secs(6), move || crate::common::names(&at));
+    assert_eq!(names.unwrap(), ["2", "latest"]);
+    assert_eq!(canonical(&later, "google/spice/latest"), "google/spice/2");
 }
 
 /// "Names that can never be handles do not exist, without a request", and directories above a model cost none.
