@@ -196,7 +196,7 @@ fn a_million_entries() {
         Refusal::TooManyEntries { limit: 100_000 },
         "--max-archive-entries"
     );
-    assert!(begun.elapsed().as_secs() < 20);
+    assert!(begun.elapsed().as_secs() < 120, "this takes a second");
 }
 
 #[test]
