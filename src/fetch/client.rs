@@ -7,7 +7,6 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Method, Response};
-use tokio::time::timeout_at;
 
 use super::address::Address;
 use super::error::{Error, chain};
@@ -15,6 +14,7 @@ use super::headers::{retry_after, text};
 use super::options::Options;
 use super::redact::{printable, redacted};
 use super::retry::{Failure, Patience, transient};
+use super::sending::Sending;
 
 /// A host that has not picked up by then will not; leaves room for another attempt within the usual timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -172,16 +172,17 @@ impl Client {
         }
         loop {
             patience.attempt();
+            let sending = Sending::new(&question.body);
             let request = http
                 .request(question.method.clone(), url.clone())
                 .headers(headers.clone())
-                .body(question.body.clone())
+                .body(sending.body())
                 .send();
-            let failure = match timeout_at(patience.deadline(), request).await {
-                Ok(Ok(answer)) if !transient(answer.status().as_u16()) => return Ok(answer),
-                Ok(Ok(answer)) => refusal(&answer, None),
-                Ok(Err(error)) => broken(error),
-                Err(_) => Failure::Silent,
+            let failure = match sending.answered(request, patience).await {
+                Some(Ok(answer)) if !transient(answer.status().as_u16()) => return Ok(answer),
+                Some(Ok(answer)) => refusal(&answer, None),
+                Some(Err(error)) => broken(error),
+                None => Failure::Silent,
             };
             patience.again(address, failure).await?;
         }

@@ -27,6 +27,7 @@ mod probe;
 mod range;
 mod redact;
 mod retry;
+mod sending;
 mod verify;
 
 #[cfg(test)]

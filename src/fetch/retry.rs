@@ -80,6 +80,13 @@ impl Patience {
         self.since = Instant::now();
     }
 
+    /// Something has gone at this time: the clock starts anew from there. False if that was known.
+    pub fn has_moved(&mut self, at: Instant) -> bool {
+        let is_new = at > self.since;
+        self.since = self.since.max(at);
+        is_new
+    }
+
     /// The question changed (another hop, another URL): attempts count anew, the clock goes on.
     pub fn another_question(&mut self) {
         self.attempts = 0;

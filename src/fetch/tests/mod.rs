@@ -6,6 +6,7 @@ mod download;
 pub mod origin;
 mod probe;
 mod range;
+mod sending;
 
 use std::time::Duration;
 
