@@ -6,42 +6,50 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::Failure;
 use super::args::{Hub, Resolve};
 use super::life::Runtime;
 use super::setup::Setup;
+use super::{Failure, table};
 use crate::handle::{Handle, Kind};
 use crate::models::{Error, Latest, Models};
 use crate::os::mountinfo::{FSTYPE, Table};
 
-/// Prints a local directory for each handle, in order; stops at the first that cannot be had.
+/// Prints a local directory for each handle, in order; stops at the first that cannot be had. What has been fetched by then is
+/// left in the shared cache all the same.
 pub(super) fn run(command: &Resolve) -> Result<(), Failure> {
     let setup = Setup::check(&command.hub)?;
     let mut cache = None;
-    for text in &command.handles {
-        if command.remote {
-            println!("{}", remote(text, &setup, &mut cache)?);
-            continue;
-        }
-        let path = match local(text)? {
-            Some(path) => path,
-            None => {
-                let handle = Handle::parse(text).map_err(Failure::usage)?;
-                match in_mount(&handle, &command.hub, setup.timeout())? {
-                    Some(path) => path,
-                    None => in_cache(&handle, &setup, &mut cache)?,
-                }
-            }
-        };
-        // The bytes of the path as they are: a script opens it.
-        let line = [path.as_os_str().as_bytes(), b"\n"].concat();
-        let written = std::io::stdout().write_all(&line);
-        written.map_err(Failure::failed)?;
-    }
+    let mut handles = command.handles.iter();
+    let printed = handles.try_for_each(|text| print(text, command, &setup, &mut cache));
     if let Some((runtime, models)) = &cache {
         runtime.block_on(models.settled());
     }
-    Ok(())
+    printed
+}
+
+fn print(text: &str, command: &Resolve, setup: &Setup, cache: &mut Opened) -> Result<(), Failure> {
+    if command.remote {
+        return table::say(&(remote(text, setup, cache)? + "\n"));
+    }
+    let path = match local(text)? {
+        Some(path) => path,
+        None => {
+            let handle = Handle::parse(text).map_err(Failure::usage)?;
+            match in_mount(&handle, &command.hub, setup.timeout())? {
+                Some(path) => path,
+                None => in_cache(&handle, setup, cache)?,
+            }
+        }
+    };
+    match path.to_str() {
+        Some(path) => table::say(&format!("{path}\n")),
+        None => {
+            // The bytes of the path as they are: a script opens it.
+            let line = [path.as_os_str().as_bytes(), b"\n"].concat();
+            let written = std::io::stdout().write_all(&line);
+            written.map_err(Failure::failed)
+        }
+    }
 }
 
 /// A handle that is a path already is returned as it is, as `hub.resolve` does.
