@@ -32,7 +32,7 @@ use course::Course;
 use names::Level;
 
 pub use write::Local;
-pub(super) use write::{Known, Only, Put, Writer};
+pub(super) use write::{Known, Only, Put, Trust, Writer};
 
 /// Where buckets are, and how they may be asked.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,11 @@
-//! Writing to S3 (docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). Our checksum goes along as an
-//! object's own metadata, because S3's is not told by every bucket that speaks as S3 does.
+//! Writing to S3 (docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). Checksums go along, and S3 takes
+//! nothing that does not match them (docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html). Not every
+//! bucket that speaks as S3 does knows them: parts have theirs only where it has said so.
 
 use std::fmt::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, ETAG, IF_MATCH, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -13,7 +16,13 @@ use super::{Known, Local, Only, PART, REFUSED, Writer, one};
 use crate::source::Error;
 use crate::source::bucket::amazon::quoted;
 
-const SUM: HeaderName = HeaderName::from_static("x-amz-meta-tfhub-fs-crc32c");
+const SUM: HeaderName = HeaderName::from_static("x-amz-checksum-crc32c");
+const MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
+const ALGORITHM: HeaderName = HeaderName::from_static("x-amz-checksum-algorithm");
+const TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type");
+
+/// A checksum of all bytes, and not of the checksums of parts.
+const WHOLE: &str = "FULL_OBJECT";
 
 /// As many parts as an object may have.
 const MAX_PARTS: u64 = 10_000;
@@ -31,8 +40,18 @@ pub(super) fn object_url(writer: &Writer, key: &str) -> String {
     format!("{}/{key}", writer.access.amazon())
 }
 
-fn described(sum: u32) -> HeaderMap {
-    one(SUM, &format!("{sum:08x}"))
+fn encoded(sum: u32) -> String {
+    STANDARD.encode(sum.to_be_bytes())
+}
+
+/// `None` for what is no checksum, or one of checksums (`...-3`).
+fn decoded(text: &str) -> Option<u32> {
+    let bytes = STANDARD.decode(text).ok()?;
+    bytes.try_into().ok().map(u32::from_be_bytes)
+}
+
+fn summed(sum: u32) -> HeaderMap {
+    one(SUM, &encoded(sum))
 }
 
 fn conditioned(mut headers: HeaderMap, only: &Only) -> HeaderMap {
@@ -54,7 +73,7 @@ pub(super) async fn known(writer: &Writer, key: &str) -> Result<Known, Error> {
             key,
             &url,
             Method::HEAD,
-            HeaderMap::new(),
+            one(MODE, "ENABLED"),
             Bytes::new(),
             &[200],
         )
@@ -70,7 +89,7 @@ pub(super) async fn known(writer: &Writer, key: &str) -> Result<Known, Error> {
         size,
         version: quoted(etag),
         mtime: mtime.unwrap_or(std::time::SystemTime::UNIX_EPOCH),
-        crc32c: text(&SUM).and_then(|text| u32::from_str_radix(text, 16).ok()),
+        crc32c: text(&SUM).and_then(decoded),
     })
 }
 
@@ -82,7 +101,7 @@ pub(super) async fn put(
     only: &Only,
     sum: u32,
 ) -> Result<Option<String>, Error> {
-    let headers = conditioned(described(sum), only);
+    let headers = conditioned(summed(sum), only);
     // To replace what is gone is 404.
     let accept = [200, 404, REFUSED[0], REFUSED[1]];
     let url = object_url(writer, key);
@@ -135,17 +154,17 @@ pub(super) async fn send(
     only: &Only,
 ) -> Result<Option<String>, Error> {
     let url = object_url(writer, key);
-    let begun = writer
-        .request(
-            key,
-            &format!("{url}?uploads="),
-            Method::POST,
-            described(sum),
-            Bytes::new(),
-            &[200],
-        )
+    let mut headers = one(ALGORITHM, "CRC32C");
+    headers.extend(one(TYPE, WHOLE));
+    let place = format!("{url}?uploads=");
+    let told = writer
+        .request(key, &place, Method::POST, headers, Bytes::new(), &[200])
         .await?;
-    let begun: Begun = xml(writer, &begun.body)?;
+    let begun: Begun = xml(writer, &told.body)?;
+    let says = |name: &HeaderName, what: &str| {
+        let said = told.headers.get(name).and_then(|value| value.to_str().ok());
+        said.is_some_and(|said| said.eq_ignore_ascii_case(what))
+    };
     let id = utf8_percent_encode(&begun.upload_id, KEY)
         .to_string()
         .replace('/', "%2F");
@@ -154,6 +173,8 @@ pub(super) async fn send(
         key,
         url,
         id,
+        are_summed: says(&ALGORITHM, "CRC32C"),
+        sum: says(&TYPE, WHOLE).then_some(sum),
     };
     let sent = parts.send(local, size, only).await;
     if !matches!(sent, Ok(Some(_))) {
@@ -177,6 +198,9 @@ struct Parts<'a> {
     key: &'a str,
     url: String,
     id: String,
+    /// It wants to know the checksum of each part, and then of the whole, if that is one of all bytes.
+    are_summed: bool,
+    sum: Option<u32>,
 }
 
 impl Parts<'_> {
@@ -209,19 +233,31 @@ impl Parts<'_> {
             number += 1;
             let bytes = self.writer.local(self.key, local, at..end).await?;
             let query = format!("partNumber={number}&");
+            let (headers, sum) = match self.are_summed {
+                true => {
+                    let sum = crc32c::crc32c(&bytes);
+                    let told = format!("<ChecksumCRC32C>{}</ChecksumCRC32C>", encoded(sum));
+                    (summed(sum), told)
+                }
+                false => Default::default(),
+            };
             let told = self
-                .request(Method::PUT, &query, HeaderMap::new(), bytes, &[200])
+                .request(Method::PUT, &query, headers, bytes, &[200])
                 .await?;
             let etag = quoted(&self.writer.version(&told)?).replace('&', "&amp;");
             let etag = etag.replace('<', "&lt;");
             let _ = write!(
                 list,
-                "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+                "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag>{sum}</Part>"
             );
             at = end;
         }
         list.push_str("</CompleteMultipartUpload>");
-        let headers = conditioned(HeaderMap::new(), only);
+        let mut headers = conditioned(HeaderMap::new(), only);
+        if let Some(sum) = self.sum.filter(|_| self.are_summed) {
+            headers.extend(summed(sum));
+            headers.extend(one(TYPE, WHOLE));
+        }
         // 404: it was complete before, and the answer was lost.
         let accept = [200, 404, REFUSED[0], REFUSED[1]];
         let told = self

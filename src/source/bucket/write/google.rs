@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Known, Local, Only, PART, REFUSED, Writer, one};
-use crate::fetch::{Document, Submit};
+use crate::fetch::{Document, Submit, backoff};
 use crate::source::Error;
 use crate::source::bucket::google::object;
 
@@ -118,7 +118,11 @@ pub(super) async fn send(
             sum = crc32c::crc32c_append(sum, bytes.get(skip..).unwrap_or_default());
             summed = end;
         }
-        let range = format!("bytes {at}-{}/{size}", end - 1);
+        let range = match end - at {
+            // It has all bytes and has not said what came of them: it is asked.
+            0 => format!("bytes */{size}"),
+            _ => format!("bytes {at}-{}/{size}", end - 1),
+        };
         let submit = Submit {
             method: Method::PUT,
             headers: one(CONTENT_RANGE, &range),
@@ -140,8 +144,10 @@ pub(super) async fn send(
         let come = stored(&told).filter(|come| (at..=end).contains(come));
         let come = come.ok_or_else(|| writer.odd("it lost bytes that it had"))?;
         idle = if come > at { 0 } else { idle + 1 };
-        if idle >= MAX_IDLE {
-            return Err(writer.odd("it takes no more bytes"));
+        match idle {
+            0 => {}
+            MAX_IDLE.. => return Err(writer.odd("it takes no more bytes")),
+            _ => tokio::time::sleep(backoff(idle)).await,
         }
         at = come;
     }

@@ -5,6 +5,9 @@
 
 mod amazon;
 mod google;
+mod same;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;
@@ -24,12 +27,10 @@ use super::store::Store;
 use crate::fetch::{Document, Submit};
 use crate::handle::{BucketPath, Scheme};
 use crate::source::Error;
+pub(in crate::source) use same::Trust;
 
 /// What is sent at once, and so what a transfer keeps in memory; a multiple of what both kinds of bucket want of a part.
 const PART: u64 = 8 << 20;
-
-/// What is compared by its bytes where a bucket tells no checksum.
-const COMPARED: u64 = 1 << 20;
 
 /// Statuses that say that the condition does not hold.
 const REFUSED: [u16; 2] = [409, 412];
@@ -60,6 +61,7 @@ pub(in crate::source) struct Known {
     /// Generation or ETag.
     pub version: String,
     pub mtime: SystemTime,
+    /// As the bucket has computed it, if it says so.
     pub crc32c: Option<u32>,
 }
 
@@ -73,9 +75,10 @@ pub(in crate::source) struct Small {
     pub now: Option<SystemTime>,
 }
 
-/// Bytes of this host that are to be sent. They do not change meanwhile.
+/// Bytes of this host that are to be sent.
 pub trait Local: Send + Sync + fmt::Debug {
-    /// Exactly the bytes of `range`.
+    /// Exactly the bytes of `range`. Whoever sends them asks for one range after the other: a part again if the bucket has
+    /// not taken all of it, and the end of the last one before the object gets its name. So an error there keeps it from it.
     fn read(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Bytes>>;
 }
 
@@ -142,7 +145,7 @@ impl Writer {
         match sent {
             Some(version) => Ok(Put::Done(version)),
             None => {
-                self.settle(key, bytes.len() as u64, sum, Some(&bytes))
+                self.settle(key, (bytes.len() as u64, sum), Some(&bytes))
                     .await
             }
         }
@@ -166,7 +169,7 @@ impl Writer {
         };
         match sent {
             Some(version) => Ok(Put::Done(version)),
-            None => self.settle(key, size, sum, None).await,
+            None => self.settle(key, (size, sum), None).await,
         }
     }
 
@@ -181,32 +184,6 @@ impl Writer {
             .request(key, &url, Method::DELETE, headers, Bytes::new(), &accept)
             .await?;
         Ok(matches!(told.status, 200 | 204))
-    }
-
-    /// What stands in the way of what was sent: itself, sent before, or something else.
-    async fn settle(
-        &self,
-        key: &str,
-        size: u64,
-        sum: u32,
-        bytes: Option<&Bytes>,
-    ) -> Result<Put, Error> {
-        let Some(known) = self.known(key).await? else {
-            return Ok(Put::Refused);
-        };
-        let same = match (known.crc32c, bytes) {
-            _ if known.size != size => false,
-            (Some(told), _) => told == sum,
-            (None, Some(bytes)) if size <= COMPARED => {
-                let there = self.read(key).await?;
-                there.is_some_and(|there| there.bytes == *bytes && there.version == known.version)
-            }
-            (None, _) => false,
-        };
-        Ok(match same {
-            true => Put::Done(known.version),
-            false => Put::Refused,
-        })
     }
 
     /// One request of somebody who may write.
