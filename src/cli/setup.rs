@@ -90,7 +90,8 @@ impl Setup {
         let mut options = self.models.clone();
         options.tier = self.shared.clone().map(|at| {
             let host = os::host::hostname().unwrap_or_else(|_| String::from("localhost"));
-            let options = tier::Options::new(at, host, os::process::pid_exists);
+            let mut options = tier::Options::new(at, host, os::process::pid_exists);
+            options.place = os::host::numbering().ok();
             Tier::new(buckets.clone(), options)
         });
         let source = Source::new(client, source::Options { format, buckets });

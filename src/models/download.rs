@@ -71,7 +71,7 @@ impl Model {
         };
         match result {
             Ok(sealed) => {
-                self.shared.publish(&self.handle, &sealed);
+                self.shared.publish(&self.handle);
                 Ok(self.is_sealed(&sealed))
             }
             Err(Unfilled { error, lead }) => {

@@ -82,12 +82,12 @@ impl Model {
         Some(self.shared.runtime.spawn_blocking(note))
     }
 
-    /// Says that somebody reads `copy`. At the first time it is also left for other hosts, should an earlier run not have come
-    /// to it.
-    pub fn is_opened(self: &Arc<Model>, copy: &Arc<Sealed>) {
+    /// Says that somebody reads the complete model. At the first time it is also left for other hosts, should an earlier run
+    /// not have come to it.
+    pub fn is_opened(self: &Arc<Model>) {
         drop(self.is_used());
         if !std::mem::replace(&mut self.state.lock().left, true) {
-            self.shared.publish(&self.handle, copy);
+            self.shared.publish(&self.handle);
         }
     }
 

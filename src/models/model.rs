@@ -67,6 +67,8 @@ pub(super) struct State {
     /// When its use was last noted.
     pub(super) noted: Option<Instant>,
     refused: Option<(Error, Instant)>,
+    /// How often it was the shared cache's copy that failed.
+    shared_failures: u32,
 }
 
 impl Model {
@@ -140,8 +142,10 @@ impl Model {
         starting.await
     }
 
-    /// Fetches all of the model, and waits until it is complete and verified.
+    /// Fetches all of the model, and waits until it is complete and verified. What the shared cache has wrong comes from
+    /// the hub.
     pub async fn sealed(self: &Arc<Model>) -> Result<Arc<Sealed>, Error> {
+        let mut failures = self.state.lock().shared_failures;
         loop {
             if let Content::Sealed(sealed) = self.content().await? {
                 if let Some(noted) = self.is_used() {
@@ -165,12 +169,19 @@ impl Model {
                 }
                 streamer.await_all();
             }
-            if let Some(ending) = ending
-                && let Content::Filling(_) = ending.await?
-            {
-                return Err(Error::Unsealed {
-                    handle: self.handle.url(),
-                });
+            let Some(ending) = ending else {
+                continue;
+            };
+            let ended = ending.await;
+            let failed = std::mem::replace(&mut failures, self.state.lock().shared_failures);
+            match ended {
+                Err(_) if failed < failures => {}
+                Ok(Content::Filling(_)) => {
+                    return Err(Error::Unsealed {
+                        handle: self.handle.url(),
+                    });
+                }
+                ended => drop(ended?),
             }
         }
     }
@@ -301,6 +312,7 @@ impl Model {
 
     /// Says that a filling has come to a bad end.
     pub(super) fn has_failed(&self, filling: &Filling, error: &Error) {
+        let of_tier = self.shared.tier_failed(&self.handle, error);
         // First this, then the readers: whoever of them opens again at once starts anew.
         let mut state = self.state.lock();
         state.content = None;
@@ -308,9 +320,12 @@ impl Model {
         state.streamer = None;
         state.kept = None;
         state.too_large |= error.is_no_space();
-        state.refuse(error);
+        match of_tier {
+            // What the bucket refuses is not refused by the hub.
+            true => state.shared_failures += 1,
+            false => state.refuse(error),
+        }
         drop(state);
-        self.shared.tier_failed(&self.handle, error);
         self.outdate(error);
         let why = Arc::new(error.clone());
         match error.is_own() {

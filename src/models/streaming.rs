@@ -206,7 +206,7 @@ impl Ending {
         let model = self.model.upgrade();
         match (result, model) {
             (Ok(Some(sealed)), Some(model)) => {
-                model.shared.publish(&model.handle, &sealed);
+                model.shared.publish(&model.handle);
                 Ok(model.is_sealed(&sealed))
             }
             (Ok(_), model) => {

@@ -12,9 +12,9 @@ use futures_util::future::BoxFuture;
 
 use super::{Error, Shared};
 use crate::handle::{Handle, Key};
-use crate::source::tier::{Outcome, Tier, Upload};
+use crate::source::tier::{Outcome, Tier, Unsent, Upload};
 use crate::source::{self, Local, Plan};
-use crate::store::{ListedFile, Sealed, State};
+use crate::store::{ListedFile, Sealed, State, Verified};
 
 /// A file of a sealed model.
 #[derive(Debug)]
@@ -49,56 +49,84 @@ impl Shared {
         self.source.plan(handle).await
     }
 
-    /// A filling of the model has come to a bad end.
-    pub(super) fn tier_failed(&self, handle: &Handle, error: &Error) {
+    /// A filling of the model has come to a bad end. True if it was the shared cache's copy that failed.
+    pub(super) fn tier_failed(&self, handle: &Handle, error: &Error) -> bool {
         let of_source = matches!(error, Error::Source(_)) || error.is_mismatch();
-        if let Some(tier) = self.options.tier.as_ref().filter(|_| of_source) {
-            tier.has_failed(handle);
-        }
+        let tier = self.options.tier.as_ref().filter(|_| of_source);
+        tier.is_some_and(|tier| tier.has_failed(handle, error.is_mismatch()))
     }
 
     /// Leaves a model that came from elsewhere in the shared cache, in the background.
-    pub(super) fn publish(self: &Arc<Shared>, handle: &Handle, sealed: &Arc<Sealed>) {
+    pub(super) fn publish(self: &Arc<Shared>, handle: &Handle) {
         let Some(tier) = self.options.tier.clone() else {
             return;
         };
         if !Tier::is_for(handle) || tier.has_given(handle) {
             return;
         }
-        let (handle, sealed) = (handle.clone(), sealed.clone());
-        let under_way = tier.begin();
-        let shared = self.clone();
+        let Some(under_way) = tier.begin() else {
+            tracing::warn!(model = %handle, "too many models wait to be left in the shared cache; this one is when it is opened in a later run");
+            return;
+        };
+        let (shared, handle) = (self.clone(), handle.clone());
         self.runtime.spawn(async move {
             let began = Instant::now();
             let key = handle.key();
-            let files = tokio::task::spawn_blocking(move || files(&shared, &key, &sealed)).await;
-            let Ok(Some(files)) = files else {
-                return;
+            let wanted = shared.clone();
+            let files = move || async move {
+                let files = tokio::task::spawn_blocking(move || files(&wanted, &key));
+                files.await.ok().flatten()
             };
-            let seconds = || began.elapsed().as_secs_f32();
-            match tier.publish(&handle, files, under_way).await {
-                Ok(Outcome::Sent(bytes)) => tracing::info!(
-                    model = %handle, to = tier.shown(), bytes, seconds = seconds(),
-                    "the model is in the shared cache"
-                ),
-                Ok(outcome) => {
-                    tracing::debug!(model = %handle, ?outcome, "nothing to send to the shared cache");
-                }
-                Err(error) => tracing::warn!(
-                    model = %handle, to = tier.shown(),
-                    "the model could not be left in the shared cache; here it is complete: {error}"
-                ),
-            }
+            let published = tier.publish(&handle, files, under_way).await;
+            told(&shared, &tier, &handle, published, began).await;
         });
     }
 }
 
+/// Says what has come of an upload. A copy that was found wrong on the way is looked at as a whole.
+async fn told(
+    shared: &Arc<Shared>,
+    tier: &Tier,
+    handle: &Handle,
+    published: Result<Outcome, Unsent>,
+    began: Instant,
+) {
+    let error = match published {
+        Ok(Outcome::Sent(bytes)) => {
+            let seconds = began.elapsed().as_secs_f32();
+            tracing::info!(model = %handle, to = tier.shown(), bytes, seconds, "the model is in the shared cache");
+            return;
+        }
+        Ok(outcome) => {
+            tracing::debug!(model = %handle, ?outcome, "nothing to send to the shared cache");
+            return;
+        }
+        Err(error @ Unsent::Damaged { .. }) => error,
+        Err(error) => {
+            tracing::warn!(
+                model = %handle, to = tier.shown(),
+                "the model could not be left in the shared cache; here it is complete: {error}"
+            );
+            return;
+        }
+    };
+    let (shared, key) = (shared.clone(), handle.key());
+    let verified = tokio::task::spawn_blocking(move || shared.cache.verify(&key)).await;
+    let then = match verified {
+        Ok(Ok(Verified::SetAside(_))) => "it is set aside, and the next open fetches it again",
+        Ok(Ok(_)) => "read again, it is right",
+        _ => "it could not be verified: use tfhub-fs cache verify",
+    };
+    tracing::error!(model = %handle, to = tier.shown(), "the model could not be left in the shared cache: {error}; {then}");
+}
+
 /// Every file of a model that we have verified, with what its manifest says of it.
-fn files(shared: &Shared, key: &Key, sealed: &Arc<Sealed>) -> Option<Vec<Upload>> {
-    let (manifest, _) = shared.cache.whole(key).ok()??;
+fn files(shared: &Shared, key: &Key) -> Option<Vec<Upload>> {
+    let (manifest, sealed) = shared.cache.whole(key).ok()??;
     if manifest.state != State::Sealed {
         return None;
     }
+    let sealed = Arc::new(sealed);
     let upload = |file: ListedFile<'_>| Upload {
         name: file.path.to_owned(),
         size: file.size,

@@ -27,6 +27,16 @@ pub fn boot_id() -> io::Result<String> {
     Ok(text.trim().to_owned())
 }
 
+/// What tells the process numbers of this process from others: the boot, and the PID namespace.
+///
+/// # Errors
+///
+/// `/proc` is not mounted.
+pub fn numbering() -> io::Result<String> {
+    let namespace = std::fs::read_link("/proc/self/ns/pid")?;
+    Ok(format!("{} {}", boot_id()?, namespace.display()))
+}
+
 /// The name of this host, as Python's `socket.gethostname()` gives it (tensorflow_hub writes it into its lock files).
 ///
 /// # Errors
@@ -55,6 +65,7 @@ mod tests {
         let boot = boot_time().unwrap();
         assert!(boot > 1_000_000_000, "{boot}");
         assert_eq!(boot_id().unwrap().len(), 36);
+        assert!(numbering().unwrap().contains(" pid:["));
         let file = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
         assert_eq!(hostname().unwrap(), file.trim());
     }

@@ -150,7 +150,7 @@ impl Tree {
                 Some(Attr::File { size, mtime }) => {
                     match open_whole(model, sealed, inside, (size, mtime)) {
                         Ok(file) => {
-                            model.is_opened(sealed);
+                            model.is_opened();
                             Some(Ok(self.opened_sealed(Arc::new(file), size, inside)))
                         }
                         Err(error) if is_damage(&error) => {

@@ -183,6 +183,93 @@ fn the_bucket_has_the_layout_of_tensorflow_hub() {
     assert_eq!((ours.len(), ours[1].len() / 8), (3, theirs[1].len() / 8));
 }
 
+/// What was fetched before a command fails is left for the others.
+#[test]
+fn a_command_that_fails_leaves_what_it_has_fetched() {
+    let hosts = Hosts::with(3_000_000, &["--simulate", "latency=50ms"]);
+    let cache = tempfile::tempdir().unwrap();
+    let hub = hosts.origin.url(Hop::Hub);
+    let [shared, endpoint] = hosts.flags();
+    let args = [
+        String::from("resolve"),
+        format!("--cache-dir={}", cache.path().display()),
+        format!("--mirror=https://tfhub.dev={hub}"),
+        shared,
+        endpoint,
+        format!("https://tfhub.dev/{}", hosts.name),
+        String::from("https://tfhub.dev/google/unknown/1"),
+    ];
+    let resolved = run(args);
+    assert_eq!(resolved.code, Some(1), "{}", resolved.stderr);
+    assert!(resolved.stderr.contains("unknown"), "{}", resolved.stderr);
+    hosts.model.assert_at(&hosts.in_bucket(""));
+    assert!(hosts.in_bucket(".descriptor.txt").exists());
+}
+
+/// A reader that has read enough is no failure, and no panic.
+#[test]
+fn a_reader_that_has_gone_is_no_failure_of_resolve() {
+    let mut command = program(["resolve", "--remote", "gs://bucket/a", "/"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let outcome = command.stdout(writer).output().unwrap();
+    let told = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(!told.contains("panicked"), "{told}");
+    let mut command = program(["resolve", "/", "/tmp"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let outcome = command.stdout(writer).output().unwrap();
+    let told = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert_eq!((outcome.status.code(), told.as_str()), (Some(0), ""));
+}
+
+/// A bit that has flipped on a host's disk does not reach the others. The host finds out, and fetches the model again.
+#[test]
+fn a_copy_that_was_damaged_here_is_not_left_for_the_others() {
+    let hosts = Hosts::with(3_000_000, &[]);
+    let alone = Mounting::of(&hosts.origin).timeout("20s").start();
+    hosts.read_all(&alone);
+    let sha1 = sha1_of(&format!("https://tfhub.dev/{}", hosts.name));
+    let data = alone.cache.join(sha1).join(DATA);
+    eventually("the model is sealed", SOON, || data.exists());
+    flip(&data);
+    let [shared, endpoint] = hosts.flags();
+    let later = Mounting::of(&hosts.origin)
+        .timeout("20s")
+        .cache(&alone.cache)
+        .arg(shared)
+        .arg(endpoint)
+        .start();
+    later
+        .read(&format!("{}/saved_model.pb", hosts.name))
+        .unwrap();
+    eventually("the damage is told", SOON, || {
+        later.log().contains("set aside")
+    });
+    later.assert_logged(&[DATA, "CRC-32C"]);
+    assert!(!hosts.in_bucket(".descriptor.txt").exists());
+    assert!(!hosts.in_bucket(&format!("/{DATA}")).exists());
+    hosts.read_all(&later);
+    hosts.is_published();
+}
+
+/// Another content of the same size and times, as a failing disk makes it.
+fn flip(path: &std::path::Path) {
+    use std::os::unix::fs::FileExt;
+    let times = std::fs::metadata(path).unwrap().modified().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(path, mode).unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .read(true)
+        .open(path)
+        .unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 1000).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], 1000).unwrap();
+    file.set_modified(times).unwrap();
+}
+
 /// A bucket that is gone costs a warning and no model.
 #[test]
 fn without_its_bucket_a_host_asks_the_hub() {

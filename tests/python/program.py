@@ -19,9 +19,10 @@ def clean_environment() -> dict:
     return clean | {"TFHUB_FS_MIN_FREE": "0"}
 
 
-def run(*arguments, timeout: float = 60) -> subprocess.CompletedProcess:
+def run(*arguments, timeout: float = 60, environment: dict | None = None) -> subprocess.CompletedProcess:
     command = [str(BINARY), *map(str, arguments)]
-    return subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=timeout)
+    given = clean_environment() | (environment or {})
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=timeout)
 
 
 def resolve(handle: str, cache: pathlib.Path, *flags) -> subprocess.CompletedProcess:

@@ -58,7 +58,9 @@ class Door:
 
     def __call__(self, environ, start_response):
         signed = "HTTP_AUTHORIZATION" in environ
-        self.seen.append({"path": environ["PATH_INFO"], "method": environ["REQUEST_METHOD"], "signed": signed, "range": environ.get("HTTP_RANGE")})
+        seen = {"path": environ["PATH_INFO"], "method": environ["REQUEST_METHOD"], "signed": signed}
+        told = {"range": environ.get("HTTP_RANGE"), "checksum": environ.get("HTTP_X_AMZ_CHECKSUM_CRC32C")}
+        self.seen.append(seen | told)
         if self.locked and not signed and not environ["PATH_INFO"].startswith("/moto-api/"):
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [DENIED]

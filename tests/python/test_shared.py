@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 
 import pytest
 import tensorflow as tf
@@ -12,7 +13,7 @@ import tensorflow_hub
 
 import expected
 import program
-from s3 import BUCKET, S3
+from s3 import BUCKET, REGION, S3
 from test_cache import pack
 
 NAME = "test/dense/1"
@@ -43,6 +44,13 @@ def files_of(root: pathlib.Path) -> dict:
         for path in root.rglob("*")
         if path.is_file() and ".tfhub-fs" not in str(path.relative_to(root)).split("/")[0]
     }
+
+
+def client(s3):
+    import boto3
+
+    credentials = {name.lower(): value for name, value in s3.credentials.items()}
+    return boto3.client("s3", endpoint_url=s3.url, region_name=REGION, **credentials)
 
 
 def written(s3) -> list[str]:
@@ -83,6 +91,84 @@ def test_two_daemons_and_one_s3_bucket(large, s3, place, plain, origin, mount):
             assert pathlib.Path(second / f"{NAME}/{inside}").read_bytes() == path.read_bytes()
     assert origin.requests() == []
     assert written(s3) == changes, "the second host has nothing to add"
+
+
+@pytest.mark.parametrize("command", ["prefetch", "resolve"])
+@pytest.mark.parametrize("large", [False, True], ids=["small", "in-parts"])
+def test_a_wrong_object_is_passed_over_and_mended(command, large, s3, place, plain, origin, mount):
+    """Same size, other bytes: S3 tells nothing that gives it away. One command meets it and mends it for everybody."""
+    model = place / "model"
+    shutil.copytree(plain / NAME, model)
+    (model / "assets").mkdir(exist_ok=True)
+    table = os.urandom(20_000_000 if large else 1000)
+    (model / "assets/table.bin").write_bytes(table)
+    handle = origin.offer(NAME, pack(model))
+    sha1 = hashlib.sha1(handle.encode()).hexdigest()
+    environment = s3.variables | s3.credentials
+    flags = ["--hub-url", origin.url, "--shared-cache", f"s3://{BUCKET}/cache"]
+
+    def fetch(cache):
+        done = program.run(command, handle, "--cache-dir", cache, "--timeout", "10s", *flags, environment=environment)
+        assert done.returncode == 0, done.stderr
+        assert (cache / sha1 / "assets/table.bin").read_bytes() == table
+        return done.stderr
+
+    fetch(place / "cache-1")
+    key = f"cache/{sha1}/assets/table.bin"
+    bucket = client(s3)
+    put = bucket.head_object(Bucket=BUCKET, Key=key)
+    wrong = bytes([table[0] ^ 1]) + table[1:]
+    bucket.put_object(Bucket=BUCKET, Key=key, Body=wrong, Metadata=put["Metadata"])
+
+    told = fetch(place / "cache-2")
+    assert "the shared cache's copy failed" in told
+    assert bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() == table
+    assert len(origin.downloads()) == 2
+    changes = written(s3)
+
+    assert "the shared cache's copy failed" not in fetch(place / "cache-3")
+    assert len(origin.downloads()) == 2, "it comes from the bucket again"
+    assert written(s3) == changes
+
+
+def test_small_objects_carry_their_checksum(s3, place, plain, origin):
+    handle = origin.offer(NAME, pack(plain / NAME))
+    flags = ["--hub-url", origin.url, "--shared-cache", f"s3://{BUCKET}/cache"]
+    environment = s3.variables | s3.credentials
+    done = program.run("resolve", handle, "--cache-dir", place / "cache", *flags, environment=environment)
+    assert done.returncode == 0, done.stderr
+    puts = [one for one in s3.requests() if one["method"] == "PUT"]
+    assert puts and all(one["checksum"] for one in puts)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="makes a PID namespace")
+def test_an_uploader_in_another_container_is_not_taken_for_dead(place, plain, origin):
+    """Two containers of one host: the same host name, and process numbers that mean nothing to each other."""
+    models, objects = place / "none", place / "bucket"
+    models.mkdir()
+    slow = ["--simulate", "latency=400ms"]
+    served = program.Hub(models, "--listen", "127.0.0.1:0", "--writable-bucket", f"cache={objects}", *slow)
+    try:
+        model = place / "model"
+        shutil.copytree(plain / NAME, model)
+        (model / "table.bin").write_bytes(os.urandom(60_000_000))
+        handle = origin.offer(NAME, pack(model))
+        shared = ["--hub-url", origin.url, "--shared-cache", "gs://cache", "--gcs-endpoint", served.url]
+        command = [str(program.BINARY), "resolve", handle, "--cache-dir", str(place / "cache-1"), *shared]
+        first = subprocess.Popen(command, env=program.clean_environment(), stdout=subprocess.DEVNULL)
+        lock = objects / f"{hashlib.sha1(handle.encode()).hexdigest()}.lock"
+        program.wait_until(lock.exists, "an upload")
+        held = lock.read_text()
+        # The first one's number is nobody's here.
+        apart = ["unshare", "--pid", "--fork", "--mount-proc", *command[:4], str(place / "cache-2"), *shared]
+        second = subprocess.run(apart, env=program.clean_environment(), capture_output=True, text=True, timeout=60)
+        assert second.returncode == 0, second.stderr
+        assert "has stopped" not in second.stderr
+        assert lock.exists() and lock.read_text() == held, "the lock is still the first one's"
+        assert first.wait(60) == 0
+        assert not lock.exists()
+    finally:
+        served.stop()
 
 
 def test_a_bucket_that_refuses_is_a_warning(s3, place, plain, origin, mount):

@@ -1,8 +1,9 @@
 //! Who uploads a model: whoever makes `<sha1>.lock`, which no two can.
 //!
 //! The lock is tensorflow_hub's. One of ours is written anew while its holder lives; whose lock and files have not moved for
-//! tensorflow_hub's time, or whose process was of this host and is gone, is taken for dead, and its lock is replaced on the
-//! condition that it is still the same.
+//! tensorflow_hub's time is taken for dead, and its lock is replaced on the condition that it is still the same. Some seconds
+//! are enough where its process was of this host, this boot and these process numbers, and is gone: another container may
+//! share a host's name, and not its numbers.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,6 +25,8 @@ pub(super) enum Claim {
     Ours(Held),
     /// Somebody else is at it.
     Theirs,
+    /// Somebody was at it, as it seems; that is sure after this time.
+    Dying(Duration),
 }
 
 /// What was seen of somebody else's work.
@@ -65,7 +68,8 @@ impl Watch {
 
 /// Tries to become the one who uploads `key`.
 pub(super) async fn claim(shared: &Shared, key: &Key, watch: &mut Watch) -> Result<Claim, Error> {
-    let lock = Lock::new(&shared.options.host);
+    let options = &shared.options;
+    let lock = Lock::new(&options.host, options.place.as_deref());
     let (at, text) = (shared.layout.lock(key), Bytes::from(lock.text()));
     let held = |version| Held {
         key: at.clone(),
@@ -81,17 +85,21 @@ pub(super) async fn claim(shared: &Shared, key: &Key, watch: &mut Watch) -> Resu
     };
     let holder = Lock::parse(&there.bytes);
     let sight = look(shared, key, there.version, holder.as_ref()).await?;
-    let dead = holder.is_some_and(|holder| {
-        holder.host == shared.options.host && !(shared.options.alive)(holder.pid)
+    let gone = holder.is_some_and(|holder| {
+        let place = options.place.as_deref();
+        holder.host == options.host && holder.is_of(place) && !(options.alive)(holder.pid)
     });
+    let enough = if gone { options.quiet } else { options.stale };
     let old = match (there.now, sight.latest) {
-        (Some(now), Some(latest)) => now
-            .duration_since(latest)
-            .is_ok_and(|age| age >= shared.options.stale),
-        _ => false,
+        (Some(now), Some(latest)) => now.duration_since(latest).unwrap_or_default(),
+        _ => Duration::ZERO,
     };
-    if !dead && !old && watch.still(&sight) < shared.options.stale {
-        return Ok(Claim::Theirs);
+    let still = watch.still(&sight).max(old);
+    if still < enough {
+        return Ok(match gone {
+            true => Claim::Dying(enough - still),
+            false => Claim::Theirs,
+        });
     }
     tracing::info!(
         lock = at,
@@ -144,7 +152,32 @@ impl Sight {
     }
 }
 
+/// What tells a lock of ours from any other.
+#[derive(Debug)]
+pub(super) struct Ours {
+    key: String,
+    text: Bytes,
+}
+
+impl Ours {
+    /// An error if the lock is somebody else's now.
+    pub async fn check(&self, shared: &Shared) -> Result<(), Error> {
+        match shared.writer.read(&self.key).await? {
+            Some(there) if there.bytes == self.text => Ok(()),
+            _ => Err(taken(&self.key)),
+        }
+    }
+}
+
 impl Held {
+    /// The same, for whoever works while this is kept.
+    pub fn ours(&self) -> Ours {
+        Ours {
+            key: self.key.clone(),
+            text: self.text.clone(),
+        }
+    }
+
     /// Writes the lock anew from time to time; ends when it is ours no more, or that cannot be said.
     pub async fn keep(&mut self, shared: &Shared) -> Error {
         loop {

@@ -60,15 +60,25 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// One of this process's.
-    pub fn new(host: &str) -> Lock {
+    /// One of this process's. Its uid begins with what stands for `place`.
+    pub fn new(host: &str, place: Option<&str>) -> Lock {
         // A fresh RandomState is seeded by the system: random enough, and std has it.
         let random = || RandomState::new().hash_one(0);
+        let mut uid = format!("{:016x}{:016x}", random(), random());
+        if let Some(place) = place {
+            let mark = mark(place);
+            uid.replace_range(..mark.len(), &mark);
+        }
         Lock {
             host: host.to_owned(),
             pid: std::process::id(),
-            uid: format!("{:016x}{:016x}", random(), random()),
+            uid,
         }
+    }
+
+    /// Whether it was written in this place; those of tensorflow_hub do not say where.
+    pub fn is_of(&self, place: Option<&str>) -> bool {
+        place.is_some_and(|place| self.uid.starts_with(&mark(place)))
     }
 
     pub fn parse(text: &[u8]) -> Option<Lock> {
@@ -87,6 +97,11 @@ impl Lock {
     pub fn text(&self) -> String {
         format!("{}.{}.{}", self.host, self.pid, self.uid)
     }
+}
+
+/// Eight digits of hexadecimal that stand for a place.
+fn mark(place: &str) -> String {
+    Key::of(place).to_string().chars().take(8).collect()
 }
 
 /// What `<sha1>.descriptor.txt` says of a model that this process has fetched now.
@@ -149,11 +164,22 @@ mod tests {
 
     #[test]
     fn a_lock_is_read_from_its_end() {
-        let lock = Lock::new("a.b.example.com");
-        assert_eq!(Lock::parse(lock.text().as_bytes()), Some(lock));
+        for place in [None, Some("boot 1, namespace 2")] {
+            let lock = Lock::new("a.b.example.com", place);
+            assert_eq!(lock.uid.len(), 32);
+            assert_eq!(Lock::parse(lock.text().as_bytes()), Some(lock));
+        }
         for odd in ["", "x", "a.1.x", "a.b.0123456789abcdef0123456789abcdef"] {
             assert_eq!(Lock::parse(odd.as_bytes()), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn a_lock_tells_where_it_was_written() {
+        let lock = Lock::new("h", Some("one"));
+        assert!(lock.is_of(Some("one")) && !lock.is_of(Some("other")) && !lock.is_of(None));
+        assert!(!Lock::new("h", None).is_of(Some("one")));
+        assert_ne!(lock.uid, Lock::new("h", Some("one")).uid);
     }
 
     #[test]

@@ -10,36 +10,34 @@
 //! A model is there if its descriptor says so and nothing of it is missing. Whatever is wrong with the bucket, or with what
 //! lies in it, is a warning and a miss: then the hub is asked, as if there were no bucket.
 
+mod checked;
 mod claim;
+mod fate;
 mod layout;
 mod manifest;
 mod publish;
+mod send;
 #[cfg(test)]
 mod tests;
 mod whole;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
-pub use publish::{Outcome, UnderWay, Upload};
+pub use publish::{Outcome, UnderWay, Unsent, Upload};
 
 use super::bucket::Writer;
 use super::{Buckets, Error, Folder};
-use crate::handle::{BucketPath, Handle, Key, Kind};
+use crate::handle::{BucketPath, Handle, Kind};
+use fate::Fates;
 use layout::Layout;
 
-/// Of how many models it is remembered what came of them.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
-
-/// How long a bucket that failed is left alone, and a model whose copy in it failed.
+/// How long a bucket that failed is left alone.
 const ALONE: Duration = Duration::from_secs(30);
-const SPOILED: Duration = Duration::from_secs(600);
 
 /// Uploads at once.
 const UPLOADS: usize = 2;
@@ -51,12 +49,17 @@ pub struct Options {
     pub at: BucketPath,
     /// The name of this host, for tensorflow_hub.
     pub host: String,
-    /// Whether a process of this host is alive.
+    /// What tells the place where this process has its number from others: the boot and the PID namespace. Without it, nobody
+    /// is taken for dead because a process of its number is not here.
+    pub place: Option<String>,
+    /// Whether a process of this place is alive.
     pub alive: fn(u32) -> bool,
     /// A bucket that does not answer within this time is passed over.
     pub patience: Duration,
     /// Whose lock and files have not moved for this long is taken for dead; tensorflow_hub's own time.
     pub stale: Duration,
+    /// The same for one whose process is of this place and gone.
+    pub quiet: Duration,
     /// How often a lock of another is looked at.
     pub look: Duration,
 }
@@ -67,9 +70,11 @@ impl Options {
         Options {
             at,
             host,
+            place: None,
             alive,
             patience: Duration::from_secs(5),
             stale: Duration::from_secs(600),
+            quiet: Duration::from_secs(10),
             look: Duration::from_secs(15),
         }
     }
@@ -89,20 +94,12 @@ struct Shared {
     layout: Layout,
     /// Not to be asked before.
     alone: Mutex<Option<Instant>>,
-    models: Mutex<LruCache<Key, Fate>>,
+    fates: Fates,
     turns: Semaphore,
-    /// Uploads that wait for their turn or have it.
+    /// Uploads that have not ended, and those among them that the end of the process waits for.
+    waiting: AtomicUsize,
     under_way: AtomicUsize,
     ended: Notify,
-}
-
-/// What came of a model's copy in the bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// It is read from there.
-    Given,
-    /// It is of no use; said at this time.
-    Useless(Instant),
 }
 
 impl Tier {
@@ -114,8 +111,9 @@ impl Tier {
             buckets,
             options,
             alone: Mutex::new(None),
-            models: Mutex::new(LruCache::new(REMEMBERED)),
+            fates: Fates::new(),
             turns: Semaphore::new(UPLOADS),
+            waiting: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             ended: Notify::new(),
         };
@@ -136,31 +134,19 @@ impl Tier {
 
     /// The model's files in the bucket, if all of it is there. Trouble is told here, and is `None`.
     pub async fn find(&self, handle: &Handle) -> Option<Folder> {
-        let key = handle.key();
-        if !Tier::is_for(handle) || self.is_alone() || self.is_useless(&key) {
+        let (key, fates) = (handle.key(), &self.shared.fates);
+        if !Tier::is_for(handle) || self.is_alone().is_some() || fates.is_passed_over(&key) {
             return None;
         }
-        let looked = tokio::time::timeout(self.shared.options.patience, self.look(handle)).await;
-        let found = match looked {
-            Ok(found) => found,
-            Err(_) => Err(Error::Late {
-                model: self.shown(),
-                why: format!(
-                    "it has not answered within {} s",
-                    self.shared.options.patience.as_secs_f32()
-                ),
-                advice: String::from("look at the bucket, or leave out --shared-cache"),
-            }),
-        };
-        match found {
-            Ok(Look::Whole(folder)) => {
-                self.shared.models.lock().put(key, Fate::Given);
-                Some(folder)
+        match self.look_patiently(handle).await {
+            Ok(Look::Whole(folder)) => fates.give(key, &folder).then_some(folder),
+            Ok(Look::Absent) => {
+                fates.is_gone(&key);
+                None
             }
-            Ok(Look::Absent) => None,
             Ok(Look::Torn(why)) => {
                 tracing::warn!(model = %handle, copy = self.shared.layout.dir(&key).to_string(), "the shared cache's copy is not used: {why}");
-                self.useless(key);
+                fates.is_of_no_use(key);
                 None
             }
             Err(error) => {
@@ -172,16 +158,17 @@ impl Tier {
 
     /// Whether the model is being read from the bucket, or was.
     pub fn has_given(&self, handle: &Handle) -> bool {
-        let mut models = self.shared.models.lock();
-        models.get(&handle.key()) == Some(&Fate::Given)
+        self.shared.fates.is_given(&handle.key())
     }
 
-    /// What was given turned out to be of no use: for a while the hub is asked instead.
-    pub fn has_failed(&self, handle: &Handle) {
-        if self.has_given(handle) {
-            tracing::warn!(model = %handle, at = self.shown(), "the shared cache's copy failed; the next open asks the hub");
-            self.useless(handle.key());
+    /// What was given turned out to be of no use, its bytes being wrong (`by_bytes`) or not to be had: for a while the hub is
+    /// asked instead. False if nothing was given.
+    pub fn has_failed(&self, handle: &Handle, by_bytes: bool) -> bool {
+        let failed = self.shared.fates.has_failed(handle.key(), by_bytes);
+        if failed {
+            tracing::warn!(model = %handle, at = self.shown(), "the shared cache's copy failed; the hub is asked from now on");
         }
+        failed
     }
 
     /// Ends when no upload of this process is under way. Models that another host uploads are not waited for.
@@ -195,23 +182,14 @@ impl Tier {
         }
     }
 
-    fn useless(&self, key: Key) {
-        let fate = Fate::Useless(Instant::now());
-        self.shared.models.lock().put(key, fate);
-    }
-
-    fn is_useless(&self, key: &Key) -> bool {
-        let mut models = self.shared.models.lock();
-        matches!(models.get(key), Some(Fate::Useless(at)) if at.elapsed() < SPOILED)
-    }
-
-    fn is_alone(&self) -> bool {
+    /// For how long the bucket is left alone from now on, if it is.
+    fn is_alone(&self) -> Option<Duration> {
         let until = *self.shared.alone.lock();
-        until.is_some_and(|until| Instant::now() < until)
+        until?.checked_duration_since(Instant::now())
     }
 
     /// Tells of trouble with the bucket once, and leaves it alone for a while.
-    fn trouble(&self, error: &Error) {
+    fn trouble(&self, error: &Error) -> Duration {
         let mut alone = self.shared.alone.lock();
         if alone.is_none_or(|until| until <= Instant::now()) {
             tracing::warn!(
@@ -220,6 +198,26 @@ impl Tier {
             );
         }
         *alone = Some(Instant::now() + ALONE);
+        ALONE
+    }
+
+    /// The same, if it is time that the error has taken: the next one would take as much.
+    fn is_late(&self, error: &Error) {
+        if error.is_timeout() {
+            self.trouble(error);
+        }
+    }
+
+    async fn look_patiently(&self, handle: &Handle) -> Result<Look, Error> {
+        let patience = self.shared.options.patience;
+        let looked = tokio::time::timeout(patience, self.look(handle)).await;
+        looked.unwrap_or_else(|_| {
+            Err(Error::Late {
+                model: self.shown(),
+                why: format!("it has not answered within {} s", patience.as_secs_f32()),
+                advice: String::from("look at the bucket, or leave out --shared-cache"),
+            })
+        })
     }
 
     async fn look(&self, handle: &Handle) -> Result<Look, Error> {

@@ -1,29 +1,21 @@
-//! The upload of a model that this host has fetched: everything else, the manifest, saved_model.pb, the descriptor. Whoever
-//! dies in between leaves nothing that anybody takes for a model, and what it has sent is not sent again.
+//! Who uploads a model that this host has fetched, and when. Many may wait: what waits is small, and knows no more than which
+//! model it is.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::claim::{self, Claim, Held, Watch};
-use super::layout;
-use super::manifest::{File, Manifest};
 use super::{Look, Tier};
-use crate::handle::{BucketPath, Handle};
-use crate::source::Error;
-use crate::source::bucket::{Known, Local, Only, Put};
+use crate::handle::Handle;
+use crate::source::bucket::Local;
+use crate::source::{self, Error};
 
-/// Objects that may lie where a model is to go.
-const MAX_OBJECTS: u64 = 200_000;
-
-/// How long somebody else's upload is watched.
+/// How long somebody else's upload, or a bucket that fails, is watched.
 const WATCHED: Duration = Duration::from_secs(4 * 3600);
 
-/// Read at once to compute a checksum.
-const SUMMED: u64 = 4 << 20;
+/// Models that may wait at a time.
+const MAX_WAITING: usize = 4096;
 
 /// One file of a model on this host.
 #[derive(Debug, Clone)]
@@ -45,208 +37,146 @@ pub enum Outcome {
     There,
     /// So many bytes were sent, and now it is there.
     Sent(u64),
-    /// Somebody else has not come to an end for hours.
+    /// Somebody else has not come to an end for hours, or the bucket has not answered.
     Theirs,
+    /// It has left this host meanwhile, or is none of ours to give.
+    Gone,
 }
 
-/// An upload that is under way as long as this lives.
+/// Why a model could not be left in the bucket.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unsent {
+    /// The bucket, or the way there.
+    #[error(transparent)]
+    Bucket(#[from] source::Error),
+    /// The copy on this host.
+    #[error(
+        "{file} of the copy on this host cannot be given to others: {why}; nothing wrong was left in the bucket"
+    )]
+    Damaged {
+        /// The path in the model.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// An upload that is to come, or under way, as long as this lives.
 #[derive(Debug)]
-pub struct UnderWay(Tier);
+pub struct UnderWay {
+    tier: Tier,
+    is_awaited: bool,
+}
+
+impl UnderWay {
+    /// Whether [`Tier::settled`] waits for it.
+    fn is_awaited(&mut self, is: bool) {
+        let under_way = &self.tier.shared.under_way;
+        match (self.is_awaited, is) {
+            (false, true) => drop(under_way.fetch_add(1, Ordering::SeqCst)),
+            (true, false) => {
+                under_way.fetch_sub(1, Ordering::SeqCst);
+                self.tier.shared.ended.notify_waiters();
+            }
+            _ => {}
+        }
+        self.is_awaited = is;
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.shared.under_way.fetch_sub(1, Ordering::SeqCst);
-        self.0.shared.ended.notify_waiters();
+        self.is_awaited(false);
+        self.tier.shared.waiting.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// What there is to do about a model now.
+enum Turn {
+    There,
+    Ours(Held),
+    /// Nothing for so long; whoever wants to end need not wait for it, unless it is `soon`.
+    Wait {
+        time: Duration,
+        soon: bool,
+    },
 }
 
 impl Tier {
-    /// Says that an upload is to come, which [`Tier::settled`] waits for.
-    pub fn begin(&self) -> UnderWay {
-        self.shared.under_way.fetch_add(1, Ordering::SeqCst);
-        UnderWay(self.clone())
+    /// Says that an upload is to come, which [`Tier::settled`] waits for. `None`: too many wait already.
+    pub fn begin(&self) -> Option<UnderWay> {
+        let waiting = &self.shared.waiting;
+        let more = |count: usize| (count < MAX_WAITING).then_some(count + 1);
+        let begun = waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+        begun.ok()?;
+        let mut under_way = UnderWay {
+            tier: self.clone(),
+            is_awaited: false,
+        };
+        under_way.is_awaited(true);
+        Some(under_way)
     }
 
-    /// Sees to it that the model is in the bucket: sends it, unless it is there or somebody else sends it.
-    pub async fn publish(
+    /// Sees to it that the model is in the bucket: sends it, unless it is there or somebody else sends it. Its `files` are not
+    /// asked for before they are wanted; `None` says that it has gone.
+    pub async fn publish<F>(
         &self,
         handle: &Handle,
-        files: Vec<Upload>,
-        under_way: UnderWay,
-    ) -> Result<Outcome, Error> {
-        let mut under_way = Some(under_way);
+        files: impl FnOnce() -> F,
+        mut under_way: UnderWay,
+    ) -> Result<Outcome, Unsent>
+    where
+        F: Future<Output = Option<Vec<Upload>>>,
+    {
         let (mut watch, begun) = (Watch::default(), Instant::now());
         loop {
             let turn = self.shared.turns.acquire().await;
-            match self.look(handle).await? {
-                Look::Whole(_) => return Ok(Outcome::There),
-                Look::Absent | Look::Torn(_) => {}
-            }
-            if let Claim::Ours(held) = claim::claim(&self.shared, &handle.key(), &mut watch).await?
-            {
-                let _under_way = under_way.take().unwrap_or_else(|| self.begin());
-                let sent = self.send(handle, &files, held).await;
-                self.shared.models.lock().pop(&handle.key());
-                return sent.map(Outcome::Sent);
-            }
-            // Somebody else's upload is not waited for by whoever wants to end.
-            drop((turn, under_way.take()));
-            if begun.elapsed() > WATCHED {
-                return Ok(Outcome::Theirs);
-            }
-            tokio::time::sleep(self.shared.options.look).await;
-        }
-    }
-
-    /// Sends what is missing, as long as the lock is ours.
-    async fn send(&self, handle: &Handle, files: &[Upload], mut held: Held) -> Result<u64, Error> {
-        let sent = tokio::select! {
-            sent = self.send_all(handle, files) => sent,
-            error = held.keep(&self.shared) => Err(error),
-        };
-        held.release(&self.shared).await;
-        sent
-    }
-
-    async fn send_all(&self, handle: &Handle, files: &[Upload]) -> Result<u64, Error> {
-        let (shared, key) = (&self.shared, handle.key());
-        let at = shared.layout.dir(&key);
-        let there = match BucketPath::parse(&at) {
-            Ok(dir) => shared.writer.below(&dir, MAX_OBJECTS).await?,
-            Err(_) => Vec::new(),
-        };
-        let there: HashMap<String, Known> = there
-            .into_iter()
-            .map(|known| (known.key.clone(), known))
-            .collect();
-        let (models, others): (Vec<_>, Vec<_>) = files.iter().partition(|file| is_model(file));
-        let mut sent = 0;
-        let mut manifest = Manifest {
-            handle: handle.url(),
-            files: Vec::new(),
-        };
-        for file in others {
-            let place = shared.layout.file(&key, &file.name);
-            let sum = self.ensure(file, &place, &there, &mut sent).await?;
-            manifest.files.push(listed(file, sum));
-        }
-        // Their checksums are in the manifest, which comes first.
-        let mut last = Vec::new();
-        for file in models {
-            let sum = checksum(file).await?;
-            manifest.files.push(listed(file, sum));
-            last.push(Upload {
-                crc32c: Some(sum),
-                ..file.clone()
-            });
-        }
-        if let Some(text) = manifest.text() {
-            self.write(&shared.layout.manifest(&key), text).await?;
-        }
-        for file in &last {
-            let place = shared.layout.file(&key, &file.name);
-            self.ensure(file, &place, &there, &mut sent).await?;
-        }
-        let text = layout::descriptor(&handle.url(), &shared.options.host);
-        self.write(&shared.layout.descriptor(&key), text.into())
-            .await?;
-        Ok(sent)
-    }
-
-    /// Sends a file, unless it is there; gives its checksum.
-    async fn ensure(
-        &self,
-        file: &Upload,
-        key: &str,
-        there: &HashMap<String, Known>,
-        sent: &mut u64,
-    ) -> Result<u32, Error> {
-        let sum = checksum(file).await?;
-        let only = match there.get(key) {
-            None => Only::New,
-            Some(known) => {
-                let told = match known.crc32c {
-                    Some(told) => Some(told),
-                    None if known.size == file.size => {
-                        let asked = self.shared.writer.known(key).await?;
-                        asked
-                            .filter(|asked| asked.version == known.version)
-                            .and_then(|asked| asked.crc32c)
-                    }
-                    None => None,
-                };
-                if known.size == file.size && told == Some(sum) {
-                    return Ok(sum);
+            // In boxes, because what waits here is to be small.
+            match Box::pin(self.turn(handle, &mut watch)).await? {
+                Turn::There => return Ok(Outcome::There),
+                Turn::Ours(held) => {
+                    under_way.is_awaited(true);
+                    return Box::pin(self.send(handle, files(), held)).await;
                 }
-                Only::Instead(known.version.clone())
+                Turn::Wait { time, soon } => {
+                    under_way.is_awaited(soon);
+                    drop(turn);
+                    if begun.elapsed() > WATCHED {
+                        return Ok(Outcome::Theirs);
+                    }
+                    tokio::time::sleep(time).await;
+                }
             }
-        };
-        let writer = &self.shared.writer;
-        let put = writer
-            .send(key, &*file.from, (file.size, sum), &only)
-            .await?;
-        match put {
-            Put::Done(_) => {
-                *sent += file.size;
-                Ok(sum)
+        }
+    }
+
+    async fn turn(&self, handle: &Handle, watch: &mut Watch) -> Result<Turn, Error> {
+        let key = handle.key();
+        if let Some(time) = self.is_alone() {
+            return Ok(Turn::Wait { time, soon: false });
+        }
+        match self.look_patiently(handle).await {
+            Ok(Look::Whole(copy)) if !self.shared.fates.is_wrong(&key, &copy) => {
+                return Ok(Turn::There);
             }
-            Put::Refused => Err(overtaken(key)),
+            Ok(Look::Absent) => self.shared.fates.is_gone(&key),
+            Ok(_) => {}
+            Err(error) => {
+                let time = self.trouble(&error);
+                return match error.is_denied() || error.is_not_found() {
+                    true => Err(error),
+                    false => Ok(Turn::Wait { time, soon: false }),
+                };
+            }
         }
-    }
-
-    /// Writes a small text, whatever was there before.
-    async fn write(&self, key: &str, text: Bytes) -> Result<(), Error> {
-        let writer = &self.shared.writer;
-        if let Put::Done(_) = writer.put(key, text.clone(), &Only::New).await? {
-            return Ok(());
-        }
-        let there = writer.read(key).await?;
-        let only = there.map_or(Only::New, |there| Only::Instead(there.version));
-        match writer.put(key, text, &only).await? {
-            Put::Done(_) => Ok(()),
-            Put::Refused => Err(overtaken(key)),
-        }
-    }
-}
-
-/// What makes a directory a model: it comes when everything else is there.
-fn is_model(file: &Upload) -> bool {
-    matches!(
-        file.name.as_str(),
-        "saved_model.pb" | "saved_model.pbtxt" | "tfhub_module.pb"
-    )
-}
-
-fn listed(file: &Upload, crc32c: u32) -> File {
-    File {
-        name: file.name.clone(),
-        size: file.size,
-        crc32c,
-    }
-}
-
-async fn checksum(file: &Upload) -> Result<u32, Error> {
-    if let Some(sum) = file.crc32c {
-        return Ok(sum);
-    }
-    let (mut at, mut sum) = (0, 0);
-    while at < file.size {
-        let end = file.size.min(at + SUMMED);
-        let bytes = file.from.read(at..end).await.map_err(|why| Error::Failed {
-            model: file.name.clone(),
-            why: format!("the local copy cannot be read: {why}"),
-            advice: String::from("the local copy may be damaged"),
-        })?;
-        sum = crc32c::crc32c_append(sum, &bytes);
-        at = end;
-    }
-    Ok(sum)
-}
-
-fn overtaken(key: &str) -> Error {
-    Error::Failed {
-        model: key.to_owned(),
-        why: String::from("its upload was ended, or somebody else has written it meanwhile"),
-        advice: String::from("whoever fetches the model next goes on from here"),
+        let claimed = claim::claim(&self.shared, &key, watch).await;
+        Ok(match claimed.inspect_err(|error| self.is_late(error))? {
+            Claim::Ours(held) => Turn::Ours(held),
+            Claim::Theirs => Turn::Wait {
+                time: self.shared.options.look,
+                soon: false,
+            },
+            Claim::Dying(time) => Turn::Wait { time, soon: true },
+        })
     }
 }

@@ -112,7 +112,7 @@ async fn a_copy_that_failed_is_passed_over() {
     let tier = stand.tier("gs");
     publish(&tier, &model()).await.unwrap();
     assert!(tier.find(&handle()).await.is_some());
-    tier.has_failed(&handle());
+    assert!(tier.has_failed(&handle(), false));
     assert!(tier.find(&handle()).await.is_none());
     assert!(!tier.has_given(&handle()));
 }

@@ -22,8 +22,8 @@ use crate::fetch::tests::options;
 use crate::handle::{BucketPath, Handle};
 use crate::server::testing_bucket;
 use crate::source::bucket::Local;
-use crate::source::tier::{Options, Outcome, Tier, Upload};
-use crate::source::{BucketOptions, Buckets, Error};
+use crate::source::tier::{Options, Outcome, Tier, Unsent, Upload};
+use crate::source::{BucketOptions, Buckets};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,8 @@ impl Stand {
         };
         let at = BucketPath::parse(&format!("{scheme}://cache/models")).unwrap();
         let mut options = Options::new(at, String::from("host.example"), |_| true);
-        options.look = Duration::from_millis(20);
+        options.place = Some(String::from("here"));
+        (options.look, options.quiet) = (Duration::from_millis(20), Duration::from_millis(50));
         change(&mut options);
         Tier::new(Buckets::new(client.clone(), client, place), options)
     }
@@ -179,6 +180,16 @@ pub fn uploads(files: &[(&str, Vec<u8>)]) -> Vec<Upload> {
     files.iter().map(upload).collect()
 }
 
-pub async fn publish(tier: &Tier, files: &[(&str, Vec<u8>)]) -> Result<Outcome, Error> {
-    tier.publish(&handle(), uploads(files), tier.begin()).await
+pub async fn publish(tier: &Tier, files: &[(&str, Vec<u8>)]) -> Result<Outcome, Unsent> {
+    publish_as(tier, &handle(), uploads(files)).await
+}
+
+pub async fn publish_as(
+    tier: &Tier,
+    handle: &Handle,
+    files: Vec<Upload>,
+) -> Result<Outcome, Unsent> {
+    let under_way = tier.begin().expect("there is room");
+    let files = || async { Some(files) };
+    tier.publish(handle, files, under_way).await
 }

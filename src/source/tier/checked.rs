@@ -1,0 +1,83 @@
+//! A file of this host on its way into the bucket: what is sent is what was fetched, or it does not get its name.
+
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+
+use super::Upload;
+use crate::source::Local;
+
+/// Adds up the checksum of what is read, and refuses the end of the file if that is another one.
+#[derive(Debug)]
+pub(super) struct Checked<'a> {
+    file: &'a Upload,
+    wanted: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The checksum of so many bytes.
+    sum: u32,
+    summed: u64,
+    /// What is wrong with the local copy.
+    flaw: Option<String>,
+}
+
+impl<'a> Checked<'a> {
+    pub fn new(file: &'a Upload, wanted: u32) -> Checked<'a> {
+        Checked {
+            file,
+            wanted,
+            state: Mutex::default(),
+        }
+    }
+
+    /// What is wrong with the local copy, if anything was.
+    pub fn flaw(&self) -> Option<String> {
+        self.state.lock().flaw.clone()
+    }
+
+    fn seen(&self, at: u64, bytes: &[u8]) -> Result<(), String> {
+        let mut state = self.state.lock();
+        let end = at + bytes.len() as u64;
+        if at <= state.summed && state.summed < end {
+            // What is read again was counted before.
+            let skip = usize::try_from(state.summed - at).unwrap_or_default();
+            state.sum = crc32c::crc32c_append(state.sum, bytes.get(skip..).unwrap_or_default());
+            state.summed = end;
+        }
+        if end < self.file.size || (state.summed, state.sum) == (self.file.size, self.wanted) {
+            return Ok(());
+        }
+        Err(format!(
+            "its CRC-32C is {:08x} and was {:08x} when it was fetched",
+            state.sum, self.wanted
+        ))
+    }
+}
+
+impl Local for Checked<'_> {
+    fn read(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Bytes>> {
+        async move {
+            let read = self.file.from.read(range.clone()).await;
+            let flaw = match read {
+                Ok(bytes) if bytes.len() as u64 != range.end - range.start => {
+                    String::from("it is shorter than it was")
+                }
+                Ok(bytes) => match self.seen(range.start, &bytes) {
+                    Ok(()) => return Ok(bytes),
+                    Err(why) => why,
+                },
+                Err(error) => error.to_string(),
+            };
+            self.state.lock().flaw = Some(flaw.clone());
+            Err(io::Error::new(io::ErrorKind::InvalidData, flaw))
+        }
+        .boxed()
+    }
+}
