@@ -114,6 +114,11 @@ async fn told(
     let verified = tokio::task::spawn_blocking(move || shared.cache.verify(&key)).await;
     let then = match verified {
         Ok(Ok(Verified::SetAside(_))) => "it is set aside, and the next open fetches it again",
+        Ok(Ok(Verified::Wrong(_))) => "it stays, in a directory that is not ours to write",
+        Ok(Ok(Verified::Absent)) => {
+            tracing::debug!(model = %handle, %error, "it has left this host before it was sent");
+            return;
+        }
         Ok(Ok(_)) => "read again, it is right",
         _ => "it could not be verified: use tfhub-fs cache verify",
     };
