@@ -120,18 +120,7 @@ impl Sight {
 
 /// The sum of all files' lengths, as tensorflow_hub counts it; what cannot be read counts nothing.
 pub(super) fn tree_size(dir: &Path) -> u64 {
-    let mut bytes = 0u64;
-    let mut left = vec![dir.to_path_buf()];
-    while let Some(dir) = left.pop() {
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(meta) if meta.is_dir() => left.push(entry.path()),
-                Ok(meta) => bytes = bytes.saturating_add(meta.len()),
-                Err(_) => {}
-            }
-        }
-    }
-    bytes
+    os::dir::sum(dir, |entry| entry.size)
 }
 
 /// What repeated looks at one lock have shown.

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+
+use crate::os;
 
 use super::layout::{Key, Layout};
 use super::parts;
@@ -154,16 +155,5 @@ pub(super) fn discard(layout: &Layout, name: &str) -> bool {
 
 /// What a tree of files with holes takes of the disk.
 pub(super) fn allocated(dir: &Path) -> u64 {
-    let mut bytes = 0;
-    let mut left = vec![dir.to_path_buf()];
-    while let Some(dir) = left.pop() {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(meta) if meta.is_dir() => left.push(entry.path()),
-                Ok(meta) => bytes += meta.blocks() * 512,
-                Err(_) => {}
-            }
-        }
-    }
-    bytes
+    os::dir::sum(dir, |entry| entry.allocated)
 }

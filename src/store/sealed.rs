@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::os;
+use crate::os::dir::{Dir, Kind};
 
 use super::index::{Index, is_plain};
 use super::outline::{Outline, Stat};
@@ -25,41 +26,23 @@ impl Sealed {
     /// Only plain files and directories count. Links are left out (tensorflow_hub makes none): a daemon that runs as root
     /// must not be led out of the cache by whoever may write to it. Names that are not UTF-8 are left out too.
     pub(super) fn load(dir: PathBuf) -> io::Result<Sealed> {
-        let mut index = Index::new(std::fs::metadata(&dir)?.modified()?);
-        let mut odd = Vec::new();
-        let mut left = vec![String::new()];
-        while let Some(parent) = left.pop() {
-            for entry in std::fs::read_dir(dir.join(&parent))? {
-                let entry = entry?;
-                let name = match entry.file_name().into_string() {
-                    Ok(name) => name,
-                    Err(name) => {
-                        odd.push(Path::new(&parent).join(name));
-                        continue;
-                    }
-                };
-                let path = if parent.is_empty() {
-                    name
-                } else {
-                    format!("{parent}/{name}")
-                };
-                let meta = entry.metadata()?;
-                if meta.is_dir() {
-                    index.add_dir(&path, meta.modified()?);
-                    left.push(path);
-                } else if meta.is_file() {
-                    index.add_file(
-                        &path,
-                        Stat {
-                            size: meta.len(),
-                            mtime: meta.modified()?,
-                        },
-                    );
-                } else {
-                    odd.push(PathBuf::from(path));
-                }
-            }
+        Sealed::load_with(dir, |_| {})
+    }
+
+    /// `before` is told of each directory that is about to be opened.
+    fn load_with(dir: PathBuf, before: impl Fn(&str)) -> io::Result<Sealed> {
+        let mut top = Dir::top(&dir)?;
+        let mut names = Names {
+            index: Index::new(top.mtime()?),
+            odd: Vec::new(),
+            left: Vec::new(),
+        };
+        names.add(&mut top, "")?;
+        while let Some(parent) = names.left.pop() {
+            before(&parent);
+            names.add(&mut top.below(Path::new(&parent))?, &parent)?;
         }
+        let Names { index, odd, .. } = names;
         let outline = Arc::new(Outline { index });
         Ok(Sealed { dir, outline, odd })
     }
@@ -79,7 +62,7 @@ impl Sealed {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         // Neither a link nor a FIFO that somebody put in the place of a name leads astray or waits.
-        os::fs::open_beneath(&self.dir, Path::new(path))
+        os::beneath::open_read(&os::beneath::top_path(&self.dir)?, Path::new(path))
     }
 
     /// Holds the model: as long as the file is open, no process that shares the cache lets it leave to make room. `None` if it
@@ -97,6 +80,44 @@ impl Sealed {
     /// Its names, which stay known when it has left the cache.
     pub fn outline(&self) -> &Arc<Outline> {
         &self.outline
+    }
+}
+
+/// The names that were read so far.
+struct Names {
+    index: Index<Stat>,
+    odd: Vec<PathBuf>,
+    /// Directories that are to be read.
+    left: Vec<String>,
+}
+
+impl Names {
+    fn add(&mut self, dir: &mut Dir, parent: &str) -> io::Result<()> {
+        for entry in dir {
+            let entry = entry?;
+            let name = match entry.name.into_string() {
+                Ok(name) => name,
+                Err(name) => {
+                    self.odd.push(Path::new(parent).join(name));
+                    continue;
+                }
+            };
+            let path = if parent.is_empty() {
+                name
+            } else {
+                format!("{parent}/{name}")
+            };
+            let (size, mtime) = (entry.size, entry.mtime);
+            match entry.kind {
+                Kind::Dir => {
+                    self.index.add_dir(&path, mtime);
+                    self.left.push(path);
+                }
+                Kind::File => self.index.add_file(&path, Stat { size, mtime }),
+                Kind::Other => self.odd.push(PathBuf::from(path)),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -168,5 +189,48 @@ mod tests {
         std::fs::remove_dir_all(dir.path().join("a")).unwrap();
         symlink(outside.path(), dir.path().join("a")).unwrap();
         assert!(sealed.open("a/b").is_err());
+    }
+
+    #[test]
+    fn a_directory_that_becomes_a_link_while_names_are_read_is_not_listed() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(outside.path().join("secret"), "hello").unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        for swapped in ["a/b", "a"] {
+            let swap = |name: &str| {
+                if name == swapped {
+                    let at = dir.path().join(name);
+                    std::fs::rename(&at, dir.path().join("away")).unwrap();
+                    symlink(outside.path(), &at).unwrap();
+                }
+            };
+            let error = Sealed::load_with(dir.path().to_path_buf(), swap).unwrap_err();
+            assert!(
+                matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENOTDIR)),
+                "{error}"
+            );
+            std::fs::remove_file(dir.path().join(swapped)).unwrap();
+            std::fs::rename(dir.path().join("away"), dir.path().join(swapped)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_model_that_becomes_a_link_of_another_user_is_not_opened() {
+        if os::own::uid() != 0 {
+            return;
+        }
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let model = dir.path().join("model");
+        std::fs::create_dir(&model).unwrap();
+        for at in [&*model, outside.path()] {
+            std::fs::write(at.join("shadow"), "hello").unwrap();
+        }
+        let sealed = Sealed::load(model.clone()).unwrap();
+        assert!(sealed.open("shadow").is_ok());
+        std::fs::remove_dir_all(&model).unwrap();
+        symlink(outside.path(), &model).unwrap();
+        std::os::unix::fs::lchown(&model, Some(65534), None).unwrap();
+        assert!(sealed.open("shadow").is_err());
+        assert!(Sealed::load(model).is_err());
     }
 }
