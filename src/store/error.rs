@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::os;
+
 /// Why a filling ended without being sealed, as it is told to every reader of it.
 pub type Failure = Arc<dyn std::error::Error + Send + Sync>;
 
@@ -55,6 +57,14 @@ pub enum Error {
     NotADirectory {
         /// The entry.
         path: PathBuf,
+    },
+    /// Somebody else decides where what we write there goes.
+    #[error("cannot write below {}: it belongs to another user ({owner}), who decides where that leads; choose another directory with --cache-dir", path.display())]
+    Anothers {
+        /// The cache directory, or one of our own in it.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
     },
     /// A later tfhub-fs has been here, whose locks this one does not know.
     #[error("cannot use the cache directory {}: a later tfhub-fs keeps its state there (version {version}, this one knows up to {known}); use that tfhub-fs, or another directory with --cache-dir", path.display())]
@@ -192,6 +202,7 @@ impl Error {
             | Error::ReadOnly { .. }
             | Error::Io { .. }
             | Error::NotADirectory { .. }
+            | Error::Anothers { .. }
             | Error::NewerLayout { .. }
             | Error::NoCache { .. }
             | Error::TooLarge { .. }
@@ -213,7 +224,7 @@ impl Error {
     /// Sorts the kernel's answer to `what` on `path` into the kinds that ask for different remedies.
     pub(super) fn io(what: &'static str, path: impl AsRef<Path>, source: io::Error) -> Error {
         use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let path = path.as_ref().to_path_buf();
+        let path = os::fs::shown(path.as_ref());
         match source.kind() {
             StorageFull | QuotaExceeded => Error::NoSpace { what, path, source },
             PermissionDenied => Error::Denied { what, path, source },

@@ -31,7 +31,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::{Context, Error, if_there};
+use super::owndirs::{Own, OwnDirs};
 pub(super) use crate::handle::Key;
+use crate::os;
 
 /// The version of everything below `.tfhub-fs/v1`. A change of form means a new number, and so a new directory.
 pub(super) const VERSION: u32 = 1;
@@ -42,9 +44,6 @@ pub(super) const BLOCK: u64 = 64 << 10;
 /// Modes before the umask, as tensorflow_hub has them: with umask 022 every user may read a model.
 pub(super) const FILE_MODE: u32 = 0o644;
 pub(super) const DIR_MODE: u32 = 0o755;
-
-/// Our own directories.
-const OWN: [&str; 6] = ["locks", "manifests", "pins", "parts", "tmp", "trash"];
 
 /// The tag of <https://bford.info/cachedir/>, which tar, borg, restic and others look for.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
@@ -74,12 +73,22 @@ pub(super) fn new_uid() -> Result<String, Error> {
 #[derive(Debug)]
 pub(super) struct Layout {
     root: PathBuf,
+    own: OwnDirs,
 }
 
 impl Layout {
     /// `root` is made absolute by the caller, because a daemon may change its working directory.
     pub(super) fn new(root: PathBuf) -> Layout {
-        Layout { root }
+        Layout {
+            root,
+            own: OwnDirs::default(),
+        }
+    }
+
+    /// The same, of a directory that is only read.
+    pub(super) fn as_it_is(root: PathBuf) -> Layout {
+        let own = OwnDirs::of_anybody();
+        Layout { root, own }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -103,7 +112,7 @@ impl Layout {
     }
 
     pub(super) fn locks(&self) -> PathBuf {
-        self.version_dir().join("locks")
+        self.own(Own::Locks)
     }
 
     pub(super) fn kernel_lock(&self, key: &Key) -> PathBuf {
@@ -111,11 +120,11 @@ impl Layout {
     }
 
     pub(super) fn house(&self) -> PathBuf {
-        self.version_dir().join("house")
+        self.own(Own::Version).join("house")
     }
 
     pub(super) fn manifests(&self) -> PathBuf {
-        self.version_dir().join("manifests")
+        self.own(Own::Manifests)
     }
 
     pub(super) fn manifest(&self, key: &Key) -> PathBuf {
@@ -123,7 +132,7 @@ impl Layout {
     }
 
     pub(super) fn pins(&self) -> PathBuf {
-        self.version_dir().join("pins")
+        self.own(Own::Pins)
     }
 
     pub(super) fn pin(&self, key: &Key) -> PathBuf {
@@ -137,39 +146,31 @@ impl Layout {
 
     /// `what` is one of `lock`, `descriptor`, `manifest`, `pin`, `journal`.
     pub(super) fn temp(&self, key: &Key, what: &str) -> PathBuf {
-        self.version_dir().join("tmp").join(format!("{key}.{what}"))
+        self.own(Own::Tmp).join(format!("{key}.{what}"))
     }
 
     pub(super) fn parts(&self) -> PathBuf {
-        self.version_dir().join("parts")
+        self.own(Own::Parts)
     }
 
     pub(super) fn trash(&self) -> PathBuf {
-        self.version_dir().join("trash")
+        self.own(Own::Trash)
     }
 
-    fn own(&self) -> PathBuf {
-        self.root.join(".tfhub-fs")
-    }
-
-    fn version_dir(&self) -> PathBuf {
-        self.own().join(format!("v{VERSION}"))
+    /// A path through the open directory; see `owndirs.rs`.
+    fn own(&self, own: Own) -> PathBuf {
+        self.own.path(&self.root, own)
     }
 
     /// Makes the cache directory and our own directories in it.
     ///
     /// # Errors
     ///
-    /// They cannot be made, or a later tfhub-fs has been here.
+    /// They cannot be made, are another user's, or a later tfhub-fs has been here.
     pub(super) fn prepare(&self) -> Result<(), Error> {
         make_dirs(&self.root)?;
-        self.refuse_newer()?;
-        make_own_dir(&self.own())?;
-        make_own_dir(&self.version_dir())?;
-        for name in OWN {
-            make_own_dir(&self.version_dir().join(name))?;
-        }
-        let tag = self.own().join("CACHEDIR.TAG");
+        let state = self.own.make(&self.root)?;
+        let tag = os::fs::through(&state).join("CACHEDIR.TAG");
         match create_new(&tag) {
             Ok(mut file) => file
                 .write_all(CACHEDIR_TAG.as_bytes())
@@ -178,40 +179,14 @@ impl Layout {
             Err(error) => Err(Error::io("create", &tag, error)),
         }
     }
-
-    fn refuse_newer(&self) -> Result<(), Error> {
-        let own = self.own();
-        let Some(entries) = if_there(std::fs::read_dir(&own)).context("list", &own)? else {
-            return Ok(());
-        };
-        let newest = entries
-            .filter_map(|entry| {
-                entry
-                    .ok()?
-                    .file_name()
-                    .to_str()?
-                    .strip_prefix('v')?
-                    .parse()
-                    .ok()
-            })
-            .max();
-        match newest {
-            Some(version) if version > VERSION => Err(Error::NewerLayout {
-                path: self.root.clone(),
-                version,
-                known: VERSION,
-            }),
-            _ => Ok(()),
-        }
-    }
 }
 
-/// Makes one directory of our own state. A link in its place is refused: what is in `trash` is deleted, wherever it leads.
-pub(super) fn make_own_dir(path: &Path) -> Result<(), Error> {
+/// Makes one directory in a directory of ours. What else has its name is refused.
+pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(Error::NotADirectory {
-            path: path.to_path_buf(),
+            path: os::fs::shown(path),
         }),
         Err(_) => make_dirs(path),
     }
@@ -293,7 +268,7 @@ mod tests {
         let layout = Layout::new(dir.path().join("deep/cache"));
         layout.prepare().unwrap();
         layout.prepare().unwrap();
-        for name in OWN {
+        for name in ["locks", "manifests", "pins", "parts", "tmp", "trash"] {
             assert!(
                 layout.root().join(".tfhub-fs/v1").join(name).is_dir(),
                 "{name}"
@@ -327,10 +302,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path().to_path_buf());
         for name in ["v0", "vx", "w9"] {
-            make_dirs(&layout.own().join(name)).unwrap();
+            make_dirs(&layout.root().join(".tfhub-fs").join(name)).unwrap();
         }
         layout.prepare().unwrap();
-        make_dirs(&layout.own().join("v12")).unwrap();
+        make_dirs(&layout.root().join(".tfhub-fs").join("v12")).unwrap();
         let error = layout.prepare().unwrap_err();
         assert!(
             matches!(

@@ -54,6 +54,7 @@ mod lower;
 mod manifest;
 mod opening;
 mod outline;
+mod owndirs;
 mod partial;
 mod parts;
 mod pins;

@@ -61,6 +61,7 @@ impl Cache {
                 error @ (Error::Denied { .. }
                 | Error::ReadOnly { .. }
                 | Error::NoSpace { .. }
+                | Error::Anothers { .. }
                 | Error::Io { .. }),
             ) => Cache::above(None, &error.to_string(), options),
             Err(error) => Err(error),
@@ -136,36 +137,33 @@ fn place(dir: &Path) -> Result<Place, Error> {
 }
 
 fn place_with(dir: &Path, lock: impl Fn(&Path) -> io::Result<()>) -> Result<Place, Error> {
-    let layout = Layout::new(os::path::absolute(dir).context("find", dir)?);
-    // Before anything is written there: whoever owns it could turn what root writes to another place.
-    if let Some(owner) = other_owner(layout.root()) {
-        let why = format!(
+    let root = os::path::absolute(dir).context("find", dir)?;
+    let as_it_is = |why: String| Ok(Place::AsItIs(Layout::as_it_is(root.clone()), why));
+    // Before anything is written there: whoever owns it could turn what we write to another place.
+    if let Some(owner) = other_owner(&root) {
+        return as_it_is(format!(
             "the cache {} belongs to another user ({owner}), who decides what is in it",
             dir.display()
-        );
-        return Ok(Place::AsItIs(layout, why));
+        ));
     }
+    let layout = Layout::new(root.clone());
     match layout.prepare() {
         Ok(()) => match lock(&layout.house()) {
-            Err(error) if has_no_locks(&error) => {
-                let why = format!(
-                    "the file system of the cache {} has no locks for processes to agree by (flock: {error})",
-                    dir.display()
-                );
-                Ok(Place::AsItIs(layout, why))
-            }
+            Err(error) if has_no_locks(&error) => as_it_is(format!(
+                "the file system of the cache {} has no locks for processes to agree by (flock: {error})",
+                dir.display()
+            )),
             // Its directories are there already, and that is all.
             Err(error) if is_for_reading(&error) => {
-                let error = Error::io("write", dir, error);
-                Ok(Place::AsItIs(layout, error.to_string()))
+                as_it_is(Error::io("write", dir, error).to_string())
             }
             // Held by another process, which is a lock that works; any other error comes again with the first model.
             _ => Ok(Place::Ours(layout)),
         },
-        Err(error @ (Error::Denied { .. } | Error::ReadOnly { .. }))
-            if std::fs::read_dir(layout.root()).is_ok() =>
+        Err(error @ (Error::Denied { .. } | Error::ReadOnly { .. } | Error::Anothers { .. }))
+            if std::fs::read_dir(&root).is_ok() =>
         {
-            Ok(Place::AsItIs(layout, error.to_string()))
+            as_it_is(error.to_string())
         }
         Err(error) => Err(error),
     }
@@ -184,11 +182,8 @@ fn has_no_locks(error: &io::Error) -> bool {
     )
 }
 
-/// Who owns a directory, or the link to it, that root should not write to. Other users find out by trying.
+/// Who owns a directory, or the link to it, if that is neither this user nor root.
 fn other_owner(dir: &Path) -> Option<u32> {
-    if os::own::uid() != 0 {
-        return None;
-    }
     let owner = |meta: io::Result<std::fs::Metadata>| meta.ok().map(|meta| meta.uid());
     [
         owner(std::fs::metadata(dir)),
@@ -196,7 +191,7 @@ fn other_owner(dir: &Path) -> Option<u32> {
     ]
     .into_iter()
     .flatten()
-    .find(|owner| *owner != 0)
+    .find(|owner| !os::own::trusts(*owner))
 }
 
 /// Removes staging directories and locks of dead tfhub-fs processes, and what is in the trash. What a living process

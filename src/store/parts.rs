@@ -28,7 +28,7 @@ use crate::os::lock::Locked;
 
 use super::base::Base;
 use super::error::{Context, Error, if_there};
-use super::layout::{FILE_MODE, Key, Layout, make_own_dir, new_uid};
+use super::layout::{FILE_MODE, Key, Layout, make_dir, new_uid};
 use super::plan::{self, Kept, Plan};
 use super::spec::FileSpec;
 use super::trash;
@@ -65,7 +65,8 @@ pub(super) fn claim_of(dir: &Path) -> PathBuf {
 
 /// Takes that right, without waiting. `None` if somebody has it.
 pub(super) fn claim(dir: &Path) -> io::Result<Option<Locked>> {
-    Locked::open(&claim_of(dir), FILE_MODE)
+    let dir = Base::open(dir)?;
+    Locked::open(&dir.path("claim"), FILE_MODE)
 }
 
 impl Parts {
@@ -114,9 +115,9 @@ impl Parts {
         let dir = layout.parts().join(name);
         let top = Base::open(&dir).context("open", &dir)?;
         let data = dir.join("data");
-        if make_own_dir(&data).is_err() {
+        if make_dir(&data).is_err() {
             trash::discard_named(layout, name, &data)?;
-            make_own_dir(&data)?;
+            make_dir(&data)?;
         }
         let data = Arc::new(Base::open(&data).context("open", &data)?);
         let loaded = plan::load(&top, &data, id, boot, files)?;
@@ -270,9 +271,9 @@ fn take(layout: &Layout, key: &Key) -> Result<(String, Locked), Error> {
     let name = key.to_string();
     let dir = layout.parts().join(&name);
     for _ in 0..4 {
-        if make_own_dir(&dir).is_err() {
+        if make_dir(&dir).is_err() {
             trash::discard_named(layout, &name, &dir)?;
-            make_own_dir(&dir)?;
+            make_dir(&dir)?;
         }
         match claim(&dir) {
             Ok(Some(claim)) => return Ok((name, claim)),
@@ -287,7 +288,7 @@ fn take(layout: &Layout, key: &Key) -> Result<(String, Locked), Error> {
     }
     let name = format!("{key}.{}", new_uid()?);
     let dir = layout.parts().join(&name);
-    make_own_dir(&dir)?;
+    make_dir(&dir)?;
     match claim(&dir).context("lock", &dir)? {
         Some(claim) => Ok((name, claim)),
         None => Err(Error::Abandoned),

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::os;
+
 use super::error::{Context, Error, if_there};
 use super::layout::{Key, Layout, new_uid};
 
@@ -44,7 +46,7 @@ fn delete(path: &Path) {
     };
     match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "cannot delete from the cache's trash");
+            tracing::warn!(path = %os::fs::shown(path).display(), %error, "cannot delete from the cache's trash");
         }
         _ => {}
     }
