@@ -6,8 +6,11 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use crate::os;
 
 use super::base::Base;
 use super::error::{Context, Error, if_there};
@@ -15,7 +18,7 @@ use super::fillfile::FillFile;
 use super::filling::{Filling, vet};
 use super::index::{Conflict, Entry, Index};
 use super::journal::Event;
-use super::layout::create_new;
+use super::layout::FILE_MODE;
 use super::manifest::nanos;
 use super::site::Site;
 use super::writer::Writer;
@@ -64,8 +67,8 @@ impl Filling {
             site.tell(&Event::Gone {
                 path: path.to_owned(),
             });
-            let real = base.path(path);
-            if_there(std::fs::remove_file(&real)).context("replace", base.shown(path))?;
+            if_there(os::beneath::remove(base.dir(), Path::new(path)))
+                .context("replace", base.shown(path))?;
         }
         let disk = Arc::new(create(base, path).context("create", base.shown(path))?);
         let file = self.put(path, (size, mtime), base, Some(&disk))?;
@@ -192,13 +195,13 @@ fn take_files(
 
 /// Creates a file, and the directories above it that are not on the disk yet.
 fn create(base: &Base, path: &str) -> io::Result<File> {
-    let real = base.path(path);
-    match create_new(&real) {
+    let make = || os::beneath::create(base.dir(), Path::new(path), FILE_MODE);
+    match make() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some((parent, _)) = path.rsplit_once('/') {
                 base.make_dir(parent)?;
             }
-            create_new(&real)
+            make()
         }
         created => created,
     }

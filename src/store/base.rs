@@ -1,9 +1,8 @@
 //! The directory under which a filling's files lie, wherever that directory has been renamed to.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::DIR_MODE;
@@ -18,33 +17,44 @@ pub(super) struct Base {
 }
 
 impl Base {
+    /// Opens a directory that this process, or another of this user or of root, has made. Another user's is refused: its
+    /// owner could put anything into it, at any moment.
     pub(super) fn open(path: &Path) -> io::Result<Base> {
         let dir = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
             .open(path)?;
+        if !os::own::trusts(dir.metadata()?.uid()) {
+            return Err(io::Error::other("it belongs to another user"));
+        }
         Ok(Base {
             dir,
             named: path.to_path_buf(),
         })
     }
 
-    /// A path for the kernel (openat(2) without `unsafe`): only this process can use it, and `/proc` must be mounted.
+    /// Opens a directory that is only read, whosever it is.
+    pub(super) fn look(path: &Path) -> io::Result<Base> {
+        Ok(Base {
+            dir: os::beneath::top(path)?,
+            named: path.to_path_buf(),
+        })
+    }
+
+    /// A path for the kernel (openat(2) without `unsafe`), of one component: links on a longer way would be followed. Only
+    /// this process can use it, and `/proc` must be mounted.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.dir.as_raw_fd()))
+        os::fs::through(&self.dir).join(name)
     }
 
     /// A path for people: where the file was when the filling began.
     pub(super) fn shown(&self, name: &str) -> PathBuf {
-        self.named.join(name)
+        os::fs::shown(&self.named).join(name)
     }
 
     /// Makes a directory and its missing parents; no error if it is there.
     pub(super) fn make_dir(&self, name: &str) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(DIR_MODE)
-            .create(self.path(name))
+        os::beneath::make_dirs(&self.dir, Path::new(name), DIR_MODE)
     }
 
     /// The open directory, for `os::beneath`.

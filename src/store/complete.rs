@@ -4,6 +4,8 @@
 //! tensorflow_hub sees a directory that is not empty, and TensorFlow finds no model in it (tensorflow/hub#575, #646, #896).
 //! What we know is compared with its manifest (`entry.rs`). Of anything else only what every SavedModel has can be asked.
 
+use std::path::PathBuf;
+
 use super::bundle;
 use super::savedmodel;
 use super::sealed::Sealed;
@@ -18,6 +20,8 @@ pub(super) enum Flaw {
     Lost(String),
     #[error("{0:?} has other bytes than when the model was complete")]
     Other(String),
+    #[error("{0:?} does not belong to it, and cannot be removed because it goes on changing")]
+    Strange(PathBuf),
     #[error(
         "it has no saved_model.pb, saved_model.pbtxt, model.json or .tflite file that is not empty"
     )]

@@ -52,18 +52,18 @@ pub(super) fn look_at(
 ) -> Result<Look, Error> {
     let path = layout.model(key);
     let not_a_directory = || Error::NotADirectory { path: path.clone() };
-    if is_anothers_link(&path) {
-        return Err(not_a_directory());
-    }
-    match if_there(fs::metadata(&path)).context("examine", &path)? {
-        Some(meta) if meta.is_dir() => {}
-        Some(_) => return Err(not_a_directory()),
+    let entry = match Sealed::load(path.clone()) {
+        Ok(entry) => entry,
         // A dangling link is there and is not.
-        None if fs::symlink_metadata(&path).is_ok() => return Err(not_a_directory()),
-        None => return Ok(Look::Missing),
-    }
-    let Some(entry) = if_there(Sealed::load(path.clone())).context("list", &path)? else {
-        return Ok(Look::Missing); // taken out of the cache at this moment
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_link(&path) => {
+            return Err(not_a_directory());
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
+        Err(error) if !path.is_dir() || is_anothers_link(&path) => {
+            tracing::debug!(entry = %path.display(), %error, "there is no model");
+            return Err(not_a_directory());
+        }
+        Err(error) => return Err(Error::io("list", &path, error)),
     };
     Ok(match manifest() {
         Some(manifest) => compared(entry, manifest),
@@ -126,9 +126,16 @@ impl Touched {
                 _ => return Ok(Err(Flaw::Other(name.clone()))),
             }
         }
+        let dir = os::beneath::top_path(&model).context("open", &model)?;
         for name in &self.change.added {
+            // Whoever put it there may put a link in the place of its directory, now.
+            let spot = match if_there(os::beneath::spot(&dir, name)) {
+                Ok(Some(spot)) => spot,
+                Ok(None) => continue, // it went with its directory
+                Err(_) => return Ok(Err(Flaw::Strange(name.clone()))),
+            };
             tracing::warn!(entry = %model.display(), ?name, "removing what does not belong to the model");
-            trash::discard(layout, key, &model.join(name))?;
+            trash::discard(layout, key, &spot.path())?;
         }
         let now = Sealed::load(model.clone()).context("list", &model)?;
         for name in &self.change.touched {
@@ -145,10 +152,13 @@ impl Touched {
     }
 }
 
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink())
+}
+
 /// Whether `path` is a link of a user who is neither this one nor root.
 fn is_anothers_link(path: &Path) -> bool {
-    fs::symlink_metadata(path)
-        .is_ok_and(|meta| meta.is_symlink() && ![0, os::own::uid()].contains(&meta.uid()))
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink() && !os::own::trusts(meta.uid()))
 }
 
 /// Removes an entry that is not whole. To be called with the model's lock held.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 
 use crate::fetch::Hashes;
+use crate::os;
 
 use super::base::Base;
 use super::blocks::Blocks;
@@ -300,8 +301,8 @@ impl FillFile {
     pub(super) fn on_disk(&self) -> io::Result<u64> {
         match &self.body {
             Body::Appended(disk) => {
-                let found = std::fs::metadata(disk.base().path(&self.path))?;
-                Ok(found.len().min(self.size))
+                let found = os::beneath::len(disk.base().dir(), Path::new(&*self.path))?;
+                Ok(found.min(self.size))
             }
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
@@ -338,7 +339,7 @@ impl Appended {
             }
             place.base.clone()
         };
-        let file = Arc::new(File::open(base.path(path))?);
+        let file = Arc::new(os::beneath::open_read(base.dir(), Path::new(path))?);
         let mut place = self.place.lock();
         if let Some(other) = place.handle.upgrade() {
             return Ok(other);

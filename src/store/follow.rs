@@ -215,7 +215,7 @@ impl Followed {
     ///
     /// The disk failed.
     pub fn sealed(mut self, sealed: &Sealed) -> Result<(), Error> {
-        let base = Base::open(sealed.dir()).context("open", sealed.dir())?;
+        let base = Base::look(sealed.dir()).context("open", sealed.dir())?;
         let same = match self.filling.site() {
             Some(site) => is_same_dir(&site.base, &base),
             None => false,

@@ -105,7 +105,7 @@ impl Plan {
 
 /// Whose parts are in `dir`, as far as one can tell.
 pub(super) fn id_in(dir: &Path) -> Option<String> {
-    Some(Plan::read(&Base::open(dir).ok()?)?.id)
+    Some(Plan::read(&Base::look(dir).ok()?)?.id)
 }
 
 /// Reads the old plan of `id` and looks at what is there of `files`.
@@ -272,7 +272,8 @@ pub(super) fn clear(data: &Base, files: &HashSet<&str>) -> io::Result<()> {
     }
     // The innermost first; those that hold something stay.
     for dir in dirs.iter().skip(1).rev() {
-        let _ = fs::remove_dir(data.path(dir));
+        let _ = os::beneath::spot(data.dir(), Path::new(dir))
+            .and_then(|spot| fs::remove_dir(spot.path()));
     }
     Ok(())
 }

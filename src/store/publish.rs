@@ -1,8 +1,7 @@
 //! How a directory of complete files becomes a sealed model.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -42,7 +41,7 @@ impl Filling {
         }
         let path = || {
             let site = self.site();
-            site.map_or_else(PathBuf::new, |site| site.base.named().to_path_buf())
+            site.map_or_else(PathBuf::new, |site| os::fs::shown(site.base.named()))
         };
         let state = self.state();
         if !state.names_known {
@@ -193,11 +192,12 @@ impl Entry<'_> {
 
 /// Gives directories their times and gets everything onto the disk. (Files got theirs when they ended.)
 pub(super) fn make_durable(base: &Base, contents: &Contents) -> Result<(), Error> {
+    let open = |name: &str| os::beneath::open_any(base.dir(), Path::new(name));
     for (name, _) in &contents.dirs {
         base.make_dir(name).context("create", base.shown(name))?;
     }
     for (name, mtime) in &contents.dirs {
-        let set = File::open(base.path(name)).and_then(|dir| dir.set_modified(*mtime));
+        let set = open(name).and_then(|dir| dir.set_modified(*mtime));
         if let Err(error) = set {
             tracing::debug!(dir = name, %error, "cannot set the time of a directory");
         }
@@ -205,7 +205,7 @@ pub(super) fn make_durable(base: &Base, contents: &Contents) -> Result<(), Error
     if contents.files.len() > SYNC_EACH {
         return base.sync_all().context("sync", base.named());
     }
-    let sync = |name: &str| -> io::Result<()> { File::open(base.path(name))?.sync_all() };
+    let sync = |name: &str| open(name)?.sync_all();
     let names = contents.files.keys().map(String::as_str);
     for name in names.chain(contents.dirs.iter().map(|(name, _)| name.as_str())) {
         sync(name).context("sync", base.shown(name))?;

@@ -12,6 +12,7 @@ mod lower;
 mod manifest;
 mod outliving;
 mod parts;
+mod planted;
 mod ranges;
 mod reference;
 mod restart;
