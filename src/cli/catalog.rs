@@ -155,7 +155,7 @@ fn load(path: &Path, names: &Names) -> Result<(Stamp, CatalogFile), String> {
 }
 
 fn cannot(path: &Path, why: &dyn Display) -> String {
-    format!("cannot read the list {}: {why}", path.display())
+    format!("cannot read {}: {why}", path.display())
 }
 
 fn parse(path: &Path, bytes: Vec<u8>, names: &Names) -> Result<CatalogFile, String> {

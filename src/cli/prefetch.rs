@@ -132,10 +132,19 @@ fn handles(
     handles.extend(catalog.prefetched().cloned());
     let mut seen = HashSet::new();
     handles.retain(|handle| seen.insert(handle.url()));
-    if handles.is_empty() {
-        eprintln!("nothing to fetch: no model is named");
+    if !handles.is_empty() {
+        return Ok(handles);
     }
-    Ok(handles)
+    match &command.catalog {
+        Some(path) if catalog.pinned().next().is_none() => Err(Failure::Usage(format!(
+            "nothing in {} is marked `prefetch` or `pin`",
+            path.display()
+        ))),
+        _ => {
+            eprintln!("nothing to fetch: no model is named");
+            Ok(handles)
+        }
+    }
 }
 
 /// Fetches one model. It stays open, so that none of the same run pushes it out.

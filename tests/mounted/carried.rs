@@ -105,7 +105,7 @@ fn an_export_that_is_stopped_leaves_what_was_there() {
     let root = dir.path().join(sha1_of(handle));
     std::fs::create_dir(&root).unwrap();
     let model = std::fs::File::create(root.join("saved_model.pb")).unwrap();
-    model.set_len(8 << 30).unwrap();
+    model.set_len(2 << 30).unwrap();
     let text = format!(
         "Module: {handle}\nDownload Time: 2020-01-01 00:00:00\nDownloader Hostname: h (PID:1)"
     );
