@@ -6,12 +6,17 @@
 
 use std::io::{BufReader, Read, Seek};
 
+/// A SavedModel has a handful of fields on these two levels, and a signature each.
+const MAX_FIELDS: u32 = 1 << 20;
+
 /// `None` if the file is no SavedModel, or holds no graph.
 pub(super) fn has_variables<R: Read + Seek>(file: R, len: u64) -> Option<bool> {
     let mut file = BufReader::new(file);
+    let mut fields = MAX_FIELDS;
     let mut model = Message {
         file: &mut file,
         left: len,
+        fields: &mut fields,
     };
     let mut graphs = 0;
     while let Some((number, len)) = model.next()? {
@@ -23,6 +28,7 @@ pub(super) fn has_variables<R: Read + Seek>(file: R, len: u64) -> Option<bool> {
         let mut graph = Message {
             file: model.file,
             left: len,
+            fields: model.fields,
         };
         while let Some((number, len)) = graph.next()? {
             if number == 3 {
@@ -38,6 +44,8 @@ pub(super) fn has_variables<R: Read + Seek>(file: R, len: u64) -> Option<bool> {
 struct Message<'a, R> {
     file: &'a mut BufReader<R>,
     left: u64,
+    /// How many more fields are looked at.
+    fields: &'a mut u32,
 }
 
 impl<R: Read + Seek> Message<'_, R> {
@@ -49,6 +57,11 @@ impl<R: Read + Seek> Message<'_, R> {
             return Some(None);
         }
         let tag = self.varint()?;
+        // Field numbers begin at 1; a file of zeros would be read to its end.
+        if tag >> 3 == 0 || *self.fields == 0 {
+            return None;
+        }
+        *self.fields -= 1;
         let len = match tag & 7 {
             0 => self.varint().map(|_| 0)?,
             1 => 8,
@@ -113,6 +126,7 @@ pub(super) mod tests {
             b"graph",
             &WITHOUT[..9],
             b"\x12\xff\xff\xff\xff\x7f",
+            &[0; 1000],
         ] {
             assert_eq!(judge(bytes), None, "{bytes:?}");
         }
