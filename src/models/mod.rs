@@ -206,9 +206,10 @@ impl Models {
         self.shared.cache.described(key)
     }
 
-    /// Pins a model, here or not, or lets it go. May take as long as the disk needs.
+    /// Pins a model that a catalog marks, here or not, or lets it go when it does not any more: a pin of the user's stays. May
+    /// take as long as the disk needs.
     pub fn pin(&self, handle: &Handle, pinned: bool) -> Result<(), Error> {
-        let done = self.shared.cache.pin(&handle.url(), pinned);
+        let done = self.shared.cache.pin_of_catalog(&handle.url(), pinned);
         done.map_err(|cause| Error::of_store(&handle.url(), cause))
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::os;
 
@@ -11,7 +12,7 @@ use super::complete::{Flaw, flaw};
 use super::crc;
 use super::error::{Context, Error, if_there};
 use super::layout::{Key, Layout};
-use super::manifest::{Change, Manifest};
+use super::manifest::{Change, Manifest, State};
 use super::sealed::Sealed;
 use super::trash;
 
@@ -106,7 +107,7 @@ impl Touched {
         self.change.touched.iter().all(|name| known(name).is_some())
     }
 
-    /// Takes away what was added, and reads the files whose time has changed. To be called with the model's lock held; takes
+    /// Takes away what was added to a model of ours, and reads the files whose time has changed. To be called with the model's lock held; takes
     /// as long as reading them does.
     ///
     /// # Errors
@@ -126,22 +127,18 @@ impl Touched {
                 _ => return Ok(Err(Flaw::Other(name.clone()))),
             }
         }
-        let dir = os::beneath::top_path(&model).context("open", &model)?;
-        for name in &self.change.added {
-            // Whoever put it there may put a link in the place of its directory, now.
-            let spot = match if_there(os::beneath::spot(&dir, name)) {
-                Ok(Some(spot)) => spot,
-                Ok(None) => continue, // it went with its directory
-                Err(_) => return Ok(Err(Flaw::Strange(name.clone()))),
-            };
-            tracing::warn!(entry = %model.display(), ?name, "removing what does not belong to the model");
-            trash::discard(layout, key, &spot.path())?;
+        // What others put here is theirs to add to, and so is a directory that somebody has linked here.
+        let is_ours = self.manifest.state == State::Sealed && !is_link(&model);
+        if is_ours && let Some(strange) = self.remove_added(layout, key)? {
+            return Ok(Err(Flaw::Strange(strange)));
         }
         let now = Sealed::load(model.clone()).context("list", &model)?;
-        for name in &self.change.touched {
-            if let (Some(line), Some(stat)) = (self.manifest.files.get_mut(name), now.stat(name)) {
-                line.mtime = super::manifest::nanos(stat.mtime);
-            }
+        if let Some(flaw) = flaw(&now, true).filter(|_| !is_ours) {
+            return Ok(Err(flaw));
+        }
+        match is_ours {
+            true => self.manifest.retime(&self.change.touched, &now),
+            false => self.manifest.retake(&now),
         }
         self.manifest.amend(layout, key)?;
         Ok(match compared(now, self.manifest) {
@@ -149,6 +146,40 @@ impl Touched {
             Look::Half(flaw) => Err(flaw),
             _ => Err(Flaw::Other(model.display().to_string())), // it goes on changing
         })
+    }
+}
+
+impl Touched {
+    /// Whether every file has the bytes that it had, as far as that is known. Takes as long as reading those that were touched.
+    pub(super) fn is_right(&self) -> bool {
+        self.change.touched.iter().all(|name| {
+            let known = self.manifest.files.get(name).and_then(|line| line.crc32c);
+            let found = || self.sealed.open(name).and_then(crc::of_file);
+            known.is_none_or(|known| found().is_ok_and(|found| found == known))
+        })
+    }
+
+    /// What tells this state from another: what was touched, and when.
+    pub(super) fn stamp(&self) -> Vec<(String, SystemTime)> {
+        let at = |name: &String| Some((name.clone(), self.sealed.stat(name)?.mtime));
+        self.change.touched.iter().filter_map(at).collect()
+    }
+
+    /// Takes away what the model did not have. A name that cannot be reached without following a link is left, and returned.
+    fn remove_added(&self, layout: &Layout, key: &Key) -> Result<Option<PathBuf>, Error> {
+        let model = layout.model(key);
+        let dir = os::beneath::top_path(&model).context("open", &model)?;
+        for name in &self.change.added {
+            // Whoever put it there may put a link in the place of its directory, now.
+            let spot = match if_there(os::beneath::spot(&dir, name)) {
+                Ok(Some(spot)) => spot,
+                Ok(None) => continue, // it went with its directory
+                Err(_) => return Ok(Some(name.clone())),
+            };
+            tracing::warn!(entry = %model.display(), ?name, "removing what does not belong to the model");
+            trash::discard(layout, key, &spot.path())?;
+        }
+        Ok(None)
     }
 }
 

@@ -36,13 +36,14 @@ impl Cache {
     ///
     /// The disk failed, or cannot be written.
     pub fn mend(&self, url: &str) -> Result<Option<Sealed>, Error> {
-        let Some(locks) = &self.locks else {
-            return Ok(None);
-        };
         let key = Key::of(url);
+        let below = || self.lower.as_ref().and_then(|lower| lower.judged(&key));
+        let Some(locks) = &self.locks else {
+            return Ok(below());
+        };
         // What is mended is ours.
         let Look::Touched(_) = entry::look(&locks.layout, &key)? else {
-            return self.sealed(url);
+            return Ok(self.sealed(url)?.or_else(below));
         };
         let Ok(held) = locks.take(&key)? else {
             return Ok(None);

@@ -117,6 +117,25 @@ impl Manifest {
         }
     }
 
+    /// Gives these files the times that they have now.
+    pub(super) fn retime(&mut self, files: &[String], sealed: &Sealed) {
+        for name in files {
+            if let (Some(line), Some(stat)) = (self.files.get_mut(name), sealed.stat(name)) {
+                line.mtime = nanos(stat.mtime);
+            }
+        }
+    }
+
+    /// Says the same of what is in `sealed` now: checksums that are known stay.
+    pub(super) fn retake(&mut self, sealed: &Sealed) {
+        let now = Manifest::of(&self.handle, self.state, &self.descriptor, sealed);
+        let known = std::mem::replace(&mut self.files, now.files);
+        self.dirs = now.dirs;
+        for (path, line) in &mut self.files {
+            line.crc32c = known.get(path).and_then(|line| line.crc32c);
+        }
+    }
+
     pub(super) fn write(&self, layout: &Layout, key: &Key) -> Result<(), Error> {
         replace(
             &layout.temp(key, "manifest"),
@@ -231,8 +250,9 @@ impl Manifest {
         let files = sealed.files().map(|(path, _)| path);
         let files = files.filter(|path| !self.files.contains_key(path));
         let files = files.map(PathBuf::from);
-        let odd = sealed.odd().iter().cloned();
-        change.added = dirs.chain(files).chain(odd).collect();
+        // Nobody is shown them, and those of others are theirs.
+        let odd = sealed.odd().iter().filter(|_| self.state == State::Sealed);
+        change.added = dirs.chain(files).chain(odd.cloned()).collect();
         change
     }
 

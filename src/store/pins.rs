@@ -3,9 +3,13 @@
 use std::fs;
 
 use super::cache::Cache;
+use super::descriptor::is_handle_of;
 use super::error::{Context, Error, if_there};
-use super::layout::{Key, Layout, replace};
+use super::layout::{Key, Layout, new_uid, replace};
 use super::plain;
+
+/// The second line of a catalog's pin.
+const CATALOG: &str = "catalog";
 
 impl Cache {
     /// Pins a model, here or not, or lets it go.
@@ -20,23 +24,48 @@ impl Cache {
         }
     }
 
+    /// The same for a catalog, which lets go of its own pins alone: a user's stays.
+    ///
+    /// # Errors
+    ///
+    /// The cache cannot be written.
+    pub fn pin_of_catalog(&self, url: &str, pinned: bool) -> Result<(), Error> {
+        let key = Key::of(url);
+        let text = self
+            .locks
+            .as_ref()
+            .and_then(|locks| plain::read_text(&locks.layout.pin(&key)).ok());
+        match (pinned, text) {
+            (true, None) => self.write_pin(&key, &format!("{url}\n{CATALOG}")),
+            (false, Some(text)) if text.lines().nth(1) == Some(CATALOG) => {
+                self.unpin(&key).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Pins the model with this name in the cache; `handle` is for people, and empty if nobody knows it.
     ///
     /// # Errors
     ///
     /// The cache cannot be written.
     pub fn pin_as(&self, key: &Key, handle: &str) -> Result<(), Error> {
+        self.write_pin(key, handle)
+    }
+
+    fn write_pin(&self, key: &Key, text: &str) -> Result<(), Error> {
         let Some(locks) = &self.locks else {
             return Err(Error::NoCache {
                 why: self.unkept.clone().unwrap_or_default(),
             });
         };
         let layout = &locks.layout;
-        let done = replace(
-            &layout.temp(key, "pin"),
-            &layout.pin(key),
-            handle.as_bytes(),
-        );
+        // Several processes may do this at once, and none waits for who fills the model.
+        let temp = layout.temp(key, &format!("pin.{}", new_uid()?));
+        let done = replace(&temp, &layout.pin(key), text.as_bytes());
+        if done.is_err() {
+            let _ = fs::remove_file(&temp); // what stays is small, and goes with the directory
+        }
         self.look_again();
         done
     }
@@ -62,8 +91,9 @@ pub(super) fn handle(layout: &Layout, key: &Key) -> Option<String> {
     let path = layout.pin(key);
     fs::symlink_metadata(&path).ok()?;
     let text = plain::read_text(&path).unwrap_or_default();
-    Some(match Key::of(&text) == *key {
-        true => text,
+    let handle = text.lines().next().unwrap_or_default();
+    Some(match is_handle_of(handle, key) {
+        true => handle.to_owned(),
         false => String::new(),
     })
 }
@@ -88,5 +118,44 @@ mod tests {
         assert!(cache.unpin(&Key::of(url)).unwrap());
         assert!(!cache.unpin(&Key::of(url)).unwrap(), "it was let go");
         assert_eq!(cache.items().len(), 1);
+    }
+
+    #[test]
+    fn a_catalog_lets_go_of_its_own_pins_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let (users, its) = ("https://h/users/1", "https://h/its/1");
+        cache.pin(users, true).unwrap();
+        for url in [users, its] {
+            cache.pin_of_catalog(url, true).unwrap();
+        }
+        let pinned = || -> Vec<String> { cache.items().into_iter().map(|i| i.handle).collect() };
+        assert_eq!(pinned(), [its, users]);
+        for url in [users, its] {
+            cache.pin_of_catalog(url, false).unwrap();
+        }
+        assert_eq!(pinned(), [users]);
+        cache.pin_of_catalog(its, true).unwrap();
+        cache.pin(its, true).unwrap();
+        cache.pin_of_catalog(its, false).unwrap();
+        assert_eq!(pinned(), [its, users], "it was made the user's own");
+    }
+
+    #[test]
+    fn many_may_pin_one_model_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            let pin = || (0..50).for_each(|_| cache.pin("https://h/a/1", true).unwrap());
+            for _ in 0..4 {
+                scope.spawn(pin);
+            }
+        });
+        assert_eq!(
+            fs::read_dir(dir.path().join(".tfhub-fs/v1/tmp"))
+                .unwrap()
+                .count(),
+            0
+        );
     }
 }

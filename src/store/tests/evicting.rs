@@ -210,3 +210,32 @@ fn what_tensorflow_hub_left_is_recorded_and_judged_like_ours() {
     .unwrap();
     assert!(cache.sealed(URL).unwrap().is_some());
 }
+
+/// A model that somebody copies here piece by piece, or links here from elsewhere, loses nothing.
+#[test]
+fn what_is_added_to_others_models_is_theirs() {
+    for linked in [false, true] {
+        let (dir, cache) = cache();
+        let name = dir.path().join(Key::of(URL).to_string());
+        let at = match linked {
+            true => dir.path().join("elsewhere"),
+            false => name.clone(),
+        };
+        std::fs::create_dir(&at).unwrap();
+        std::fs::write(at.join("saved_model.pb"), "graph").unwrap();
+        if linked {
+            std::os::unix::fs::symlink(&at, &name).unwrap();
+        }
+        cache.is_used(URL);
+        std::fs::create_dir(at.join("assets")).unwrap();
+        std::fs::write(at.join("assets/vocab.txt"), "words").unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", at.join("link")).unwrap();
+        assert!(cache.sealed(URL).unwrap().is_none(), "to be looked at");
+        let sealed = cache.mend(URL).unwrap().unwrap();
+        assert_eq!(sealed.bytes(), 10);
+        assert!(cache.sealed(URL).unwrap().is_some());
+        assert_eq!(names(&at), ["assets", "link", "saved_model.pb"]);
+        let verified = cache.verify(&Key::of(URL)).unwrap();
+        assert_eq!(verified, Verified::Recorded);
+    }
+}

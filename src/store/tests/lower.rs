@@ -118,7 +118,23 @@ fn times_that_were_rounded_are_no_damage() {
         .set_modified(long_ago() + Duration::from_secs(9))
         .unwrap();
     place.give_away();
-    assert!(place.open().sealed(URL).unwrap().is_some());
+    let cache = place.open();
+    assert!(cache.sealed(URL).unwrap().is_none(), "to be read first");
+    assert!(cache.mend(URL).unwrap().is_some());
+    assert!(cache.sealed(URL).unwrap().is_some());
+}
+
+#[test]
+fn bytes_that_are_others_there_are_not_served() {
+    let place = Place::new();
+    fs::write(place.model().join("saved_model.pb"), "grapH").unwrap();
+    place.give_away();
+    let cache = place.open();
+    assert!(cache.mend(URL).unwrap().is_none());
+    assert!(cache.sealed(URL).unwrap().is_none());
+    seal(begin(&cache, URL));
+    let sealed = cache.sealed(URL).unwrap().unwrap();
+    assert!(sealed.dir().starts_with(place.dir.path().join("private")));
 }
 
 #[test]
