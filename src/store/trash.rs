@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::os;
 
@@ -25,7 +25,7 @@ pub(super) fn discard_named(layout: &Layout, name: &str, path: &Path) -> Result<
         .context("remove", path)?
         .is_some()
     {
-        delete(&grave);
+        delete(layout, grave);
     }
     Ok(())
 }
@@ -33,23 +33,42 @@ pub(super) fn discard_named(layout: &Layout, name: &str, path: &Path) -> Result<
 /// Deletes what others left in the trash.
 pub(super) fn purge(layout: &Layout) {
     for entry in fs::read_dir(layout.trash()).into_iter().flatten().flatten() {
-        delete(&entry.path());
+        delete(layout, entry.path());
     }
 }
 
 /// A link is removed, never followed. Somebody else may be deleting the same at the same time.
-fn delete(path: &Path) {
-    let result = match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(path = %os::fs::shown(path).display(), %error, "cannot delete from the cache's trash");
+fn delete(layout: &Layout, path: PathBuf) {
+    let mut left = vec![path];
+    while let Some(path) = left.pop() {
+        match delete_one(layout, &path, &mut left) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %os::fs::shown(&path).display(), %error, "cannot delete from the cache's trash");
+            }
+            _ => {}
         }
-        _ => {}
     }
+}
+
+/// Deletes what lies right in the trash. Directories in it come to lie there too, and are `left`: however deep they are
+/// nested, no name on the way is anybody's but ours, and nothing is as deep as they are.
+fn delete_one(layout: &Layout, path: &Path, left: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return fs::remove_file(path);
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let gone = match entry.file_type()?.is_dir() {
+            false => fs::remove_file(entry.path()),
+            true => {
+                let uid = new_uid().map_err(io::Error::other)?;
+                let beside = layout.trash().join(uid);
+                fs::rename(entry.path(), &beside).map(|()| left.push(beside))
+            }
+        };
+        if_there(gone)?;
+    }
+    fs::remove_dir(path)
 }
 
 #[cfg(test)]
@@ -69,6 +88,27 @@ mod tests {
         discard(&layout, &key, &layout.model(&key)).unwrap();
         discard(&layout, &key, &layout.model(&key)).unwrap();
         assert!(kept.join("file").exists() && !layout.model(&key).exists());
+        assert_eq!(fs::read_dir(layout.trash()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn directories_may_be_deeper_than_any_stack() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("cache"));
+        layout.prepare().unwrap();
+        let key = Key::of("x");
+        // Each turn puts what there is below a thousand directories more.
+        for _ in 0..10 {
+            let top = dir.path().join("top");
+            fs::create_dir_all(top.join("a/".repeat(1000))).unwrap();
+            fs::write(top.join("a/file"), "x").unwrap();
+            let below = top.join("a/".repeat(1000)).join("a");
+            if layout.model(&key).exists() {
+                fs::rename(layout.model(&key), below).unwrap();
+            }
+            fs::rename(top, layout.model(&key)).unwrap();
+        }
+        discard(&layout, &key, &layout.model(&key)).unwrap();
         assert_eq!(fs::read_dir(layout.trash()).unwrap().count(), 0);
     }
 }
