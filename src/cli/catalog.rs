@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// No list that people write is larger.
 const MAX_SIZE: u64 = 32 << 20;
 
+/// How much is told of a bad line, which may be megabytes long.
+const LONGEST: usize = 1000;
+
 /// How many bad lines are told at once.
 const TOLD: usize = 10;
 
@@ -195,7 +198,11 @@ fn told(path: &Path, bad: &[BadLine]) -> String {
     let path = path.display();
     let lines = bad.iter().take(TOLD);
     let mut told: Vec<String> = lines
-        .map(|line| format!("{path}:{}: {}", line.number, line.why))
+        .map(|line| {
+            let why = line.why.to_string();
+            let why: String = why.chars().take(LONGEST).collect();
+            format!("{path}:{}: {why}", line.number)
+        })
         .collect();
     if bad.len() > TOLD {
         told.push(format!("{path}: and {} more bad lines", bad.len() - TOLD));

@@ -25,7 +25,7 @@ const FLOOR: u64 = 64 << 20;
 const SPACE_FOR: Duration = Duration::from_secs(1);
 /// How long nobody is asked to leave after nobody could.
 const STUCK_FOR: Duration = Duration::from_secs(1);
-/// Parts do not go at the start of a run for less than this share of them: they go piece by piece when they are written
+/// Parts do not go to make everything fit for less than this share of them: they go piece by piece when they are written
 /// again. Bytes are counted while they are open, and not the pages that they lie in, their plan and their map; and what was
 /// waited for may have exceeded the limit. Without this, a model larger than the limit would be gone after a restart.
 const EXCESS_SHARE: u64 = 8;
@@ -123,17 +123,6 @@ impl DiskBudget {
         }
     }
 
-    /// Removes what earlier runs have left and cannot be used again, or is too much now.
-    pub(super) fn survey(&self) {
-        self.idle.survey();
-        if self.idle.bytes() == 0 {
-            return; // and nobody needs to know of 10,000 models yet
-        }
-        let over = self.excess(0);
-        let enough = |freed: u64, next: u64| over.saturating_sub(freed) <= next / EXCESS_SHARE;
-        self.remove_oldest(Leave::Parts, enough);
-    }
-
     /// What the open fillings may take: what nobody has open goes before any of theirs.
     fn limit(&self, used: u64) -> u64 {
         let idle = self.idle.bytes();
@@ -210,7 +199,13 @@ impl DiskBudget {
         }
         self.ledger.measure();
         let over = over();
-        self.remove_oldest(Leave::Models, |freed, _| freed >= over)
+        self.remove_oldest(Leave::Models, |freed, next| {
+            let left = over.saturating_sub(freed);
+            match next.what {
+                What::Parts(_) => left <= next.bytes / EXCESS_SHARE,
+                What::Model(_) => left == 0,
+            }
+        })
     }
 
     /// The complete models that may leave, in the order in which they would.
@@ -236,14 +231,14 @@ impl DiskBudget {
         freed.saturating_add(less)
     }
 
-    /// Removes what may leave until it is `enough`, judged by the bytes that have gone and those that would go next.
-    fn remove_oldest(&self, may: Leave, enough: impl Fn(u64, u64) -> bool) -> u64 {
+    /// Removes what may leave until it is `enough`, judged by the bytes that have gone and what would go next.
+    fn remove_oldest(&self, may: Leave, enough: impl Fn(u64, &Leaving) -> bool) -> u64 {
         let mut freed = 0;
         // Again, if others have used models that seemed old: they may still be the oldest that can leave.
         for _ in 0..2 {
             let mut used = false;
             for leaving in self.in_order(may) {
-                if enough(freed, leaving.bytes) {
+                if enough(freed, &leaving) {
                     break;
                 }
                 match self.remove(&leaving.what) {

@@ -217,13 +217,27 @@ pub(super) fn create_new(path: &Path) -> io::Result<std::fs::File> {
 /// Either step failed; `path` is as it was.
 pub(super) fn replace(temp: &Path, path: &Path, text: &[u8]) -> Result<(), Error> {
     let write = || {
-        if_there(std::fs::remove_file(temp))?;
+        clear(temp)?;
         let mut file = create_new(temp)?;
         file.write_all(text)?;
         file.sync_all()
     };
     write().context("write", temp)?;
-    std::fs::rename(temp, path).context("create", path)
+    let put = || std::fs::rename(temp, path);
+    match put() {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            clear(path).and_then(|()| put()).context("replace", path)
+        }
+        put => put.context("create", path),
+    }
+}
+
+/// Makes way for a file of ours. A directory in its place is nobody's.
+fn clear(path: &Path) -> io::Result<()> {
+    match if_there(std::fs::remove_file(path)) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => std::fs::remove_dir_all(path),
+        gone => gone.map(drop),
+    }
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl Cache {
         };
         let budget = Box::new(DiskBudget::new(layout.clone(), limits));
         reclaim(&layout);
-        budget.survey();
+        budget.idle.survey();
         Ok(Cache {
             locks: Some(Arc::new(Locks::new(layout, host))),
             lower: None,

@@ -114,7 +114,9 @@ impl World {
     }
 
     fn harm(&mut self, model: usize, harm: Harm) {
-        if !self.is_here(model) {
+        // What is added to others' models is theirs, and recorded.
+        let theirs = self.rows[model].state == State::Here { foreign: true };
+        if !self.is_here(model) || (theirs && matches!(harm, Harm::Add)) {
             return;
         }
         let data = self.file(model, "assets/data");
