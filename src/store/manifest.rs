@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::crc;
 use super::descriptor::is_handle_of;
 use super::error::{Context, Error, if_there};
 use super::index::{Index, is_plain};
@@ -115,6 +116,22 @@ impl Manifest {
                 .map(|(path, mtime)| (path.to_owned(), nanos(mtime)))
                 .collect(),
         }
+    }
+
+    /// The same with the checksums that nobody knew, by reading those files.
+    ///
+    /// # Errors
+    ///
+    /// Those of open(2) and read(2).
+    pub fn with_checksums(mut self, sealed: &Sealed) -> std::io::Result<Manifest> {
+        for (path, line) in self
+            .files
+            .iter_mut()
+            .filter(|(_, line)| line.crc32c.is_none())
+        {
+            line.crc32c = Some(sealed.open(path).and_then(crc::of_file)?);
+        }
+        Ok(self)
     }
 
     /// Gives these files the times that they have now.

@@ -159,6 +159,9 @@ impl Unpacking<'_> {
         if manifest.handle.is_empty() {
             return Err(odd("does not say whose model it is"));
         }
+        if manifest.files().any(|file| file.crc32c.is_none()) {
+            return Err(odd("has a file without a checksum; export the model again"));
+        }
         if !self.seen.insert(key) {
             return Err(odd("is there twice"));
         }

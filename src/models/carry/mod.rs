@@ -136,7 +136,13 @@ impl Ready {
     ///
     /// It has left meanwhile, or is damaged; the disk or the output failed.
     pub fn export<W: Write>(&self, out: &mut Builder<W>) -> Result<u64, Error> {
-        let (key, manifest) = (&self.key, &self.manifest);
+        let reading = |why| Error::Io {
+            what: "read a model",
+            why,
+        };
+        // Whoever takes it in has nothing else to judge its bytes by.
+        let manifest = self.manifest.clone().with_checksums(&self.sealed);
+        let (key, manifest) = (&self.key, manifest.map_err(reading)?);
         let writing = |why| Error::Io {
             what: "write the models",
             why,
@@ -145,10 +151,6 @@ impl Ready {
         let name = format!("{key}.json");
         append(out, &name, text.len() as u64, UNIX_EPOCH, &text[..]).map_err(writing)?;
         for file in manifest.files() {
-            let reading = |why| Error::Io {
-                what: "read a model",
-                why,
-            };
             let mut body = Checked {
                 from: self.sealed.open(file.path).map_err(reading)?,
                 crc32c: 0,

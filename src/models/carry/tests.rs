@@ -134,3 +134,28 @@ fn what_is_not_whole_does_not_leave() {
         Err(Error::Damaged { .. })
     ));
 }
+
+/// What tensorflow_hub put here has no checksums yet; what is exported has, or nobody could tell a damaged copy.
+#[test]
+fn adopted_models_are_exported_with_checksums_and_none_is_taken_in_without() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let at = here.path().join(Key::of(URL).to_string());
+    std::fs::create_dir(&at).unwrap();
+    std::fs::write(at.join("saved_model.pb"), "graph that others wrote").unwrap();
+    let from = cache(here.path());
+    from.is_used(URL);
+    let good = exported(&from, &[URL]).unwrap();
+    let mut flipped = good.clone();
+    let place = good.windows(5).position(|part| part == b"graph").unwrap();
+    flipped[place] ^= 1;
+    let to = cache(there.path());
+    assert!(imported(&to, &flipped).is_err());
+    assert!(to.sealed(URL).unwrap().is_none());
+    imported(&to, &good).unwrap();
+    let text = String::from_utf8_lossy(&good);
+    let crc = text.find(",\"crc32c\"").unwrap();
+    let end = crc + text[crc..].find('}').unwrap();
+    let mut without = good.clone();
+    without[crc..end].fill(b' ');
+    assert!(imported(&cache(tempfile::tempdir().unwrap().path()), &without).is_err());
+}
