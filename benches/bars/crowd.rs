@@ -70,7 +70,8 @@ fn seal(cache: &Path) -> Result<()> {
 
 fn list(cache: &Path) -> Result<usize> {
     let listed = lines_of(cache, &["list"])?;
-    match listed.matches(" sealed ").count() {
+    let is_sealed = |line: &&str| line.split_whitespace().any(|word| word == "sealed");
+    match listed.lines().filter(is_sealed).count() {
         MODELS => Ok(listed.lines().count() - 1),
         sealed => Err(format!("{sealed} models are sealed").into()),
     }
