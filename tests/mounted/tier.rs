@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::common::{
-    Mount, Mounting, SOON, Tar, Tree, eventually, files_below, program, run, saved_model, sha1_of,
+    Mount, Mounting, SOON, Tar, Tree, as_other, eventually, files_below, program, run, run_with,
+    saved_model, sha1_of,
 };
 use crate::origin::{Hop, Origin};
 use crate::serve::Serve;
@@ -296,4 +297,37 @@ fn a_shared_cache_that_is_none_is_a_usage_error() {
         assert_eq!(outcome.status.code(), Some(2), "{typed}: {told}");
         assert!(told.contains("--shared-cache"), "{told}");
     }
+}
+
+/// `TFHUB_CACHE_DIR=gs://...`, as TensorFlow Hub's documentation has it: a shared cache with the default directory before it.
+#[test]
+fn a_bucket_named_as_tensorflow_hubs_cache_is_the_shared_one() {
+    let hosts = Hosts::with(20_000, &[]);
+    let temp = hosts.dir.path().join("temp");
+    std::fs::create_dir(&temp).unwrap();
+    std::fs::set_permissions(&temp, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
+    std::fs::set_permissions(
+        hosts.dir.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let handle = format!("https://tfhub.dev/{}", hosts.name);
+    let mut prefetch = program(["prefetch", &handle]);
+    prefetch
+        .arg(format!(
+            "--mirror=https://tfhub.dev={}",
+            hosts.origin.url(Hop::Hub)
+        ))
+        .arg(format!("--gcs-endpoint={}", hosts.bucket.url))
+        .env("TFHUB_CACHE_DIR", "gs://cache/hub")
+        .env("TMPDIR", &temp)
+        .env("HOME", &temp);
+    // A user's default directory is tensorflow_hub's; root's is one for all of the system.
+    as_other(&mut prefetch);
+    let fetched = run_with(prefetch);
+    assert_eq!(fetched.code, Some(0), "{fetched:?}");
+    hosts.is_published();
+    let here = temp.join("tfhub_modules").join(sha1_of(&handle));
+    assert_eq!(fetched.stdout.trim(), here.to_str().unwrap());
+    hosts.model.assert_at(&here);
 }
