@@ -10,11 +10,14 @@
 //!
 //! Under conditions: `ifGenerationMatch`, `x-goog-if-generation-match`, `If-None-Match: *`, `If-Match`.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode};
 use axum::response::Response;
+use tokio::time::timeout;
 
 use super::answer::Parameters;
 use super::fault::{Fault, Surface};
@@ -26,6 +29,10 @@ use crate::server::origin::Origin;
 use crate::server::survey::Stamp;
 use crate::server::transfer::put;
 
+/// How much of what may not be written is heard out before it is refused, and how long.
+const HEARD_BYTES: usize = 1 << 20;
+const HEARD: Duration = Duration::from_secs(5);
+
 impl Bucket {
     /// Answers a request that is to change something.
     pub async fn change(&self, route: Route, request: &Parts, body: Body) -> Response {
@@ -35,7 +42,11 @@ impl Bucket {
         };
         let changed = match &self.folder {
             Some(folder) => self.changed(folder, route, request, body).await,
-            None => Err(Fault::Denied),
+            None => {
+                // Whoever is still sending hears no answer when the connection ends under what it sends.
+                let _ = timeout(HEARD, axum::body::to_bytes(body, HEARD_BYTES)).await;
+                Err(Fault::Denied)
+            }
         };
         changed.unwrap_or_else(|fault| fault.response(surface))
     }
