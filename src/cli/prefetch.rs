@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::args::Prefetch;
 use super::life::{Runtime, Stop};
-use super::progress::{Bar, Show, TICK};
+use super::progress::{Bar, Show, TICK, beside};
 use super::resolve::newest;
 use super::setup::Setup;
 use super::{Failure, catalog, table};
@@ -90,7 +90,7 @@ async fn fetch_all(
     let mut fetch: FuturesOrdered<_> = fetch.collect();
     let (mut failed, mut held) = (Vec::new(), Vec::new());
     while let Some((done, hold)) = fetch.next().await {
-        show.beside(|| tell(&done, command.json))?;
+        beside(|| tell(&done, command.json))?;
         failed.push(done.error.is_some());
         held.extend(hold);
     }

@@ -43,11 +43,6 @@ impl Show {
         Show { bars }
     }
 
-    /// Writes to stdout, which may be the same terminal.
-    pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
-        beside(write)
-    }
-
     /// One of them is being fetched from now on.
     pub fn begin(&self, handle: &Handle) -> Bar<'_> {
         let bar = self.bars.as_ref().map(|(bars, all)| {
@@ -82,7 +77,8 @@ impl io::Write for Beside {
     }
 }
 
-fn beside<T>(write: impl FnOnce() -> T) -> T {
+/// Writes to stdout or stderr, which may be the terminal that has the bars.
+pub(super) fn beside<T>(write: impl FnOnce() -> T) -> T {
     match BARS.get() {
         Some(bars) => bars.suspend(write),
         None => write(),

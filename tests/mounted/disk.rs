@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::common::{Mounting, Tar, eventually, files_below, needs_fuse, saved_model};
+use crate::common::{
+    Mounting, SOON, Tar, eventually, files_below, needs_fuse, saved_model, sha1_of,
+};
 use crate::origin::Origin;
+use crate::sharing::DATA;
 
 /// A small disk, gone when dropped.
 pub struct SmallDisk(
@@ -86,4 +89,43 @@ fn a_full_disk_fails_one_model_and_no_other() {
         "and it is tried again"
     );
     assert!(origin.downloads("google/large/1").len() > tries);
+}
+
+/// What other programs put there is counted, and leaves only with `--evict-foreign`; the limit may be a share of the disk.
+#[test]
+fn models_of_others_leave_when_the_mount_is_told_so() {
+    let origin = Origin::start();
+    for (number, name) in ["ours", "new"].iter().enumerate() {
+        let model = saved_model(number as u64, 3_000_000);
+        origin.publish(&format!("google/{name}/1"), Tar::of(&model).gz());
+    }
+    for evict in [false, true] {
+        let disk = SmallDisk::of("16m");
+        let theirs = disk
+            .cache()
+            .join(sha1_of("https://tfhub.dev/google/theirs/1"));
+        std::fs::create_dir(&theirs).unwrap();
+        std::fs::write(theirs.join("saved_model.pb"), vec![1; 3_000_000]).unwrap();
+        let mount = Mounting::of(&origin)
+            .cache(disk.cache())
+            .arg("--cache-size=50%")
+            .arg("--load-format=compressed");
+        let mount = match evict {
+            true => mount.arg("--evict-foreign").start(),
+            false => mount.start(),
+        };
+        let here = |name: &str| {
+            disk.cache()
+                .join(sha1_of(&format!("https://tfhub.dev/google/{name}/1")))
+                .exists()
+        };
+        for name in ["ours", "new"] {
+            mount.read(&format!("google/{name}/1/{DATA}")).unwrap();
+            eventually("sealed", SOON, || here(name));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        eventually("two of three fit into half of the disk", SOON, || {
+            (here("theirs"), here("ours"), here("new")) == (!evict, evict, true)
+        });
+    }
 }
