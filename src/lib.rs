@@ -7,16 +7,16 @@
 //! ```
 
 pub mod archive;
+pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod fetch;
 pub mod fuse;
 pub mod handle;
 pub mod models;
 pub mod os;
 pub mod server;
-pub mod service;
 pub mod source;
 pub mod status;
-pub mod store;
-pub mod tree;
+pub mod vfs;

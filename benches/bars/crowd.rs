@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use tfhub_fs::cache::{Cache, Options};
 use tfhub_fs::config::CacheSize;
-use tfhub_fs::store::{Cache, Options};
 
 use crate::Result;
 use crate::figures::{Row, largest, median, ms, timed};

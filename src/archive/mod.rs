@@ -19,7 +19,7 @@
 //! Memory is bounded whatever the input says: the buffer, one extension record of [`limits::MAX_EXTENSION`], one
 //! sparse map of [`limits::MAX_SEGMENTS`], and sixteen bytes for each of [`Limits::max_entries`] names.
 //!
-//! What is left to others: where bytes come from (`fetch`), where they go (`store`), whether the model is a
+//! What is left to others: where bytes come from (`fetch`), where they go (`cache`), whether the model is a
 //! SavedModel at all (`models`).
 
 mod decode;

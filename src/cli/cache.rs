@@ -4,8 +4,8 @@ use super::args::{CacheCommand, Chosen, List};
 use super::directory::{self, Place, shown};
 use super::report::{Done, Report, To};
 use super::{Failure, carry, clean, pin, table};
+use crate::cache::{Cache, Item, Standing, Verified};
 use crate::handle::{Handle, Key};
-use crate::store::{Cache, Item, Standing, Verified};
 
 /// Runs one of the subcommands.
 pub(super) fn run(command: &CacheCommand) -> Result<(), Failure> {

@@ -10,8 +10,8 @@ use super::directory::{self, shown};
 use super::output::{self, Output};
 use super::report::{Done, Report, To};
 use super::{Failure, table};
+use crate::cache::Cache;
 use crate::models::carry::{self, Ready};
-use crate::store::Cache;
 
 /// Writes the chosen models into a file that is there whole or not at all.
 pub(super) fn export(command: &Export) -> Result<(), Failure> {

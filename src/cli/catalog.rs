@@ -16,7 +16,7 @@ use super::Failure;
 use crate::handle::{BadLine, CatalogFile, Names};
 use crate::os;
 use crate::os::mountinfo::{FSTYPE, Table};
-use crate::tree::Tree;
+use crate::vfs::Tree;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);

@@ -8,9 +8,9 @@ use super::cache::leave;
 use super::directory::{self, shown};
 use super::report::{Done, Report, To};
 use super::{Failure, setup, table};
+use crate::cache::{Cache, Item, Standing, Stays};
 use crate::config::CacheSize;
 use crate::os;
-use crate::store::{Cache, Item, Standing, Stays};
 
 /// Lets models leave: each that either of the two limits says.
 pub(super) fn clean(command: &Clean) -> Result<(), Failure> {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::args::Keep;
 use super::{Failure, setup};
+use crate::cache::Cache;
 use crate::config::Origin;
-use crate::store::Cache;
 
 /// What is at the place of the cache.
 pub(super) enum Place {

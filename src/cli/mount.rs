@@ -9,20 +9,20 @@ use super::catalog::Catalog;
 use super::life::Runtime;
 use super::setup::{self, Setup};
 use super::{Failure, log, warm};
+use crate::daemon::background::{self, Readiness, Start};
+use crate::daemon::mountpoint::Mountpoint;
+use crate::daemon::stop::{self, Outcome, Stop};
 use crate::fuse::{self, Serving};
 use crate::os;
-use crate::service::daemon::{self, Readiness, Start};
-use crate::service::mountpoint::Mountpoint;
-use crate::service::stop::{self, Outcome, Stop};
 use crate::status::Status;
-use crate::tree::{self, Tree};
+use crate::vfs::{self, Tree};
 
 /// How often the session is looked at for an unmount from outside.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Mounts, and stays until the mount ends; without `--foreground` the caller's part returns when the mount answers.
 pub(super) fn run(command: Mount, level: &Log) -> Result<(), Failure> {
-    let readiness = match daemon::start(command.foreground).map_err(Failure::failed)? {
+    let readiness = match background::start(command.foreground).map_err(Failure::failed)? {
         Start::Parent(0) => return Ok(()),
         Start::Parent(code) => return Err(Failure::Said(code)),
         Start::Daemon(readiness) => readiness,
@@ -49,7 +49,7 @@ pub(super) fn run(command: Mount, level: &Log) -> Result<(), Failure> {
         setup.names().clone(),
         models.clone(),
         Arc::new(Status::default()),
-        tree::Options {
+        vfs::Options {
             list_fetches: command.list_fetches,
         },
     );

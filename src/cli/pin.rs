@@ -5,8 +5,8 @@ use super::args::Chosen;
 use super::cache::{Pick, choose, key_of, named, unknown};
 use super::directory;
 use super::report::{Done, Report, To};
+use crate::cache::{Cache, Item, Stays};
 use crate::handle::{BadListed, Handle, Key, Kind};
-use crate::store::{Cache, Item, Stays};
 
 /// Pins models, those that are not here yet too.
 pub(super) fn pin(chosen: &Chosen) -> Result<(), Failure> {
@@ -40,7 +40,7 @@ pub(super) fn pin(chosen: &Chosen) -> Result<(), Failure> {
     report.end()
 }
 
-fn pinned(handle: &str, done: Result<(), crate::store::Error>) -> Done {
+fn pinned(handle: &str, done: Result<(), crate::cache::Error>) -> Done {
     match done {
         Ok(()) => Done::of(handle, "pinned"),
         Err(error) => Done::of(handle, "not pinned").because(error).bad(),

@@ -17,10 +17,10 @@ use super::progress::{Bar, Show, TICK, beside};
 use super::resolve::newest;
 use super::setup::Setup;
 use super::{Failure, catalog, table};
+use crate::cache::Sealed;
 use crate::handle::{CatalogFile, Handle, Kind, Names};
 use crate::models::{Content, Error, Models};
 use crate::os;
-use crate::store::Sealed;
 
 /// What is said when somebody ends it.
 const STOPPED: &str = "interrupted; what is complete stays in the cache";

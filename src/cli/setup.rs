@@ -7,6 +7,7 @@ use super::Failure;
 use super::args::{Hub, Keep};
 use super::reach::Reach;
 use crate::archive::Limits;
+use crate::cache::{self, Cache};
 use crate::config::{
     BaseUrl, ByteSize, CacheDir, LoadFormat, Origin, SharedCache, Surroundings, kagglehub_cache,
     parse_duration, private_cache_dir,
@@ -17,7 +18,6 @@ use crate::os;
 use crate::os::mountinfo::{FSTYPE, Table};
 use crate::source::tier::{self, Tier};
 use crate::source::{self, Source};
-use crate::store::{self, Cache};
 
 /// The variable that tensorflow_hub reads, and that may well point into a mount.
 const OF_TFHUB: &str = "TFHUB_CACHE_DIR";
@@ -28,7 +28,7 @@ pub(super) struct Setup {
     reach: Reach,
     format: LoadFormat,
     models: models::Options,
-    cache: store::Options,
+    cache: cache::Options,
     shared: Option<BucketPath>,
 }
 
@@ -59,7 +59,7 @@ impl Setup {
                 kagglehub: outside(kagglehub_cache(&around))?,
                 tier: None,
             },
-            cache: store::Options {
+            cache: cache::Options {
                 memory: bytes(&hub.memory)?,
                 ..kept(&hub.keep, &around)?.0
             },
@@ -100,7 +100,7 @@ impl Setup {
 }
 
 /// What was said of the cache alone, and who chose its directory.
-pub(super) fn kept_here(keep: &Keep) -> Result<(store::Options, Origin), Failure> {
+pub(super) fn kept_here(keep: &Keep) -> Result<(cache::Options, Origin), Failure> {
     let cwd = std::env::current_dir().map_err(Failure::failed)?;
     let around = Surroundings {
         env: &|name| std::env::var_os(name),
@@ -110,9 +110,9 @@ pub(super) fn kept_here(keep: &Keep) -> Result<(store::Options, Origin), Failure
     kept(keep, &around)
 }
 
-fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<(store::Options, Origin), Failure> {
+fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<(cache::Options, Origin), Failure> {
     let (dir, origin) = cache_dir(keep, around)?;
-    let options = store::Options {
+    let options = cache::Options {
         dir: Some(dir),
         private: outside(private_cache_dir(around))?,
         limit: match &keep.cache_size {
@@ -121,7 +121,7 @@ fn kept(keep: &Keep, around: &Surroundings<'_>) -> Result<(store::Options, Origi
         },
         min_free: keep.min_free.parse().map_err(Failure::usage)?,
         evict_foreign: keep.evict_foreign,
-        ..store::Options::default()
+        ..cache::Options::default()
     };
     Ok((options, origin))
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use fuser::Errno;
 
 use super::errno::errno;
-use crate::tree::{Error, Tree};
+use crate::vfs::{Error, Tree};
 
 /// Logs an error that somebody can mend, remembers it for `user.tfhub.error`, and gives its errno.
 pub(super) fn report(tree: &Tree, operation: &str, path: &str, error: &Error) -> Errno {

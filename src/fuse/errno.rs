@@ -4,22 +4,22 @@ use std::io;
 
 use fuser::Errno;
 
-use crate::{models, tree};
+use crate::{models, vfs};
 
 /// The errno a reader sees.
-pub(super) fn errno(error: &tree::Error) -> Errno {
+pub(super) fn errno(error: &vfs::Error) -> Errno {
     match error {
-        tree::Error::NoEntry { .. } => Errno::ENOENT,
-        tree::Error::NameTooLong => Errno::ENAMETOOLONG,
-        tree::Error::IsDirectory => Errno::EISDIR,
-        tree::Error::NotDirectory => Errno::ENOTDIR,
-        tree::Error::ReadOnly => Errno::EROFS,
-        tree::Error::Stale => Errno::ESTALE,
-        tree::Error::NoAttribute => Errno::ENODATA,
-        tree::Error::Replaced { .. } => Errno::EIO,
-        tree::Error::Model(error) => of_model(error),
-        tree::Error::Disk { cause, .. } => of_disk(cause),
-        tree::Error::Interrupted => Errno::EINTR,
+        vfs::Error::NoEntry { .. } => Errno::ENOENT,
+        vfs::Error::NameTooLong => Errno::ENAMETOOLONG,
+        vfs::Error::IsDirectory => Errno::EISDIR,
+        vfs::Error::NotDirectory => Errno::ENOTDIR,
+        vfs::Error::ReadOnly => Errno::EROFS,
+        vfs::Error::Stale => Errno::ESTALE,
+        vfs::Error::NoAttribute => Errno::ENODATA,
+        vfs::Error::Replaced { .. } => Errno::EIO,
+        vfs::Error::Model(error) => of_model(error),
+        vfs::Error::Disk { cause, .. } => of_disk(cause),
+        vfs::Error::Interrupted => Errno::EINTR,
     }
 }
 
@@ -56,14 +56,14 @@ mod tests {
     fn every_reason_a_model_cannot_be_had_for() {
         for (error, errno) in models::testing::errors() {
             let text = error.to_string();
-            let error = tree::Error::Model(error);
+            let error = vfs::Error::Model(error);
             assert_eq!(super::errno(&error).code(), errno, "{text}");
         }
     }
 
     #[test]
     fn what_the_disk_says_of_a_complete_file() {
-        let disk = |code| tree::Error::Disk {
+        let disk = |code| vfs::Error::Disk {
             path: "saved_model.pb".into(),
             cause: Arc::new(io::Error::from_raw_os_error(code)),
         };
@@ -77,7 +77,7 @@ mod tests {
         ] {
             assert_eq!(super::errno(&disk(code)).code(), errno);
         }
-        let short = tree::Error::Disk {
+        let short = vfs::Error::Disk {
             path: "saved_model.pb".into(),
             cause: Arc::new(io::ErrorKind::UnexpectedEof.into()),
         };
@@ -88,15 +88,15 @@ mod tests {
     fn the_rest() {
         let path = String::from("a");
         for (error, errno) in [
-            (tree::Error::NoEntry { forever: true }, libc::ENOENT),
-            (tree::Error::NameTooLong, libc::ENAMETOOLONG),
-            (tree::Error::IsDirectory, libc::EISDIR),
-            (tree::Error::NotDirectory, libc::ENOTDIR),
-            (tree::Error::ReadOnly, libc::EROFS),
-            (tree::Error::Stale, libc::ESTALE),
-            (tree::Error::NoAttribute, libc::ENODATA),
-            (tree::Error::Replaced { path }, libc::EIO),
-            (tree::Error::Interrupted, libc::EINTR),
+            (vfs::Error::NoEntry { forever: true }, libc::ENOENT),
+            (vfs::Error::NameTooLong, libc::ENAMETOOLONG),
+            (vfs::Error::IsDirectory, libc::EISDIR),
+            (vfs::Error::NotDirectory, libc::ENOTDIR),
+            (vfs::Error::ReadOnly, libc::EROFS),
+            (vfs::Error::Stale, libc::ESTALE),
+            (vfs::Error::NoAttribute, libc::ENODATA),
+            (vfs::Error::Replaced { path }, libc::EIO),
+            (vfs::Error::Interrupted, libc::EINTR),
         ] {
             assert_eq!(super::errno(&error).code(), errno, "{error}");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::tree::DirEntry;
+use crate::vfs::DirEntry;
 
 /// The table of open directories.
 #[derive(Default)]

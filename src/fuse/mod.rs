@@ -1,4 +1,4 @@
-//! The kernel's side: fuser's trait as a thin skin over `tree`.
+//! The kernel's side: fuser's trait as a thin skin over `vfs`.
 //!
 //! Each callback asks the tree and either answers at once or hands its reply to the table of [`waiters`]; no callback
 //! waits. Which errno an error becomes is said in one table ([`errno`]), and the one log line about it is written

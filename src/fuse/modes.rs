@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fuser::{BackingId, Errno, FopenFlags, ReplyOpen};
 use parking_lot::Mutex;
 
-use crate::tree::Opened;
+use crate::vfs::Opened;
 
 /// The modes of all open inodes.
 pub(super) struct Modes {

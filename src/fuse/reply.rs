@@ -12,7 +12,7 @@ use super::listings::Listings;
 use super::modes::Modes;
 use super::space::Space;
 use super::waiters::Waiters;
-use crate::tree::{Attr, DirEntry, Entry, Error, Kind, Tree, Ttl};
+use crate::vfs::{Attr, DirEntry, Entry, Error, Kind, Tree, Ttl};
 
 /// Nodes never change their meaning, so there is one generation.
 const GENERATION: Generation = Generation(0);

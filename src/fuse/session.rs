@@ -14,7 +14,7 @@ use super::space::Space;
 use super::waiters::Waiters;
 use crate::os;
 use crate::os::disk::FsType;
-use crate::tree::{Stale, Tree};
+use crate::vfs::{Stale, Tree};
 
 /// Readahead of cached reads, in KiB; the kernel's default of 128 holds a cached first read at a quarter of its speed.
 const READ_AHEAD_KIB: u32 = 4096;

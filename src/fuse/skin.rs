@@ -15,7 +15,7 @@ use super::modes::Modes;
 use super::reply::{Inner, Owner, reply_xattr, with_dots};
 use super::space::Space;
 use super::waiters::Waiters;
-use crate::tree::{Answer, Error, Opened, Tree};
+use crate::vfs::{Answer, Error, Opened, Tree};
 
 /// Requests that the kernel may have in flight in the background. Its default of 16 counts readahead and RELEASE, and
 /// 16 stalled reads would then freeze every cached read of the mount.

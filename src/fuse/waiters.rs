@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::os::signals::Caller;
-use crate::tree::Error;
+use crate::vfs::Error;
 
 /// How often callers are looked at.
 const LOOK: Duration = Duration::from_millis(200);

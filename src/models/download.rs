@@ -11,8 +11,8 @@ use tokio::time::sleep;
 use super::Error;
 use super::fill::{self, Job, Unfilled};
 use super::model::{Content, Model};
+use crate::cache::{self, Begin, Followed, Holder, Lead, Sealed};
 use crate::source::Archive;
-use crate::store::{self, Begin, Followed, Holder, Lead, Sealed};
 
 /// How often a follower looks how far another process is, and how often whoever is only waited for is looked at.
 const FOLLOW: Duration = Duration::from_millis(20);
@@ -191,7 +191,7 @@ impl Model {
     /// Work on the disk, off the async threads.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Model>,
-        work: impl FnOnce(&Model) -> Result<T, store::Error> + Send + 'static,
+        work: impl FnOnce(&Model) -> Result<T, cache::Error> + Send + 'static,
     ) -> Result<T, Error> {
         let model = self.clone();
         match tokio::task::spawn_blocking(move || work(&model)).await {

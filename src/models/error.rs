@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{archive, source, store};
+use crate::{archive, cache, source};
 
 /// Why a model, or a part of it, cannot be had now.
 ///
@@ -27,7 +27,7 @@ pub enum Error {
         /// The model's handle.
         handle: String,
         /// What the disk said.
-        cause: store::Failure,
+        cause: cache::Failure,
     },
     /// A reader waited as long as `--timeout` and nothing moved.
     #[error("{handle}: nothing arrived for {}; its origin has stalled", human(.after))]
@@ -72,10 +72,10 @@ impl Error {
     }
 
     /// What the cache said of the model `handle`.
-    pub(super) fn of_store(handle: &str, cause: store::Error) -> Error {
+    pub(super) fn of_store(handle: &str, cause: cache::Error) -> Error {
         let cause = match cause {
             // Readers have been told already; this is what they were told.
-            store::Error::Failed(why) => return Error::of_failure(&why, handle),
+            cache::Error::Failed(why) => return Error::of_failure(&why, handle),
             other => Arc::new(other),
         };
         Error::Store {
@@ -89,7 +89,7 @@ impl Error {
         let Error::Store { cause, .. } = self else {
             return false;
         };
-        matches!(cause.downcast_ref(), Some(store::Error::TooShort { .. }))
+        matches!(cause.downcast_ref(), Some(cache::Error::TooShort { .. }))
     }
 
     /// Whether bytes are not the announced ones.
@@ -97,7 +97,7 @@ impl Error {
         let Error::Store { cause, .. } = self else {
             return false;
         };
-        matches!(cause.downcast_ref(), Some(store::Error::Mismatch { .. }))
+        matches!(cause.downcast_ref(), Some(cache::Error::Mismatch { .. }))
     }
 
     /// Whether it concerns everybody who reads the model, and not only who waits for these bytes.
@@ -109,7 +109,7 @@ impl Error {
     }
 
     /// The error that a filling was failed with: one of ours, or the store's own.
-    pub fn of_failure(why: &store::Failure, handle: &str) -> Error {
+    pub fn of_failure(why: &cache::Failure, handle: &str) -> Error {
         match why.downcast_ref::<Error>() {
             Some(error) => error.clone(),
             None => Error::Store {
@@ -123,7 +123,7 @@ impl Error {
     pub(super) fn is_own(&self) -> bool {
         match self {
             Error::Source(_) | Error::Archive { .. } => false,
-            Error::Store { cause, .. } => cause.downcast_ref().is_some_and(store::Error::is_own),
+            Error::Store { cause, .. } => cause.downcast_ref().is_some_and(cache::Error::is_own),
             Error::Stalled { .. }
             | Error::Held { .. }
             | Error::Unsealed { .. }
@@ -138,7 +138,7 @@ impl Error {
         };
         matches!(
             cause.downcast_ref(),
-            Some(store::Error::NoSpace { .. } | store::Error::Full { .. })
+            Some(cache::Error::NoSpace { .. } | cache::Error::Full { .. })
         )
     }
 

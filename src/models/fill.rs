@@ -1,7 +1,7 @@
 //! One archive becomes one sealed model.
 //!
 //! ```text
-//! source::Archive --chunks--> [channel] --Read--> archive::unpack --files--> store::Filling --> sealed
+//! source::Archive --chunks--> [channel] --Read--> archive::unpack --files--> cache::Filling --> sealed
 //!      async task                                       one thread
 //! ```
 //!
@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 use super::progress::Transfer;
 use super::{Error, Shared};
 use crate::archive::{self, Name};
+use crate::cache::{self, Filling, Lead, Sealed, Writer};
 use crate::handle::Handle;
 use crate::source::{self, Archive, Bytestream};
-use crate::store::{self, Filling, Lead, Sealed, Writer};
 
 /// Chunks in flight between the network and the unpacking thread (each up to a few hundred KiB).
 const IN_FLIGHT: usize = 16;
@@ -125,7 +125,7 @@ async fn pump(mut body: Bytestream, chunks: mpsc::Sender<Chunk>) -> Result<bool,
     }
 }
 
-fn refused(handle: &Handle, error: archive::Error<store::Error>) -> Error {
+fn refused(handle: &Handle, error: archive::Error<cache::Error>) -> Error {
     match error {
         archive::Error::Sink(cause) => stored(handle, cause),
         // The channel closed early, and the transfer did not say why.
@@ -137,10 +137,10 @@ fn refused(handle: &Handle, error: archive::Error<store::Error>) -> Error {
     }
 }
 
-fn stored(handle: &Handle, cause: store::Error) -> Error {
+fn stored(handle: &Handle, cause: cache::Error) -> Error {
     // Sealing has told the readers already, and gives what it told them.
     let cause = match cause {
-        store::Error::Failed(why) => why,
+        cache::Error::Failed(why) => why,
         other => Arc::new(other),
     };
     Error::Store {
@@ -213,35 +213,35 @@ struct FillingSink {
 
 impl FillingSink {
     /// Between `file` and `end`, as the archive's contract has it, there is always one.
-    fn writer(&mut self) -> Result<&mut Writer, store::Error> {
-        self.writer.as_mut().ok_or(store::Error::Abandoned)
+    fn writer(&mut self) -> Result<&mut Writer, cache::Error> {
+        self.writer.as_mut().ok_or(cache::Error::Abandoned)
     }
 }
 
 impl archive::Sink for FillingSink {
-    type Error = store::Error;
+    type Error = cache::Error;
 
-    fn dir(&mut self, path: &Name, mtime: SystemTime) -> Result<(), store::Error> {
+    fn dir(&mut self, path: &Name, mtime: SystemTime) -> Result<(), cache::Error> {
         self.filling.dir(path.as_str(), mtime)
     }
 
-    fn file(&mut self, path: &Name, size: u64, mtime: SystemTime) -> Result<(), store::Error> {
+    fn file(&mut self, path: &Name, size: u64, mtime: SystemTime) -> Result<(), cache::Error> {
         self.writer = Some(self.filling.file(path.as_str(), size, mtime)?);
         Ok(())
     }
 
-    fn data(&mut self, bytes: &[u8]) -> Result<(), store::Error> {
+    fn data(&mut self, bytes: &[u8]) -> Result<(), cache::Error> {
         self.writer()?.write(bytes)
     }
 
-    fn hole(&mut self, length: u64) -> Result<(), store::Error> {
+    fn hole(&mut self, length: u64) -> Result<(), cache::Error> {
         self.writer()?.hole(length)
     }
 
-    fn end(&mut self) -> Result<(), store::Error> {
+    fn end(&mut self) -> Result<(), cache::Error> {
         match self.writer.take() {
             Some(writer) => writer.end(),
-            None => Err(store::Error::Abandoned),
+            None => Err(cache::Error::Abandoned),
         }
     }
 }

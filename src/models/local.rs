@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::Error;
 use super::model::{Content, Model};
-use crate::store::{Outline, Sealed, kagglehub};
+use crate::cache::{Outline, Sealed, kagglehub};
 
 /// How often it is noted on the disk that a model is used.
 const NOTE: Duration = Duration::from_secs(60);

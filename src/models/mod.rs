@@ -47,12 +47,12 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::archive::Limits;
+use crate::cache::Cache;
 use crate::config::Prefetch;
 use crate::fetch::Client;
 use crate::handle::{BucketPath, Catalogue, Handle, Key};
 use crate::source::tier::Tier;
 use crate::source::{RemoteFile, Source};
-use crate::store::Cache;
 
 use streaming::Object;
 

@@ -8,9 +8,9 @@ use super::step::{Step, join, step};
 use super::stream::Streamer;
 use super::streaming::Object;
 use super::{Error, Shared, VERDICT};
+use crate::cache::{Filling, Outline, Partial, Sealed};
 use crate::handle::Handle;
 use crate::source::Plan;
-use crate::store::{Filling, Outline, Partial, Sealed};
 use parking_lot::Mutex;
 
 /// How long the answer of a stat is good for the download that follows it.

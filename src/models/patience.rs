@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::Error;
+use crate::cache::{Filling, Need};
 use crate::handle::Handle;
-use crate::store::{Filling, Need};
 
 /// The waiting rule of one reader: any progress of the filling gives it another `timeout`.
 #[derive(Debug, Clone)]

@@ -11,10 +11,10 @@ use super::model::{Content, Model};
 use super::siblings;
 use super::stream::graph::Part;
 use super::stream::{self, Streamer};
+use crate::cache::{self, FileSpec, Partial, Sealed, Sealing, Streaming};
 use crate::config::Prefetch;
 use crate::handle::BucketPath;
 use crate::source::{Archive, Folder, RemoteFile};
-use crate::store::{self, FileSpec, Partial, Sealed, Sealing, Streaming};
 
 /// How often a complete model tries for tensorflow_hub's lock, which whoever downloads the same model has.
 const SEAL_AGAIN: Duration = Duration::from_secs(1);
@@ -323,7 +323,7 @@ impl Ending {
     /// Work on the disk, off the async threads.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Partial) -> Result<T, store::Error> + Send + 'static,
+        work: impl FnOnce(&Partial) -> Result<T, cache::Error> + Send + 'static,
     ) -> Result<T, Error> {
         let partial = self.partial.clone();
         match tokio::task::spawn_blocking(move || work(&partial)).await {

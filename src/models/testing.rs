@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::{Error, Models, Options};
 use crate::archive::{Limits, Refusal};
+use crate::cache::{self, Cache};
 use crate::config::{LoadFormat, Prefetch};
 use crate::fetch::Client;
 use crate::fetch::tests::options;
 use crate::source::{self, BucketOptions, Buckets, Source};
-use crate::store::{self, Cache};
 
 pub(crate) use crate::fetch::tests::origin;
 
@@ -79,7 +79,7 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
         ),
         (source::Error::Failed { model, why, advice }, libc::EIO),
     ];
-    let full = store::Error::NoSpace {
+    let full = cache::Error::NoSpace {
         what: "write",
         path: "/cache/x".into(),
         source: std::io::Error::from_raw_os_error(libc::ENOSPC),
@@ -88,7 +88,7 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
         handle: handle.clone(),
         cause: Arc::new(cause),
     };
-    let theirs = store::Error::Theirs {
+    let theirs = cache::Error::Theirs {
         why: "the archive is refused".to_owned(),
     };
     let refused = Error::Archive {
@@ -105,7 +105,7 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
     all.extend([
         (refused, libc::EIO),
         (stored(full), libc::ENOSPC),
-        (stored(store::Error::Abandoned), libc::EIO),
+        (stored(cache::Error::Abandoned), libc::EIO),
         (stored(theirs), libc::EIO),
         (held, libc::ETIMEDOUT),
     ]);

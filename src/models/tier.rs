@@ -11,10 +11,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::{Error, Shared};
+use crate::cache::{ListedFile, Sealed, State, Verified};
 use crate::handle::{Handle, Key};
 use crate::source::tier::{Outcome, Tier, Unsent, Upload};
 use crate::source::{self, Local, Plan};
-use crate::store::{ListedFile, Sealed, State, Verified};
 
 /// A file of a sealed model.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use super::Error;
 use crate::archive::{self, Limits, Name, Refusal, Sink};
+use crate::cache::{self, Begin, Cache, Lead, Manifest, Writer};
 use crate::handle::Key;
-use crate::store::{self, Begin, Cache, Lead, Manifest, Writer};
 
 /// No manifest is longer.
 const MAX_MANIFEST: u64 = 64 << 20;
@@ -70,13 +70,13 @@ fn shown(why: &Refusal) -> String {
 }
 
 /// What became of a model of this handle. A filling that failed says why.
-fn of_model(handle: &str, error: store::Error) -> Error {
+fn of_model(handle: &str, error: cache::Error) -> Error {
     let cause = match &error {
-        store::Error::Failed(why) => why.downcast_ref().unwrap_or(&error),
+        cache::Error::Failed(why) => why.downcast_ref().unwrap_or(&error),
         _ => &error,
     };
     let why = match cause {
-        store::Error::Unlike { name } => {
+        cache::Error::Unlike { name } => {
             format!(
                 "{name:?} has not arrived as it was exported; copy the file again, or export again"
             )

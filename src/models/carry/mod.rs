@@ -17,8 +17,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tar::{Builder, Header};
 
+use crate::cache::{self, Cache, Manifest, Sealed, Unready};
 use crate::handle::Key;
-use crate::store::{self, Cache, Manifest, Sealed, Unready};
 
 pub use import::{Carried, import};
 
@@ -81,7 +81,7 @@ pub enum Error {
     },
     /// The cache failed.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] cache::Error),
 }
 
 /// A model that was looked at, and can be written.

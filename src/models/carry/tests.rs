@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use tar::Builder;
 
-use crate::store::Begin;
+use crate::cache::Begin;
 
 use super::*;
 use std::path::Path;

@@ -8,8 +8,8 @@ use tokio::sync::{AcquireError, SemaphorePermit};
 use super::transfer::bring;
 use super::wants::Job;
 use super::{Source, Streamer};
+use crate::cache;
 use crate::models::Error;
-use crate::store;
 
 impl Streamer {
     /// One transfer, in a task of its own.
@@ -75,7 +75,7 @@ impl Streamer {
         let verified = tokio::task::spawn_blocking(move || file.verify()).await;
         // What is given back and comes again is compared again.
         source.verifying.store(false, Ordering::Relaxed);
-        if let Ok(Err(cause @ store::Error::Mismatch { .. })) = verified {
+        if let Ok(Err(cause @ cache::Error::Mismatch { .. })) = verified {
             let error = Error::of_store(&source.from.shown(), cause);
             self.filling.fail(Arc::new(error.clone()));
             self.finish(Err(error));

@@ -25,9 +25,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::Error;
+use crate::cache::{Demand, FillFile, Filling};
 use crate::config::Prefetch;
 use crate::source::{Ranged, RemoteFile};
-use crate::store::{Demand, FillFile, Filling};
 
 use graph::Part;
 use wants::Wants;

@@ -10,10 +10,10 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::*;
+use crate::cache;
+use crate::cache::{Cache, FileSpec, Need, Partial, ReadAt, Streaming};
 use crate::fetch::Hashes;
 use crate::source::{self, Bytestream};
-use crate::store;
-use crate::store::{Cache, FileSpec, Need, Partial, ReadAt, Streaming};
 
 const MIB: usize = 1 << 20;
 
@@ -62,10 +62,10 @@ const FILE: &str = "data";
 
 fn world(size: usize, memory: Option<u64>, prefetch: Prefetch) -> World {
     let dir = tempfile::tempdir().unwrap();
-    let options = store::Options {
+    let options = cache::Options {
         dir: memory.is_none().then(|| dir.path().to_owned()),
         memory: memory.unwrap_or(0),
-        ..store::Options::default()
+        ..cache::Options::default()
     };
     let spec = FileSpec {
         path: FILE.to_owned(),
@@ -108,7 +108,7 @@ fn world(size: usize, memory: Option<u64>, prefetch: Prefetch) -> World {
 }
 
 /// Reads as the tree does.
-async fn read(filling: &Filling, at: usize, len: usize) -> Result<Vec<u8>, store::Failure> {
+async fn read(filling: &Filling, at: usize, len: usize) -> Result<Vec<u8>, cache::Failure> {
     let file = filling.get(FILE).unwrap();
     let range = at as u64..(at + len) as u64;
     loop {

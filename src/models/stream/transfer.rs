@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 
+use crate::cache::{self, FillFile};
 use crate::models::Error;
 use crate::source::Ranged;
-use crate::store::{self, FillFile};
 
 /// Written at once: a reader sees bytes when they are written, and each write costs a change of threads.
 const WRITE: usize = 512 << 10;
@@ -70,7 +70,7 @@ async fn write(file: &Arc<FillFile>, at: u64, held: Vec<Bytes>) -> Result<u64, E
     }
     let writing = {
         let file = file.clone();
-        tokio::task::spawn_blocking(move || -> Result<u64, store::Error> {
+        tokio::task::spawn_blocking(move || -> Result<u64, cache::Error> {
             let mut at = at;
             for bytes in held {
                 // What is not kept for want of room is fetched again when somebody waits for it.

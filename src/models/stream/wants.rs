@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::readers::Readers;
-use crate::store::Presence;
+use crate::cache::Presence;
 
 /// What is read is fetched in blocks of so many bytes, aligned: what the disk remembers of a filling too.
 pub(super) const BLOCK: u64 = 64 << 10;

@@ -13,8 +13,8 @@ use parking_lot::RwLock;
 use super::filling::{FillingFile, Try};
 use super::nodes::Spot;
 use super::{Answer, Buffer, Error, Tree};
+use crate::cache::{Attr, FillFile, Filling, Found, Need, Sealed};
 use crate::models::{Content, Model};
-use crate::store::{Attr, FillFile, Filling, Found, Need, Sealed};
 
 /// How often a sealed copy that turns out damaged is fetched again within one open.
 const HEAL: usize = 2;

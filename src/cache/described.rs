@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::cache::Cache;
 use super::descriptor::{Descriptor, is_handle_of};
 use super::layout::{Key, Layout};
 use super::manifest::Manifest;
+use super::root::Cache;
 use super::{ledger, plain};
 
 impl Cache {

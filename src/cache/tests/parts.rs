@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::ranges::{BLOCK, OBJECT, data, fill, fill_all, get, partial, read, spec};
 use super::*;
-use crate::store::layout::Key;
+use crate::cache::layout::Key;
 
 fn parts(root: &Path) -> PathBuf {
     root.join(".tfhub-fs/v1/parts")

@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::os;
 use crate::os::lock::Locked;
 
-use super::cache::Cache;
 use super::described::described;
 use super::entry::{self, Look};
 use super::idle;
@@ -19,6 +18,7 @@ use super::manifest::{Manifest, State};
 use super::parts;
 use super::pins;
 use super::plan;
+use super::root::Cache;
 use super::sealed::Sealed;
 use super::underway;
 

@@ -7,12 +7,12 @@ use std::time::SystemTime;
 
 use crate::os;
 
-use super::cache::Cache;
 use super::error::{Context, Error, if_there};
 use super::idle;
 use super::layout::{Key, Layout};
 use super::ledger::Row;
 use super::lock::Claim;
+use super::root::Cache;
 use super::sealed::Sealed;
 use super::trash;
 

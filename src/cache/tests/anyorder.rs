@@ -248,7 +248,7 @@ impl Filler {
     /// Returns once the other process has begun.
     fn start(root: &Path) -> Filler {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::tests::anyorder::child", "--nocapture"])
+            .args(["--exact", "cache::tests::anyorder::child", "--nocapture"])
             .env(CACHE, root)
             .stdout(Stdio::piped())
             .spawn()

@@ -8,9 +8,9 @@ use super::lookup::{Target, in_time};
 use super::modules;
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Tree};
+use crate::cache::{self, Child, Need};
 use crate::handle::{Catalogue, Handle};
 use crate::models::{Content, Model};
-use crate::store::{self, Child, Need};
 
 /// One name in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,8 +164,8 @@ fn is_sealed(content: Option<&Content>) -> bool {
 fn entries(node: &Node, children: Vec<Child>) -> Vec<DirEntry> {
     let entries = children.into_iter().map(|found| {
         let kind = match found.attr {
-            store::Attr::Dir { .. } => Kind::Directory,
-            store::Attr::File { .. } => Kind::File,
+            cache::Attr::Dir { .. } => Kind::Directory,
+            cache::Attr::File { .. } => Kind::File,
         };
         child(&node.path, found.name, kind)
     });

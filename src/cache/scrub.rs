@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::cache::Cache;
 use super::check::Verified;
 use super::crc;
 use super::entry::{self, Look};
@@ -10,6 +9,7 @@ use super::error::Error;
 use super::layout::Key;
 use super::locks::Locks;
 use super::manifest::Manifest;
+use super::root::Cache;
 
 impl Cache {
     /// Reads every byte of a model at the pace of `pace`, which is told of each piece. Nobody is held up: the model may leave

@@ -203,7 +203,7 @@ mod tests {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args([
             "--exact",
-            "service::daemon::tests::daemon_body",
+            "daemon::background::tests::daemon_body",
             "--ignored",
             "--nocapture",
         ]);

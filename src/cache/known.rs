@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::budget::Budget;
-use super::cache::Cache;
 use super::descriptor::{Descriptor, is_handle_of};
 use super::entry::{self, Look};
 use super::error::{Context, Error};
@@ -18,6 +17,7 @@ use super::manifest::{Manifest, State};
 use super::opening::reclaim;
 use super::outline::Outline;
 use super::plain;
+use super::root::Cache;
 use super::sealed::Sealed;
 
 impl Cache {

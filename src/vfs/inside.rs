@@ -7,8 +7,8 @@ use super::look::{Look, glance, is_harmless, look, other_spelling};
 use super::lookup::ttl_of;
 use super::nodes::{Spot, join, number};
 use super::{Answer, Error, Shared, Tree};
+use crate::cache::Need;
 use crate::models::Model;
-use crate::store::Need;
 
 impl Tree {
     /// Finds `name`, which is `inside` in the model, below the path `parent`.

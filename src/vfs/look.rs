@@ -7,9 +7,9 @@ use futures_util::FutureExt;
 
 use super::attr::Ttl;
 use super::lookup::ttl_of;
+use crate::cache::{Attr, Filling, Found, Need, Outline};
 use crate::handle::Handle;
 use crate::models::{Content, Error, Model};
-use crate::store::{Attr, Filling, Found, Need, Outline};
 
 /// What one look at a name inside a model tells.
 pub(super) enum Look {

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use super::buffer::Buffer;
 use super::error::Error;
 use super::files::wanted;
+use crate::cache::{Failure, FillFile, Filling, Found, Need, ReadAt};
 use crate::models::{self, Patience};
-use crate::store::{Failure, FillFile, Filling, Found, Need, ReadAt};
 
 /// The open file, from its open to its close.
 pub struct FillingFile {
@@ -144,8 +144,8 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::cache::{Begin, Cache, Lead};
     use crate::handle::Handle;
-    use crate::store::{Begin, Cache, Lead};
 
     const PATH: &str = "assets/vocab.txt";
 

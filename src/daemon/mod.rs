@@ -9,7 +9,7 @@
 //! 5. [`stop::Stop::next`], then [`stop::shut_down`]: unmounted, or detached and served for a while.
 //! 6. The [`mountpoint::Mountpoint`] is dropped last, and removes the directory if it had made it.
 
-pub mod daemon;
+pub mod background;
 pub mod mountpoint;
 pub mod notify;
 pub mod stop;

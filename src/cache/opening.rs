@@ -10,13 +10,13 @@ use crate::os;
 use crate::os::lock::Locked;
 
 use super::budget::{Budget, DiskBudget, Limits};
-use super::cache::Cache;
 use super::error::{Context, Error};
 use super::layout::{FILE_MODE, Key, Layout};
 use super::lock::Claim;
 use super::locks::Locks;
 use super::lower::Lower;
 use super::room::Room;
+use super::root::Cache;
 use super::spec::Options;
 use super::trash;
 

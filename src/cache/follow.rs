@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::base::Base;
-use super::cache::Cache;
 use super::error::{Context, Error};
 use super::fillfile::FillFile;
 use super::filling::Filling;
@@ -12,6 +11,7 @@ use super::journal::{Event, Told};
 use super::layout::{Key, Layout};
 use super::lock::Holder;
 use super::manifest::{nanos, time};
+use super::root::Cache;
 use super::sealed::Sealed;
 use super::site::Site;
 use crate::os;
@@ -271,7 +271,7 @@ fn is_same_dir(one: &Base, other: &Base) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::tests::{URL, cache, file, lead, long_ago, put};
+    use crate::cache::tests::{URL, cache, file, lead, long_ago, put};
 
     use super::*;
 

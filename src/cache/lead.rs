@@ -218,7 +218,7 @@ fn journal(held: &Held) -> Option<Silent> {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::tests::{URL, cache, lead};
+    use crate::cache::tests::{URL, cache, lead};
 
     use super::*;
 

@@ -38,7 +38,7 @@ impl Filler {
     fn start(root: &Path, seal: bool) -> Filler {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--exact", "store::tests::crash::child", "--nocapture"])
+            .args(["--exact", "cache::tests::crash::child", "--nocapture"])
             .env(CACHE, root);
         if seal {
             command.env(SEAL, "1");

@@ -204,7 +204,7 @@ fn old_parts_go_first_and_the_oldest_of_them_before_all() {
     let cache = limited(dir.path(), 4 * MIB + 200_000);
     let id = |number: u64| format!("gs://bucket/object#{number}");
     let home = |number| {
-        let key = crate::store::layout::Key::of(&id(number)).to_string();
+        let key = crate::cache::layout::Key::of(&id(number)).to_string();
         dir.path().join(".tfhub-fs/v1/parts").join(key)
     };
     for number in 0..3 {

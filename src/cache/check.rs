@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cache::Cache;
 use super::crc;
 use super::described::described;
 use super::entry::{self, Look};
@@ -15,6 +14,7 @@ use super::locks::Locks;
 use super::lower::Lower;
 use super::manifest::{Manifest, State};
 use super::plain;
+use super::root::Cache;
 use super::sealed::Sealed;
 
 /// What became of verifying a model.
