@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod fetch;
 pub mod fuse;
 pub mod handle;
+pub mod hubdir;
 pub mod models;
 pub mod os;
 pub mod server;

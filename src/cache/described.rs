@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::descriptor::{Descriptor, is_handle_of};
 use super::layout::{Key, Layout};
 use super::manifest::Manifest;
 use super::root::Cache;
 use super::{ledger, plain};
+use crate::hubdir::{Descriptor, is_handle_of};
 
 impl Cache {
     /// The names of all models that are, or were, in the cache. Whether each is whole is not looked at.

@@ -6,7 +6,6 @@ use super::base::Base;
 use super::error::{Context, Error};
 use super::fillfile::FillFile;
 use super::filling::Filling;
-use super::foreign::is_uid;
 use super::journal::{Event, Told};
 use super::layout::{Key, Layout};
 use super::lock::Holder;
@@ -14,6 +13,7 @@ use super::manifest::{nanos, time};
 use super::root::Cache;
 use super::sealed::Sealed;
 use super::site::Site;
+use crate::hubdir::is_uid;
 use crate::os;
 
 /// A filling that another tfhub-fs process fills, as far as is known here.

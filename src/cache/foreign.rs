@@ -1,83 +1,15 @@
-//! Locks that tensorflow_hub holds, or a tfhub-fs on another host: whose they are, and whether they still mean anything.
-//!
-//! tensorflow_hub never asks whether a holder lives; it waits for two periods of 10 minutes without growth. We know more
-//! when the lock names this host: then its process can be looked for, and 10 seconds without growth are enough. They
-//! remain, because a container may share our host name and not our process ids.
+//! Locks that tensorflow_hub holds, or a tfhub-fs on another host: who holds them, and whether the holder is gone.
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
+use crate::hubdir::{LockText, QUIET, STALE, Stillness};
 use crate::os;
 
 use super::error::if_there;
-use super::layout::{Key, Layout, is_hex};
+use super::layout::{Key, Layout};
 use super::plain;
-
-/// How long nothing may have grown before a lock of a dead process is taken over.
-const QUIET: Duration = Duration::from_secs(10);
-/// tensorflow_hub's `LOCK_FILE_TIMEOUT_SEC`: the distance of the two samples that must be equal.
-const PERIOD: Duration = Duration::from_secs(600);
-/// Between a file's time and the kernel's count of ticks since boot, which are not one clock.
-const SLACK: Duration = Duration::from_secs(2);
-/// `USER_HZ`, the unit of process start times in `/proc`, is 100 on every architecture that Rust supports.
-const TICK: Duration = Duration::from_millis(10);
-
-/// The text of a lock: `<hostname>.<pid>.<uid>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LockText {
-    pub(super) host: String,
-    pub(super) pid: u32,
-    pub(super) uid: String,
-}
-
-impl LockText {
-    /// `None` for a text that tensorflow_hub does not write. A host name may hold dots, a uid is hex.
-    pub(super) fn parse(text: &str) -> Option<LockText> {
-        let (rest, uid) = text.rsplit_once('.')?;
-        let (host, pid) = rest.rsplit_once('.')?;
-        if !is_uid(uid) {
-            return None;
-        }
-        Some(LockText {
-            host: host.to_owned(),
-            pid: pid.parse().ok()?,
-            uid: uid.to_owned(),
-        })
-    }
-
-    /// Whether the process that took this lock at `since` on the host named `here` runs no more.
-    fn is_dead(&self, here: &str, since: SystemTime) -> bool {
-        if self.host != here {
-            return false;
-        }
-        let Ok(boot) = os::host::boot_time() else {
-            return false;
-        };
-        let boot = UNIX_EPOCH + Duration::from_secs(boot);
-        let after = |time: SystemTime| since.checked_add(SLACK).is_some_and(|since| since < time);
-        if after(boot) || !os::process::pid_exists(self.pid) {
-            return true;
-        }
-        // Pids are given anew, and in a container almost always to the same program. Whoever has this one now did not
-        // take the lock if it started later.
-        os::process::Process::of(self.pid).is_some_and(|process| {
-            let ticks = u32::try_from(process.start).unwrap_or(u32::MAX);
-            boot.checked_add(TICK * ticks).is_some_and(after)
-        })
-    }
-}
-
-/// Whether this is what the end of a lock's text, and of a staging directory's name, looks like.
-pub(super) fn is_uid(uid: &str) -> bool {
-    uid.len() == 32 && is_hex(uid)
-}
-
-impl std::fmt::Display for LockText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}.{}", self.host, self.pid, self.uid)
-    }
-}
 
 /// One look at a lock.
 #[derive(Clone, Debug)]
@@ -127,17 +59,8 @@ pub(super) fn tree_size(dir: &Path) -> u64 {
 #[derive(Debug)]
 pub(super) struct Watch {
     text: String,
-    bytes: u64,
-    grown: Instant,
-    sample: Sample,
-}
-
-/// tensorflow_hub's memory of a lock. Its first sample has no text, so that the first period never ends a wait.
-#[derive(Debug)]
-struct Sample {
-    at: Instant,
-    bytes: u64,
-    text: Option<String>,
+    since: Instant,
+    stillness: Stillness<u64>,
 }
 
 /// What is to be done about a lock.
@@ -153,46 +76,34 @@ pub(super) enum Verdict {
 
 impl Watch {
     pub(super) fn new(sight: &Sight, now: Instant) -> Watch {
+        let mut stillness = Stillness::default();
+        stillness.record(&sight.bytes, now);
         Watch {
             text: sight.text.clone(),
-            bytes: sight.bytes,
-            grown: now,
-            sample: Sample {
-                at: now,
-                bytes: 0,
-                text: None,
-            },
+            since: now,
+            stillness,
         }
     }
 
     /// Takes another look into account.
     pub(super) fn look(&mut self, sight: &Sight, now: Instant) -> Verdict {
-        if (&self.text, self.bytes) != (&sight.text, sight.bytes) {
-            (self.text, self.bytes, self.grown) = (sight.text.clone(), sight.bytes, now);
+        if self.text != sight.text {
+            *self = Watch::new(sight, now);
         }
-        if sight.dead && now.duration_since(self.grown) >= QUIET {
-            return Verdict::Dead;
+        let still = self.stillness.record(&sight.bytes, now);
+        // tensorflow_hub compares samples that are one period apart, and its first sample never counts.
+        match still {
+            _ if sight.dead && still >= QUIET => Verdict::Dead,
+            _ if still > STALE && now.duration_since(self.since) > 2 * STALE => Verdict::Idle,
+            _ => Verdict::Held,
         }
-        if now.duration_since(self.sample.at) <= PERIOD {
-            return Verdict::Held;
-        }
-        if self.sample.bytes == sight.bytes && self.sample.text.as_ref() == Some(&sight.text) {
-            return Verdict::Idle;
-        }
-        self.sample = Sample {
-            at: now,
-            bytes: sight.bytes,
-            text: Some(sight.text.clone()),
-        };
-        Verdict::Held
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const UID: &str = "0123456789abcdef0123456789abcdef";
+    use std::time::Duration;
 
     fn sight(text: &str, bytes: u64, dead: bool) -> Sight {
         Sight {
@@ -201,50 +112,6 @@ mod tests {
             bytes,
             dead,
         }
-    }
-
-    #[test]
-    fn texts_are_parsed_from_their_end() {
-        let text = format!("a.b.example.com.42.{UID}");
-        let lock = LockText::parse(&text).unwrap();
-        assert_eq!(
-            (lock.host.as_str(), lock.pid, lock.uid.as_str()),
-            ("a.b.example.com", 42, UID)
-        );
-        assert_eq!(lock.to_string(), text);
-        for text in [
-            "",
-            "x",
-            "h.42",
-            "h.42.../../../etc",
-            "h.x.0123456789abcdef0123456789abcdef",
-            "h.1.ABC",
-        ] {
-            assert_eq!(LockText::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_dead_are_told_from_the_living() {
-        let lock = |host: &str, pid| LockText {
-            host: host.into(),
-            pid,
-            uid: UID.into(),
-        };
-        let me = std::process::id();
-        let now = SystemTime::now();
-        assert!(!lock("here", me).is_dead("here", now));
-        assert!(lock("here", 0x7fff_fff0).is_dead("here", now));
-        assert!(!lock("there", 0x7fff_fff0).is_dead("here", now));
-        assert!(
-            lock("here", 1).is_dead("here", UNIX_EPOCH),
-            "before this boot"
-        );
-        let earlier = UNIX_EPOCH + Duration::from_secs(os::host::boot_time().unwrap());
-        assert!(
-            lock("here", me).is_dead("here", earlier),
-            "this process started long after boot"
-        );
     }
 
     #[test]

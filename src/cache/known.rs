@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::budget::Budget;
-use super::descriptor::{Descriptor, is_handle_of};
 use super::entry::{self, Look};
 use super::error::{Context, Error};
 use super::layout::{Key, Layout};
@@ -19,6 +18,7 @@ use super::outline::Outline;
 use super::plain;
 use super::root::Cache;
 use super::sealed::Sealed;
+use crate::hubdir::{Descriptor, is_handle_of};
 
 impl Cache {
     /// The names in a model that was complete here before, wherever its bytes are now.

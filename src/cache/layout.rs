@@ -26,13 +26,14 @@
 //! file system, so that every change of state is one link(2) or rename(2).
 
 use std::fs::DirBuilder;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::{Context, Error, if_there};
 use super::owndirs::{Own, OwnDirs};
 pub(super) use crate::handle::Key;
+use crate::hubdir;
 use crate::os;
 
 /// The version of everything below `.tfhub-fs/v1`. A change of form means a new number, and so a new directory.
@@ -49,24 +50,9 @@ pub(super) const DIR_MODE: u32 = 0o755;
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds the state of tfhub-fs. Its models can be downloaded again.\n";
 
-/// Lower-case hex digits only.
-pub(super) fn is_hex(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// 16 random bytes in hex: the form of tensorflow_hub's task uid (a uuid4 without its dashes).
+/// See [`hubdir::new_uid`].
 pub(super) fn new_uid() -> Result<String, Error> {
-    let source = "/dev/urandom";
-    let mut bytes = [0; 16];
-    std::fs::File::open(source)
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("read", source)?;
-    Ok(hex(&bytes))
+    hubdir::new_uid().context("read", "/dev/urandom")
 }
 
 /// One cache directory, as a maker of paths.
@@ -100,15 +86,15 @@ impl Layout {
     }
 
     pub(super) fn descriptor(&self, key: &Key) -> PathBuf {
-        self.root.join(format!("{key}.descriptor.txt"))
+        self.root.join(hubdir::descriptor_name(key))
     }
 
     pub(super) fn lock(&self, key: &Key) -> PathBuf {
-        self.root.join(format!("{key}.lock"))
+        self.root.join(hubdir::lock_name(key))
     }
 
     pub(super) fn staging(&self, key: &Key, uid: &str) -> PathBuf {
-        self.root.join(format!("{key}.{uid}.tmp"))
+        self.root.join(hubdir::staging_name(key, uid))
     }
 
     pub(super) fn locks(&self) -> PathBuf {
@@ -243,38 +229,6 @@ fn clear(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_are_those_of_tensorflow_hub() {
-        // Both appear in logs of tensorflow_hub's users (tensorflow/hub#896, #850).
-        for (url, key) in [
-            (
-                "https://tfhub.dev/google/yamnet/1",
-                "9616fd04ec2360621642ef9455b84f4b668e219e",
-            ),
-            (
-                "https://tfhub.dev/google/tf2-preview/mobilenet_v2/feature_vector/4",
-                "145bb06ec3b59b08fb564ab752bd5aa222bfb50a",
-            ),
-        ] {
-            assert_eq!(Key::of(url).to_string(), key);
-            assert_eq!(Key::parse(key), Some(Key::of(url)));
-        }
-        for name in [
-            "",
-            "9616",
-            "9616FD04EC2360621642EF9455B84F4B668E219E",
-            "../../../../../../../../../../../../../x",
-        ] {
-            assert_eq!(Key::parse(name), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn uids_are_hex_and_differ() {
-        let (a, b) = (new_uid().unwrap(), new_uid().unwrap());
-        assert!(a != b && a.len() == 32 && is_hex(&a), "{a} {b}");
-    }
 
     #[test]
     fn the_drawing_is_true() {

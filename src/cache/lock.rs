@@ -10,12 +10,13 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::hubdir::LockText;
 use crate::os;
 use crate::os::disk::FsType;
 use crate::os::lock::Locked;
 
 use super::error::{Context, Error, if_there};
-use super::foreign::{LockText, Sight, tree_size};
+use super::foreign::{Sight, tree_size};
 use super::layout::{FILE_MODE, Key, Layout, create_new, new_uid};
 use super::plain;
 use super::trash;
@@ -117,12 +118,7 @@ impl Claim {
     /// Takes tensorflow_hub's lock as well. `Err` gives the claim back: somebody else has it.
     pub(super) fn lock(self, host: &str) -> Result<Result<Held, Claim>, Error> {
         let uid = new_uid()?;
-        let text = LockText {
-            host: host.to_owned(),
-            pid: std::process::id(),
-            uid: uid.clone(),
-        }
-        .to_string();
+        let text = LockText::new(host, uid.clone()).to_string();
         self.write(&text)?;
         let path = self.layout.lock(&self.key);
         if !self.link(&path, &text)? {

@@ -12,13 +12,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::crc;
-use super::descriptor::is_handle_of;
 use super::error::{Context, Error, if_there};
 use super::index::{Index, is_plain};
 use super::layout::{Key, Layout, replace};
 use super::outline::{Outline, Stat};
 use super::plain;
 use super::sealed::Sealed;
+use crate::hubdir::is_handle_of;
 
 /// A name may have 4 KiB; a hundred thousand of them are more than any model has, and rarely longer than 100 bytes.
 const MAX_MANIFEST: u64 = 64 << 20;

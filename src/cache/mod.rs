@@ -29,7 +29,6 @@ mod complete;
 mod crc;
 mod demand;
 mod described;
-mod descriptor;
 mod entry;
 mod error;
 mod evict;
@@ -86,7 +85,6 @@ mod tests;
 
 pub use check::{Unready, Verified};
 pub use demand::Demand;
-pub use descriptor::Descriptor;
 pub use error::{Error, Failure};
 pub use evict::Stays;
 pub use fillfile::{FillFile, ReadAt};

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use super::descriptor::is_handle_of;
 use super::error::{Context, Error, if_there};
 use super::layout::{Key, Layout, new_uid, replace};
 use super::plain;
 use super::root::Cache;
+use crate::hubdir::is_handle_of;
 
 /// The second line of a catalog's pin.
 const CATALOG: &str = "catalog";

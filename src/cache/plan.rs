@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hubdir::is_uid;
 use crate::os;
 
 use super::base::Base;
@@ -99,7 +100,7 @@ impl Plan {
         let text = plain::read_up_to(&top.path(NAME), MAX_PLAN).ok()?;
         let plan: Plan = serde_json::from_slice(&text).ok()?;
         // It names files.
-        (plan.uid.len() == 32 && super::layout::is_hex(&plan.uid)).then_some(plan)
+        is_uid(&plan.uid).then_some(plan)
     }
 }
 

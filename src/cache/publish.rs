@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use crate::os;
 
 use super::base::Base;
-use super::descriptor::Descriptor;
 use super::entry::{self, Look};
 use super::error::{Context, Error};
 use super::filling::Filling;
 use super::layout::{Key, Layout, replace};
 use super::manifest::{Manifest, State};
 use super::sealed::Sealed;
+use crate::hubdir::Descriptor;
 
 /// Up to so many files are synced one by one, which leaves other programs' unwritten data alone; above it one syncfs(2)
 /// of the whole file system is cheaper than as many journal commits.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fs;
 
+use crate::hubdir;
+
 use super::foreign::{Sight, tree_size};
 use super::layout::{Key, Layout};
 
@@ -11,8 +13,7 @@ pub(super) fn in_dir(layout: &Layout, host: &str) -> HashMap<Key, u64> {
     let entries = fs::read_dir(layout.root()).into_iter().flatten().flatten();
     let staged = entries.filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
-        let (key, uid) = name.strip_suffix(".tmp")?.split_once('.')?;
-        let key = Key::parse(key)?;
+        let (key, uid) = hubdir::parse_staging_name(&name)?;
         is_held(layout, &key, uid, host).then(|| (key, tree_size(&entry.path())))
     });
     staged.collect()

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;
 
+use crate::hubdir::Descriptor;
+
 use super::super::layout::{Key, Layout};
 use super::*;
 

@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::super::foreign::LockText;
 use super::super::layout::{Key, Layout};
 use super::*;
+use crate::hubdir::LockText;
 
 #[test]
 fn a_second_filler_is_told_who_is_first() {

@@ -5,10 +5,11 @@
 
 use jiff::civil::DateTime;
 
-use super::layout::Key;
+use crate::handle::Key;
 
-/// Whether a text that was found beside an entry is its handle: it has that name, and nothing that a terminal would act on.
-pub(super) fn is_handle_of(text: &str, key: &Key) -> bool {
+/// Whether `text`, found beside an entry, is that entry's handle: its sha1 is `key`, and it holds no control characters,
+/// which a terminal would act on.
+pub fn is_handle_of(text: &str, key: &Key) -> bool {
     Key::of(text) == *key && !text.contains(char::is_control)
 }
 
@@ -26,8 +27,8 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// What this process writes for `handle` now.
-    pub(super) fn new(handle: &str, host: String) -> Descriptor {
+    /// The descriptor that this process writes for `handle` now.
+    pub fn new(handle: &str, host: String) -> Descriptor {
         Descriptor {
             handle: handle.to_owned(),
             time: python_time(jiff::ZonedDateTime::now().datetime()),
@@ -36,7 +37,7 @@ impl Descriptor {
         }
     }
 
-    /// Reads a descriptor's text; `None` if it is none.
+    /// Parses a descriptor; `None` if the text is not one.
     pub fn parse(text: &str) -> Option<Descriptor> {
         let mut lines = text.lines();
         let handle = lines.next()?.strip_prefix("Module: ")?.to_owned();
