@@ -107,7 +107,7 @@ impl Cache {
     }
 
     fn at(layout: Layout, options: &Options) -> Result<Cache, Error> {
-        let host = os::host::hostname().context("read", "the host name")?;
+        let host = os::host::hostname();
         let layout = Arc::new(layout);
         let is_zero = |size: &CacheSize| size.bytes(u64::MAX) == 0;
         let keeps = !options.limit.as_ref().is_some_and(is_zero);

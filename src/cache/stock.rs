@@ -90,7 +90,7 @@ fn seconds<S: serde::Serializer>(time: &SystemTime, out: S) -> Result<S::Ok, S::
 impl Cache {
     /// Every model that is, was, or is to stay here, by handle.
     pub fn items(&self) -> Vec<Item> {
-        let host = os::host::hostname().unwrap_or_default();
+        let host = os::host::hostname();
         let mut items: HashMap<String, Item> = HashMap::new();
         if let Some(locks) = &self.locks {
             let ours = items_in(&locks.layout, &host, true).into_iter();

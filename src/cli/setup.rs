@@ -89,7 +89,7 @@ impl Setup {
         let format = self.format;
         let mut options = self.models.clone();
         options.tier = self.shared.clone().map(|at| {
-            let host = os::host::hostname().unwrap_or_else(|_| String::from("localhost"));
+            let host = os::host::hostname();
             let mut options = tier::Options::new(at, host, os::process::pid_exists);
             options.place = os::host::numbering().ok();
             Tier::new(buckets.clone(), options)

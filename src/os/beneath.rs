@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::fs::{open_in, target, through};
 use super::own;
 
@@ -61,7 +63,7 @@ fn top_through(path: &Path, flags: libc::c_int, links: u32) -> io::Result<File> 
 ///
 /// Those of openat2(2): ELOOP for a link. `InvalidData`: it is no plain file.
 pub fn open(base: &File, name: &Path) -> io::Result<File> {
-    plain(open_in(base, name, libc::O_RDWR, 0)?)
+    plain(open_in(base, name, OFlags::RDWR, 0)?)
 }
 
 /// Opens the plain file `name` below `base` for reading only.
@@ -70,7 +72,7 @@ pub fn open(base: &File, name: &Path) -> io::Result<File> {
 ///
 /// As [`open`].
 pub fn open_read(base: &File, name: &Path) -> io::Result<File> {
-    plain(open_in(base, name, libc::O_RDONLY, 0)?)
+    plain(open_in(base, name, OFlags::RDONLY, 0)?)
 }
 
 /// The length of the plain file `name` below `base`.
@@ -79,7 +81,7 @@ pub fn open_read(base: &File, name: &Path) -> io::Result<File> {
 ///
 /// As [`open`].
 pub fn len(base: &File, name: &Path) -> io::Result<u64> {
-    let file = plain(open_in(base, name, libc::O_PATH, 0)?)?;
+    let file = plain(open_in(base, name, OFlags::PATH, 0)?)?;
     Ok(file.metadata()?.len())
 }
 
@@ -89,7 +91,7 @@ pub fn len(base: &File, name: &Path) -> io::Result<u64> {
 ///
 /// Those of openat2(2).
 pub fn create(base: &File, name: &Path, mode: u32) -> io::Result<File> {
-    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
     plain(open_in(base, name, flags, mode)?)
 }
 
@@ -168,7 +170,7 @@ pub fn list(base: &File, name: &Path) -> io::Result<Listing> {
     } else {
         name
     };
-    let dir = open_in(base, name, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    let dir = open_in(base, name, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
     let entries = std::fs::read_dir(path_in(&dir, Path::new("")))?;
     Ok(Listing { entries, _dir: dir })
 }
@@ -194,7 +196,7 @@ impl Iterator for Listing {
 ///
 /// Those of openat2(2): ELOOP or ENOTDIR for a link.
 pub fn open_dir(base: &File, name: &Path) -> io::Result<File> {
-    open_in(base, name, libc::O_PATH | libc::O_DIRECTORY, 0)
+    open_in(base, name, OFlags::PATH | OFlags::DIRECTORY, 0)
 }
 
 /// Opens `name` below `base`, a plain file or a directory, for reading.
@@ -207,7 +209,7 @@ pub fn open_any(base: &File, name: &Path) -> io::Result<File> {
         true => Path::new("."),
         false => name,
     };
-    let file = open_in(base, name, libc::O_RDONLY, 0)?;
+    let file = open_in(base, name, OFlags::RDONLY, 0)?;
     let meta = file.metadata()?;
     match meta.is_file() || meta.is_dir() {
         true => Ok(file),

@@ -1,24 +1,21 @@
 //! A directory that is held open, with what is in it: no name is looked up a second time on the way down.
-#![allow(unsafe_code)] // std lists a directory by its path only, and stats no name in an open one.
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{beneath, check, fs};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat, fstat, statat};
+use rustix::io::Errno;
+
+use super::{beneath, fs};
 
 /// An open directory and its entries.
 #[derive(Debug)]
-pub struct Dir {
-    stream: NonNull<libc::DIR>,
-    fd: RawFd,
-}
+pub struct Dir(rustix::fs::Dir);
 
 /// A name in a directory, without `.` and `..`. What it stands for was looked at without following a link.
 #[derive(Debug)]
@@ -33,6 +30,12 @@ pub struct Entry {
     pub allocated: u64,
     /// When it was last written.
     pub mtime: SystemTime,
+    /// Whose it is.
+    pub owner: u32,
+    /// How many names it has.
+    pub links: u64,
+    /// Its device and inode: the same file, whatever its name.
+    pub id: (u64, u64),
 }
 
 /// What a name stands for.
@@ -62,17 +65,13 @@ impl Dir {
     ///
     /// Those of openat2(2): ELOOP or ENOTDIR for a link.
     pub fn below(&self, name: &Path) -> io::Result<Dir> {
-        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
-        Dir::of(fs::open_in(self, name, flags, 0)?)
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        Dir::of(fs::open_in(self.0.fd()?, name, flags, 0)?)
     }
 
-    fn of(dir: File) -> io::Result<Dir> {
-        let fd = dir.as_raw_fd();
-        // SAFETY: the descriptor is open.
-        let stream = unsafe { libc::fdopendir(fd) };
-        let stream = NonNull::new(stream).ok_or_else(io::Error::last_os_error)?;
-        let _ = dir.into_raw_fd(); // the stream's from now on
-        Ok(Dir { stream, fd })
+    /// The entries of an open directory, from where its offset is.
+    pub(super) fn of(dir: File) -> io::Result<Dir> {
+        Ok(Dir(rustix::fs::Dir::new(dir)?))
     }
 
     /// When the directory itself was last changed.
@@ -81,7 +80,7 @@ impl Dir {
     ///
     /// The disk failed.
     pub fn mtime(&self) -> io::Result<SystemTime> {
-        Ok(stat(self.fd, c"", libc::AT_EMPTY_PATH)?.mtime)
+        Ok(mtime(&fstat(self.0.fd()?)?))
     }
 }
 
@@ -91,66 +90,51 @@ impl Iterator for Dir {
     /// The next entry. One that vanishes in this moment is passed over.
     fn next(&mut self) -> Option<io::Result<Entry>> {
         loop {
-            // SAFETY: errno is this thread's own, and nothing else tells an error of readdir(3) from the end.
-            unsafe { *libc::__errno_location() = 0 };
-            // SAFETY: the stream is open, and no other thread uses it: this is a `&mut`.
-            let entry = unsafe { libc::readdir64(self.stream.as_ptr()) };
-            if entry.is_null() {
-                let error = io::Error::last_os_error();
-                return (error.raw_os_error() != Some(0)).then_some(Err(error));
-            }
-            // SAFETY: the entry is the kernel's until the next call of readdir(3), and its name is NUL-terminated.
-            let name = unsafe { CStr::from_ptr(&raw const (*entry).d_name as *const libc::c_char) };
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            match stat(self.fd, name, libc::AT_SYMLINK_NOFOLLOW) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                entry => return Some(entry),
+            let listed = match self.0.next()? {
+                Ok(listed) => listed,
+                Err(errno) => return Some(Err(errno.into())),
+            };
+            let name = match listed.file_name().to_bytes() {
+                b"." | b".." => continue,
+                name => Path::new(OsStr::from_bytes(name)),
+            };
+            match self.0.fd().and_then(|dir| entry(dir, name)) {
+                Err(Errno::NOENT) => {}
+                found => return Some(found.map_err(io::Error::from)),
             }
         }
     }
 }
 
-impl AsRawFd for Dir {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd
-    }
+/// What has the name `name`, of one component, in an open directory.
+pub(super) fn entry(dir: impl AsFd, name: &Path) -> rustix::io::Result<Entry> {
+    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(Entry {
+        name: name.as_os_str().to_owned(),
+        owner: stat.st_uid,
+        links: stat.st_nlink,
+        id: (stat.st_dev, stat.st_ino),
+        kind: match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Kind::Dir,
+            FileType::RegularFile => Kind::File,
+            _ => Kind::Other,
+        },
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        allocated: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
+        mtime: mtime(&stat),
+    })
 }
 
-impl Drop for Dir {
-    fn drop(&mut self) {
-        // SAFETY: the stream is open, and not used after this.
-        unsafe { libc::closedir(self.stream.as_ptr()) };
-    }
-}
-
-fn stat(dir: RawFd, name: &CStr, flags: libc::c_int) -> io::Result<Entry> {
-    let mut out = MaybeUninit::<libc::stat64>::zeroed();
-    // SAFETY: the name is NUL-terminated, and the answer goes into a struct of the right type.
-    check(unsafe { libc::fstatat64(dir, name.as_ptr(), out.as_mut_ptr(), flags) })?;
-    // SAFETY: the call succeeded, and all zeros are valid anyway.
-    let out = unsafe { out.assume_init() };
-    let kind = match out.st_mode & libc::S_IFMT {
-        libc::S_IFDIR => Kind::Dir,
-        libc::S_IFREG => Kind::File,
-        _ => Kind::Other,
-    };
-    let since = Duration::from_secs(out.st_mtime.unsigned_abs());
-    let second = match out.st_mtime < 0 {
+fn mtime(stat: &Stat) -> SystemTime {
+    let since = Duration::from_secs(stat.st_mtime.unsigned_abs());
+    let second = match stat.st_mtime < 0 {
         true => UNIX_EPOCH.checked_sub(since),
         false => UNIX_EPOCH.checked_add(since),
     };
-    let nanos = Duration::from_nanos(u64::try_from(out.st_mtime_nsec).unwrap_or(0));
-    Ok(Entry {
-        name: OsStr::from_bytes(name.to_bytes()).to_owned(),
-        kind,
-        size: u64::try_from(out.st_size).unwrap_or(0),
-        allocated: u64::try_from(out.st_blocks).unwrap_or(0) * 512,
-        mtime: second
-            .and_then(|at| at.checked_add(nanos))
-            .unwrap_or(UNIX_EPOCH),
-    })
+    let nanos = Duration::from_nanos(stat.st_mtime_nsec);
+    second
+        .and_then(|at| at.checked_add(nanos))
+        .unwrap_or(UNIX_EPOCH)
 }
 
 /// The sum of `count` over all that is in the directory `path` and below it, and is no directory; what cannot be read counts

@@ -1,16 +1,16 @@
 //! Durability and careful opens that std lacks.
-#![allow(unsafe_code)] // syncfs(2), openat2(2), dup3(2) and readlinkat(2) have no counterpart in std.
+#![allow(unsafe_code)] // dup3(2) onto a descriptor that others use.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::{c_path, check};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
 
 const FDS: &str = "/proc/self/fd";
 
@@ -25,8 +25,7 @@ const TRIES: u32 = 100;
 ///
 /// EIO or ENOSPC: something written since the file was opened did not reach the disk.
 pub fn syncfs(file: &impl AsFd) -> io::Result<()> {
-    // SAFETY: the descriptor is open for as long as the borrow lasts; the call touches no memory of ours.
-    check(unsafe { libc::syncfs(file.as_fd().as_raw_fd()) }).map(drop)
+    Ok(rustix::fs::syncfs(file)?)
 }
 
 /// Makes the names in a directory durable.
@@ -60,117 +59,70 @@ pub fn through(dir: &impl AsRawFd) -> PathBuf {
 /// Those of dup3(2).
 pub fn turn(old: &File, new: &File) -> io::Result<()> {
     // SAFETY: both descriptors are open for as long as the borrows last, and `old` stays the owner of its number.
-    check(unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) }).map(drop)
+    match unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Where a link leads that is open itself (`O_PATH` and `O_NOFOLLOW`).
 pub(super) fn target(link: &File) -> io::Result<PathBuf> {
-    let mut bytes = vec![0u8; libc::PATH_MAX.unsigned_abs() as usize];
-    // SAFETY: the name is empty and NUL-terminated, and the buffer is as long as is said.
-    let len = unsafe {
-        let (fd, name) = (link.as_raw_fd(), c"".as_ptr());
-        libc::readlinkat(fd, name, bytes.as_mut_ptr().cast(), bytes.len())
-    };
-    let Ok(len) = usize::try_from(len) else {
-        return Err(io::Error::last_os_error());
-    };
-    bytes.truncate(len);
-    Ok(PathBuf::from(OsString::from_vec(bytes)))
+    let target = rustix::fs::readlinkat(link, "", Vec::new())?;
+    Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
 }
 
 /// Opens `name` below the open directory `base`, following no link on the way from there, not even in place of a directory,
-/// which `O_NOFOLLOW` does not look at; `flags` are those of open(2). Never waits for a FIFO's other end.
-pub(super) fn open_in(
-    base: &impl AsRawFd,
-    name: &Path,
-    flags: libc::c_int,
-    mode: u32,
-) -> io::Result<File> {
-    let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+/// which `O_NOFOLLOW` does not look at. Never waits for a FIFO's other end.
+pub(super) fn open_in(base: impl AsFd, name: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
+    let base = base.as_fd();
+    let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     // O_PATH allows no other flags than these.
-    let flags = match flags & libc::O_PATH {
-        0 => flags | libc::O_NONBLOCK,
-        _ => flags,
-    };
-    patiently(|| match open_by_rule(base, name, flags, mode) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-            open_by_steps(base, name, flags, mode)
-        }
+    if !flags.contains(OFlags::PATH) {
+        flags |= OFlags::NONBLOCK;
+    }
+    let mode = Mode::from_raw_mode(mode);
+    let rule = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let file = patiently(|| match openat2(base, name, flags, mode, rule) {
+        Err(Errno::NOSYS | Errno::PERM) => open_by_steps(base, name, flags, mode),
         other => other,
-    })
+    })?;
+    Ok(File::from(file))
 }
 
 /// An open that does not wait fails as long as somebody has a write lease on the file, who is told to give it back. Looking for
 /// those who use a file ([`super::lease`]) is such a moment.
-fn patiently(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+fn patiently(open: impl Fn() -> rustix::io::Result<OwnedFd>) -> rustix::io::Result<OwnedFd> {
     for _ in 0..TRIES {
         match open() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => std::thread::sleep(PAUSE),
             other => return other,
         }
     }
     open()
 }
 
-/// The same as [`open_by_rule`] for a kernel, or a container, without openat2(2): one component after another.
+/// What openat2(2) does, for a kernel or a container without it: one component after another.
 fn open_by_steps(
-    base: &impl AsRawFd,
+    base: BorrowedFd<'_>,
     name: &Path,
-    flags: libc::c_int,
-    mode: u32,
-) -> io::Result<File> {
-    let mut at = None;
+    flags: OFlags,
+    mode: Mode,
+) -> rustix::io::Result<OwnedFd> {
+    let mut at: Option<OwnedFd> = None;
     let mut parts = name.components().peekable();
     while let Some(part) = parts.next() {
         if !matches!(part, Component::Normal(_) | Component::CurDir) {
-            return Err(io::Error::from_raw_os_error(libc::EXDEV));
+            return Err(Errno::XDEV);
         }
-        let path = at
-            .as_ref()
-            .map_or_else(|| through(base), through)
-            .join(part);
-        let mut options = OpenOptions::new();
-        options.read(true);
+        let parent = at.as_ref().map_or(base, AsFd::as_fd);
         if parts.peek().is_none() {
-            return options
-                .write(flags & libc::O_RDWR != 0)
-                .create_new(flags & libc::O_CREAT != 0)
-                .mode(mode)
-                .custom_flags(flags & !(libc::O_CREAT | libc::O_EXCL))
-                .open(path);
+            return openat(parent, part.as_os_str(), flags, mode);
         }
-        let step = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
-        at = Some(options.custom_flags(step).open(path)?);
+        let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        at = Some(openat(parent, part.as_os_str(), step, Mode::empty())?);
     }
-    Err(io::ErrorKind::NotFound.into())
-}
-
-fn open_by_rule(
-    base: &impl AsRawFd,
-    name: &Path,
-    flags: libc::c_int,
-    mode: u32,
-) -> io::Result<File> {
-    let name = c_path(name)?;
-    // SAFETY: all zeros is a valid `open_how`, which must be so before its fields are set.
-    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-    how.flags = u64::from(flags.cast_unsigned());
-    how.mode = u64::from(mode);
-    how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS;
-    // SAFETY: the name is NUL-terminated, it, the descriptor and `how` live through the call, and the size is that of `how`.
-    let opened = unsafe {
-        libc::syscall(
-            libc::SYS_openat2,
-            base.as_raw_fd(),
-            name.as_ptr(),
-            &raw const how,
-            size_of::<libc::open_how>(),
-        )
-    };
-    let number = i32::try_from(opened).map_err(io::Error::other)?;
-    let number = check(number)?;
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
-    Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+    Err(Errno::NOENT)
 }
 
 #[cfg(test)]
@@ -195,8 +147,8 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), dir.path().join("link")).unwrap();
         std::os::unix::fs::symlink(outside.path().join("f"), dir.path().join("a/f")).unwrap();
         let base = File::open(dir.path()).unwrap();
-        let flags = libc::O_RDONLY | libc::O_NOFOLLOW;
-        let open = |name: &str| open_by_steps(&base, Path::new(name), flags, 0);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+        let open = |name: &str| open_by_steps(base.as_fd(), Path::new(name), flags, Mode::empty());
         assert!(open("a/b/f").is_ok() && open(".").is_ok());
         for name in [
             "link/f",
@@ -210,9 +162,10 @@ mod tests {
         ] {
             assert!(open(name).is_err(), "{name}");
         }
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-        assert!(open_by_steps(&base, Path::new("a/new"), flags, 0o644).is_ok());
-        assert!(open_by_steps(&base, Path::new("link/new"), flags, 0o644).is_err());
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let create = |name: &str| open_by_steps(base.as_fd(), Path::new(name), flags, Mode::RUSR);
+        assert!(create("a/new").is_ok());
+        assert!(create("link/new").is_err());
     }
 
     #[test]

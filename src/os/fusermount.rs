@@ -2,14 +2,16 @@
 //!
 //! It opens `/dev/fuse`, mounts, and sends the descriptor back over a socket whose number it finds in `_FUSE_COMMFD`
 //! (libfuse `util/fusermount.c`). The socket is given to it as its standard input, so no descriptor needs to be leaked.
-#![allow(unsafe_code)] // recvmsg(2) with SCM_RIGHTS has no counterpart in stable std.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use rustix::io::retry_on_intr;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// By name, then where distributions put it: a service may have a PATH without it.
 const NAMES: [&str; 4] = [
@@ -107,69 +109,27 @@ fn refusal(output: &std::process::Output) -> Failure {
 
 /// Receives one descriptor; the end of the stream before it is `UnexpectedEof`.
 fn receive_fd(socket: &UnixStream) -> io::Result<OwnedFd> {
-    let mut byte = 0u8;
-    let mut part = libc::iovec {
-        iov_base: (&raw mut byte).cast(),
-        iov_len: 1,
-    };
-    // Room for one header and one descriptor (24 bytes on 64-bit Linux), aligned as cmsghdr wants it.
-    let mut control = [0u64; 8];
-    // SAFETY: all-zero bytes are a valid msghdr: null pointers with zero lengths.
-    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control) as _;
-    let got = loop {
-        // SAFETY: the message points at one iovec of one byte and at `control`, with their true sizes; all outlive the call.
-        let got =
-            unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC) };
-        if got != -1 {
-            break got;
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    };
-    if got == 0 {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let got = retry_on_intr(|| {
+        let part = &mut [IoSliceMut::new(&mut byte)];
+        recvmsg(socket, part, &mut control, RecvFlags::CMSG_CLOEXEC)
+    })?;
+    if got.bytes == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    // SAFETY: recvmsg has filled the message; the macro's function looks only at what it says was written.
-    let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
-    if header.is_null() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "fusermount3 sent no descriptor",
-        ));
-    }
-    // SAFETY: not null, so it points at a whole header inside `control`.
-    let (level, kind, len) = unsafe {
-        (
-            (*header).cmsg_level,
-            (*header).cmsg_type,
-            (*header).cmsg_len,
-        )
-    };
-    // SAFETY: pure arithmetic on a size.
-    let wanted = unsafe { libc::CMSG_LEN(size_of::<RawFd>() as u32) } as usize;
-    if level != libc::SOL_SOCKET || kind != libc::SCM_RIGHTS || len < wanted as _ {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "fusermount3 sent something else than a descriptor",
-        ));
-    }
-    // SAFETY: the header says that at least one descriptor follows it; it may lie unaligned. The kernel has made it for us.
-    Ok(unsafe {
-        OwnedFd::from_raw_fd(std::ptr::read_unaligned(
-            libc::CMSG_DATA(header).cast::<RawFd>(),
-        ))
-    })
+    let sent = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    sent.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "fusermount3 sent no descriptor"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn an_end_before_the_descriptor_is_an_error() {

@@ -5,8 +5,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::check;
-
 /// Linux's `F_SETSIG`, which the libc crate does not have for every target.
 const F_SETSIG: libc::c_int = 10;
 
@@ -17,19 +15,24 @@ const F_SETSIG: libc::c_int = 10;
 ///
 /// EACCES: the file is another user's. EINVAL: its file system has no leases.
 pub fn is_in_use(file: &File) -> io::Result<bool> {
-    let fd = file.as_raw_fd();
     // Whoever opens the file in this moment breaks the lease, which is told by a signal: not by SIGIO, which would kill.
-    // SAFETY: the descriptor is open for as long as the borrow lasts; the calls touch no memory of ours.
-    check(unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGURG) })?;
-    // SAFETY: as above.
-    match check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) }) {
-        Ok(_) => {}
+    fcntl(file, F_SETSIG, libc::SIGURG)?;
+    match fcntl(file, libc::F_SETLEASE, libc::F_WRLCK) {
+        Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
         Err(error) => return Err(error),
     }
-    // SAFETY: as above.
-    check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) })?;
+    fcntl(file, libc::F_SETLEASE, libc::F_UNLCK)?;
     Ok(false)
+}
+
+/// The commands of fcntl(2) that take a number.
+fn fcntl(file: &File, command: libc::c_int, number: libc::c_int) -> io::Result<()> {
+    // SAFETY: the descriptor is open for as long as the borrow lasts; these commands touch no memory of ours.
+    match unsafe { libc::fcntl(file.as_raw_fd(), command, number) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -93,13 +96,9 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, "x").unwrap();
         let file = File::open(&path).unwrap();
-        let fd = file.as_raw_fd();
-        // SAFETY: the descriptor is open; the calls touch no memory of ours. SIGURG is ignored where nobody listens to it.
-        let taken = unsafe {
-            libc::fcntl(fd, F_SETSIG, libc::SIGURG);
-            libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK)
-        };
-        if taken == -1 {
+        // SIGURG is ignored where nobody listens to it.
+        fcntl(&file, F_SETSIG, libc::SIGURG).unwrap();
+        if fcntl(&file, libc::F_SETLEASE, libc::F_WRLCK).is_err() {
             return; // a file system without leases
         }
         let base = File::open(dir.path()).unwrap();
@@ -107,8 +106,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::sleep(Duration::from_millis(20));
-                // SAFETY: as above.
-                unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) };
+                fcntl(&file, libc::F_SETLEASE, libc::F_UNLCK).unwrap();
             });
             crate::os::beneath::open_read(&base, name).unwrap();
         });

@@ -34,22 +34,3 @@ pub mod xattr;
 
 #[cfg(test)]
 pub(crate) mod testing;
-
-use std::ffi::CString;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
-/// Turns the -1 of a libc call into the error that `errno` holds.
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
-}
-
-/// A path as libc wants it; a NUL inside is `InvalidInput`.
-fn c_path(path: &Path) -> io::Result<CString> {
-    Ok(CString::new(path.as_os_str().as_bytes())?)
-}

@@ -3,19 +3,22 @@
 //! fuser's own mounting is not used: it shows no subtype as root, and it can unmount twice and take a successor's mount
 //! with it. [`mount`] gives the descriptor for `fuser::Session::from_fd`, and a [`Mounted`] that unmounts this mount only.
 //! The kernel has queued its INIT request by then; until the session answers it, whoever enters the mount waits.
-#![allow(unsafe_code)] // mount(2) has no counterpart in std.
 
+use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+use rustix::mount::MountFlags;
 
 use super::fusermount::{self, Failure};
 pub use super::mounted::Mounted;
 use super::mountinfo::FSTYPE;
+use super::own;
 use super::unmount::{self, Way};
-use super::{c_path, check, own};
 
 /// What stands in the first column of df(1) and mount(8).
 const SOURCE: &str = "tfhub-fs";
@@ -138,27 +141,14 @@ fn mount_as_root(options: &MountOptions) -> Result<OwnedFd, Error> {
             ""
         },
     );
-    let target = c_path(&options.mountpoint).map_err(failed)?;
-    let source = c_path(Path::new(SOURCE)).map_err(failed)?;
-    let fstype = c_path(Path::new(FSTYPE)).map_err(failed)?;
-    let data = c_path(Path::new(&data)).map_err(failed)?;
-    let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV;
-    // SAFETY: four NUL-terminated strings that live through the call; FUSE's data is such a string too.
-    let result = check(unsafe {
-        libc::mount(
-            source.as_ptr(),
-            target.as_ptr(),
-            fstype.as_ptr(),
-            flags,
-            data.as_ptr().cast(),
-        )
-    });
-    match result {
-        Ok(_) => Ok(device.into()),
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Err(Error::NotPermitted {
+    let data = CString::new(data).map_err(|error| failed(error.into()))?;
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    match rustix::mount::mount(SOURCE, &options.mountpoint, FSTYPE, flags, &*data) {
+        Ok(()) => Ok(device.into()),
+        Err(Errno::PERM) => Err(Error::NotPermitted {
             mountpoint: mountpoint(),
         }),
-        Err(error) => Err(failed(error)),
+        Err(errno) => Err(failed(errno.into())),
     }
 }
 

@@ -1,22 +1,22 @@
 //! What a daemon asks of, and does to, its own process.
-#![allow(unsafe_code)] // setsid(2), setrlimit(2), dup2(2) and their like have no counterpart in std.
+#![allow(unsafe_code)] // signal(2).
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
-use super::check;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::stdio::{dup2_stderr, dup2_stdout};
+
+use super::signals;
 
 /// The effective user of this process.
 pub fn uid() -> u32 {
-    // SAFETY: takes nothing and cannot fail.
-    unsafe { libc::geteuid() }
+    rustix::process::geteuid().as_raw()
 }
 
 /// The effective group of this process.
 pub fn gid() -> u32 {
-    // SAFETY: takes nothing and cannot fail.
-    unsafe { libc::getegid() }
+    rustix::process::getegid().as_raw()
 }
 
 /// Whether this process may go where a user with this number leads it: it is this one, or root.
@@ -30,17 +30,13 @@ pub fn trusts(user: u32) -> bool {
 ///
 /// EPERM: this process leads a process group, as one does that a shell has started directly.
 pub fn new_session() -> io::Result<()> {
-    // SAFETY: takes nothing, touches no memory of ours.
-    check(unsafe { libc::setsid() }).map(drop)
+    rustix::process::setsid()?;
+    Ok(())
 }
 
 /// Whether SIGHUP is ignored, as nohup(1) arranges for the programs it starts.
 pub fn ignores_hangup() -> bool {
-    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: nothing is set (null); the present action goes into a struct of the right type.
-    let result = unsafe { libc::sigaction(libc::SIGHUP, std::ptr::null(), now.as_mut_ptr()) };
-    // SAFETY: all-zero bytes are a valid sigaction (SIG_DFL), so it may be read even if the call failed.
-    result == 0 && unsafe { now.assume_init() }.sa_sigaction == libc::SIG_IGN
+    std::fs::read("/proc/self/status").is_ok_and(|status| signals::ignores(&status, libc::SIGHUP))
 }
 
 /// Ends this process as Ctrl-C ends one that does not listen to it: a shell that runs a loop then ends the loop, too. Returns
@@ -73,19 +69,15 @@ pub fn ignore_hangup() -> io::Result<()> {
 ///
 /// Those of setrlimit(2); the old limit then holds on.
 pub fn raise_open_files(want: u64) -> io::Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: a struct of the right type is passed, to be filled.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
-    let target = want.min(limit.rlim_max);
-    if target <= limit.rlim_cur {
-        return Ok(limit.rlim_cur);
+    let mut limit = getrlimit(Resource::Nofile);
+    // `None` is without limit.
+    let target = limit.maximum.map_or(want, |most| most.min(want));
+    match limit.current {
+        Some(now) if now < target => {}
+        now => return Ok(now.unwrap_or(u64::MAX)),
     }
-    limit.rlim_cur = target;
-    // SAFETY: a valid struct is passed, only to be read.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
+    limit.current = Some(target);
+    setrlimit(Resource::Nofile, limit)?;
     Ok(target)
 }
 
@@ -104,12 +96,11 @@ pub enum Stream {
 ///
 /// Those of dup2(2).
 pub fn redirect(stream: Stream, file: &impl AsFd) -> io::Result<()> {
-    let onto = match stream {
-        Stream::Stdout => libc::STDOUT_FILENO,
-        Stream::Stderr => libc::STDERR_FILENO,
-    };
-    // SAFETY: both are valid descriptor numbers. Replacing 1 or 2 invalidates no owner: std never closes them.
-    check(unsafe { libc::dup2(file.as_fd().as_raw_fd(), onto) }).map(drop)
+    match stream {
+        Stream::Stdout => dup2_stdout(file)?,
+        Stream::Stderr => dup2_stderr(file)?,
+    }
+    Ok(())
 }
 
 #[cfg(test)]

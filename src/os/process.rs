@@ -1,11 +1,12 @@
 //! Processes: who is alive, and since when.
-#![allow(unsafe_code)] // kill(2), pidfd_open(2) and poll(2) have no counterpart in std.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
 
-use super::check;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
 
 /// A process and the moment it started: a pid alone may have been given to somebody else since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,10 +55,13 @@ impl Process {
     ///
     /// No descriptor left, or a kernel before 5.3.
     pub fn wait(&self, deadline: Instant) -> io::Result<bool> {
-        let handle = match open_pidfd(self.pid) {
+        let Some(pid) = pid(self.pid) else {
+            return Ok(true);
+        };
+        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(handle) => handle,
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(true),
-            Err(error) => return Err(error),
+            Err(Errno::SRCH) => return Ok(true),
+            Err(errno) => return Err(errno.into()),
         };
         // From here on the handle names one process; before it, the pid may have changed hands.
         if !self.is_alive() {
@@ -100,47 +104,25 @@ impl Stat {
 }
 
 /// Whether a process (or a zombie) has this pid, also where `/proc` hides other users' processes.
-pub fn pid_exists(pid: u32) -> bool {
-    let Ok(pid) = libc::pid_t::try_from(pid) else {
-        return false;
-    };
-    if pid == 0 {
-        return false; // kill(0) would mean our own process group
-    }
-    // SAFETY: signal 0 is not delivered to anybody; the call only checks that the process is there.
-    match check(unsafe { libc::kill(pid, 0) }) {
-        Ok(_) => true,
-        Err(error) => error.raw_os_error() == Some(libc::EPERM),
-    }
+pub fn pid_exists(number: u32) -> bool {
+    pid(number).is_some_and(|pid| matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)))
 }
 
-fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
-    // SAFETY: two integers go in, a new descriptor (already close-on-exec) or -1 comes out.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let fd =
-        check(libc::c_int::try_from(fd).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?)?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+/// 0 and numbers beyond the kernel's are nobody's.
+fn pid(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
 }
 
 fn wait_readable(fd: &OwnedFd, deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // Rounded up, or the last millisecond would be a busy loop; a longer wait than poll can take is done in parts.
-        let millis = left.saturating_add(Duration::from_micros(999)).as_millis();
-        let millis = libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX);
-        let mut item = libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one pollfd is passed, with its count, and lives through the call.
-        match check(unsafe { libc::poll(&mut item, 1, millis) }) {
+        let left = Timespec::try_from(left).ok();
+        let mut item = [PollFd::new(fd, PollFlags::IN)];
+        match poll(&mut item, left.as_ref()) {
             Ok(0) if Instant::now() >= deadline => return Ok(false),
-            Ok(0) => {}
+            Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(errno) => return Err(errno.into()),
         }
     }
 }
@@ -149,6 +131,7 @@ fn wait_readable(fd: &OwnedFd, deadline: Instant) -> io::Result<bool> {
 mod tests {
     use super::*;
     use std::process::Command;
+    use std::time::Duration;
 
     fn sleeper() -> std::process::Child {
         Command::new("sleep").arg("60").spawn().unwrap()

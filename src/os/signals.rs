@@ -103,6 +103,11 @@ fn read_all(file: &File) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Whether the process whose `/proc/PID/status` this is ignores a signal.
+pub(super) fn ignores(status: &[u8], signal: i32) -> bool {
+    Pending::parse(status).is_some_and(|masks| masks.ignored & bit(signal) != 0)
+}
+
 /// The lines of `/proc/<tid>/status` that tell of signals.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Pending {
@@ -140,6 +145,7 @@ impl Pending {
         (masks == 4).then_some(out)
     }
 
+    /// What is not yet delivered and would have an effect.
     fn deliverable(&self) -> u64 {
         (self.thread | self.shared) & !self.blocked & !self.ignored
     }

@@ -1,12 +1,11 @@
 //! Files with holes: giving their space back, and telling holes from data.
-#![allow(unsafe_code)] // fallocate(2) and lseek(2) with SEEK_DATA have no counterpart in std.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
 
-use super::check;
+use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
+use rustix::io::Errno;
 
 /// Gives the space of `range` back to the disk: it reads as zeros from now on, and the file keeps its length.
 ///
@@ -14,10 +13,13 @@ use super::check;
 ///
 /// EOPNOTSUPP where the file system cannot (FAT, some network file systems).
 pub fn punch(file: &File, range: Range<u64>) -> io::Result<()> {
-    let flags = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-    let (start, len) = (offset(range.start)?, offset(range.end - range.start)?);
-    // SAFETY: the descriptor is open for as long as the borrow lasts; the call touches no memory of ours.
-    check(unsafe { libc::fallocate(file.as_raw_fd(), flags, start, len) }).map(drop)
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(fallocate(
+        file,
+        flags,
+        range.start,
+        range.end - range.start,
+    )?)
 }
 
 /// The parts of a file that are not holes, in order. A file system that does not tell has no holes.
@@ -30,17 +32,13 @@ pub fn data(file: &File) -> io::Result<Vec<Range<u64>>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < len {
-        let start = match seek(file, at, libc::SEEK_DATA) {
+        let start = match seek(file, SeekFrom::Data(at)) {
             Ok(start) => start,
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ENXIO) => break,
-                Some(libc::EINVAL | libc::EOPNOTSUPP) => {
-                    return Ok(std::iter::once(0..len).collect());
-                }
-                _ => return Err(error),
-            },
+            Err(Errno::NXIO) => break,
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(vec![0..len]),
+            Err(errno) => return Err(errno.into()),
         };
-        let end = seek(file, start, libc::SEEK_HOLE)?;
+        let end = seek(file, SeekFrom::Hole(start))?;
         if end <= start {
             break; // cut meanwhile
         }
@@ -48,16 +46,6 @@ pub fn data(file: &File) -> io::Result<Vec<Range<u64>>> {
         at = end;
     }
     Ok(found)
-}
-
-fn seek(file: &File, at: u64, whence: libc::c_int) -> io::Result<u64> {
-    // SAFETY: the descriptor is open for as long as the borrow lasts; the call touches no memory of ours.
-    let found = unsafe { libc::lseek(file.as_raw_fd(), offset(at)?, whence) };
-    u64::try_from(found).map_err(|_| io::Error::last_os_error())
-}
-
-fn offset(at: u64) -> io::Result<i64> {
-    i64::try_from(at).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Unmounting, and ending a connection whose server hangs.
-#![allow(unsafe_code)] // umount2(2) has no counterpart in std.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
+
 use super::fusermount::{self, Failure};
 use super::mountinfo::Device;
-use super::{c_path, check, own};
+use super::own;
 
 /// How hard to unmount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,27 +80,19 @@ pub fn unmount(mountpoint: &Path, way: Way) -> Result<(), Error> {
 
 fn as_root(mountpoint: &Path, way: Way) -> Result<(), Error> {
     let at = || mountpoint.to_path_buf();
-    let path = c_path(mountpoint).map_err(|source| Error::Failed {
-        mountpoint: at(),
-        source,
-    })?;
     let flags = match way {
-        Way::Normal => libc::UMOUNT_NOFOLLOW,
-        Way::Lazy => libc::UMOUNT_NOFOLLOW | libc::MNT_DETACH,
+        Way::Normal => UnmountFlags::NOFOLLOW,
+        Way::Lazy => UnmountFlags::NOFOLLOW | UnmountFlags::DETACH,
     };
-    // SAFETY: a NUL-terminated path that lives through the call.
-    let result = check(unsafe { libc::umount2(path.as_ptr(), flags) });
-    result
-        .map(drop)
-        .map_err(|source| match source.raw_os_error() {
-            Some(libc::EBUSY) => Error::Busy { mountpoint: at() },
-            Some(libc::EINVAL | libc::ENOENT) => Error::NotMounted { mountpoint: at() },
-            Some(libc::EPERM) => Error::NotPermitted { mountpoint: at() },
-            _ => Error::Failed {
-                mountpoint: at(),
-                source,
-            },
-        })
+    rustix::mount::unmount(mountpoint, flags).map_err(|errno| match errno {
+        Errno::BUSY => Error::Busy { mountpoint: at() },
+        Errno::INVAL | Errno::NOENT => Error::NotMounted { mountpoint: at() },
+        Errno::PERM => Error::NotPermitted { mountpoint: at() },
+        _ => Error::Failed {
+            mountpoint: at(),
+            source: errno.into(),
+        },
+    })
 }
 
 fn as_user(mountpoint: &Path, way: Way) -> Result<(), Error> {
@@ -153,10 +147,8 @@ pub fn abort(device: Device) -> io::Result<()> {
 ///
 /// Those of umount2(2); a busy mount is none, as its connection has been ended.
 pub fn force(mountpoint: &Path) -> io::Result<()> {
-    let path = c_path(mountpoint)?;
-    // SAFETY: a NUL-terminated path that lives through the call.
-    match check(unsafe { libc::umount2(path.as_ptr(), libc::UMOUNT_NOFOLLOW | libc::MNT_FORCE) }) {
-        Err(error) if error.raw_os_error() != Some(libc::EBUSY) => Err(error),
+    match rustix::mount::unmount(mountpoint, UnmountFlags::NOFOLLOW | UnmountFlags::FORCE) {
+        Err(errno) if errno != Errno::BUSY => Err(errno.into()),
         _ => Ok(()),
     }
 }
