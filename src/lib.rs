@@ -8,6 +8,7 @@
 
 pub mod archive;
 pub mod cache;
+pub mod checksum;
 pub mod cli;
 pub mod config;
 pub mod daemon;

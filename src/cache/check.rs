@@ -1,18 +1,18 @@
-//! Whether the bytes of complete models are right: verified when somebody asks, looked at before they are handed
-//! on. What reads them in the background is in `scrub.rs`.
+//! Whether the bytes of complete models are right: verified when somebody asks and now and then in the background, and looked
+//! at before they are handed on.
 
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
-use super::crc;
+use super::complete::Flaw;
 use super::described::described;
 use super::entry::{self, Look};
 use super::error::Error;
 use super::known::adopt;
-use super::layout::{Key, Layout};
+use super::layout::Key;
 use super::locks::Locks;
 use super::lower::Lower;
-use super::manifest::{Manifest, State};
+use super::manifest::{Comparison, Manifest, State};
 use super::plain;
 use super::root::Cache;
 use super::sealed::Sealed;
@@ -45,14 +45,6 @@ pub enum Unready {
     Flawed(String),
 }
 
-/// What comparing bytes with their checksums has shown.
-enum Compared {
-    Right,
-    /// Of some files nobody knew them.
-    Learnt,
-    Wrong(String),
-}
-
 impl Cache {
     /// Reads every byte of a model and compares it with what is known. What is not right is set aside, unless it is in a
     /// directory that is not ours to write.
@@ -61,10 +53,28 @@ impl Cache {
     ///
     /// The disk failed, or cannot be written.
     pub fn verify(&self, key: &Key) -> Result<Verified, Error> {
-        let ours = self.locks.as_ref().map(|locks| verify_ours(locks, key));
+        let ours = self.locks.as_ref().map(|locks| {
+            adopt(&locks.layout, key, None)?;
+            verify_ours(locks, key, |_| {})
+        });
         match (ours.transpose()?, &self.lower) {
             (None | Some(Verified::Absent), Some(lower)) => verify_below(lower, key),
             (ours, _) => Ok(ours.unwrap_or(Verified::Absent)),
+        }
+    }
+
+    /// Verifies a model of ours that nobody has touched, at the pace of `pace`, which is called with the length of each piece.
+    /// Nobody is held up: the model may leave meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or cannot be written.
+    pub fn scrub(&self, key: &Key, pace: impl FnMut(usize)) -> Result<Verified, Error> {
+        match &self.locks {
+            Some(locks) if matches!(entry::look(&locks.layout, key)?, Look::Whole(_)) => {
+                verify_ours(locks, key, pace)
+            }
+            _ => Ok(Verified::Absent), // the next open mends it, or has just evicted it
         }
     }
 
@@ -131,62 +141,75 @@ impl Cache {
     }
 }
 
-fn verify_ours(locks: &Locks, key: &Key) -> Result<Verified, Error> {
+/// Reads the model without its lock, and takes that to write down what was found.
+fn verify_ours(locks: &Locks, key: &Key, pace: impl FnMut(usize)) -> Result<Verified, Error> {
     let layout = &locks.layout;
-    adopt(layout, key, None)?;
-    let Ok(_held) = locks.take(key)? else {
-        return Ok(Verified::Absent);
-    };
-    let why = match entry::look(layout, key)? {
+    let seen = Manifest::current(layout, key);
+    let sealed = match entry::look(layout, key)? {
         Look::Missing => return Ok(Verified::Absent),
-        Look::Half(flaw) => flaw.to_string(),
-        Look::Touched(touched) => match touched.mend(layout, key)? {
-            Ok(sealed) => return read_all(layout, key, &sealed),
-            Err(flaw) => flaw.to_string(),
-        },
-        Look::Whole(sealed) => return read_all(layout, key, &sealed),
+        Look::Whole(sealed) => Some(sealed),
+        Look::Half(_) | Look::Touched(_) => None,
     };
-    entry::set_aside(layout, key)?;
-    Ok(Verified::SetAside(why))
-}
-
-/// The lock is held.
-fn read_all(layout: &Arc<Layout>, key: &Key, sealed: &Sealed) -> Result<Verified, Error> {
-    let Some(mut manifest) = Manifest::current(layout, key) else {
-        return Ok(Verified::Absent);
+    let mut manifest = seen.clone();
+    let comparison = match (&mut manifest, &sealed) {
+        (Some(manifest), Some(sealed)) => manifest.read_through(sealed, |_, _| true, pace),
+        _ => Ok(Comparison::Differs(String::new())),
     };
-    match compare(sealed, &mut manifest)? {
-        Compared::Right => Ok(Verified::Right),
-        Compared::Learnt => {
+    match (comparison, manifest) {
+        (Ok(Comparison::Equal), _) => Ok(Verified::Right),
+        (Err((_, error)), _) if error.kind() == io::ErrorKind::NotFound => judge(locks, key),
+        (Ok(Comparison::Learned), Some(manifest)) => {
+            let Ok(_held) = locks.take(key)? else {
+                return Ok(Verified::Absent);
+            };
+            let is_whole = matches!(entry::look(layout, key)?, Look::Whole(_));
+            if !is_whole || Manifest::current(layout, key) != seen {
+                return Ok(Verified::Absent); // something has happened to the model meanwhile
+            }
             manifest.amend(layout, key)?;
             Ok(Verified::Recorded)
         }
-        Compared::Wrong(why) => {
-            entry::set_aside(layout, key)?;
-            Ok(Verified::SetAside(why))
-        }
+        (Ok(_), _) => judge(locks, key),
+        (Err((name, error)), _) => Err(Error::io("read", layout.model(key).join(name), error)),
     }
 }
 
-/// Compares all bytes with their checksums, and notes those that nobody knew.
-fn compare(sealed: &Sealed, manifest: &mut Manifest) -> Result<Compared, Error> {
-    let mut done = Compared::Right;
-    for (name, line) in &mut manifest.files {
-        let found = sealed.open(name).and_then(crc::of_file);
-        let found = found.map_err(|error| Error::io("read", sealed.dir().join(name), error))?;
-        match line.crc32c {
-            Some(known) if known == found => {}
-            Some(_) => {
-                let why = format!("{name:?} has other bytes than when the model was complete");
-                return Ok(Compared::Wrong(why));
-            }
-            None => {
-                line.crc32c = Some(found);
-                done = Compared::Learnt;
+/// Mends a model that seemed wrong, or sets it aside, with its lock.
+fn judge(locks: &Locks, key: &Key) -> Result<Verified, Error> {
+    let layout = &locks.layout;
+    let Ok(held) = locks.take(key)? else {
+        return Ok(Verified::Absent);
+    };
+    let sealed = match entry::look(layout, held.key())? {
+        Look::Missing => return Ok(Verified::Absent),
+        Look::Half(flaw) => Err(flaw),
+        Look::Touched(touched) => touched.mend(layout, key)?,
+        Look::Whole(sealed) => Ok(sealed),
+    };
+    let why = match sealed {
+        Err(flaw) => flaw,
+        Ok(sealed) => {
+            let Some(mut manifest) = Manifest::current(layout, key) else {
+                return Ok(Verified::Absent);
+            };
+            match compare(&sealed, &mut manifest)? {
+                Comparison::Equal => return Ok(Verified::Right),
+                Comparison::Learned => {
+                    manifest.amend(layout, key)?;
+                    return Ok(Verified::Recorded);
+                }
+                Comparison::Differs(name) => Flaw::Other(name),
             }
         }
-    }
-    Ok(done)
+    };
+    tracing::warn!(entry = %key, %why, "the cached copy is damaged, and is set aside");
+    entry::set_aside(layout, key)?;
+    Ok(Verified::SetAside(why.to_string()))
+}
+
+fn compare(sealed: &Sealed, manifest: &mut Manifest) -> Result<Comparison, Error> {
+    let comparison = manifest.read_through(sealed, |_, _| true, |_| {});
+    comparison.map_err(|(name, error)| Error::io("read", sealed.dir().join(name), error))
 }
 
 /// Nothing is written, and times do not matter.
@@ -205,9 +228,9 @@ fn verify_below(lower: &Lower, key: &Key) -> Result<Verified, Error> {
     };
     let mut manifest = manifest_below(lower, key, &sealed);
     Ok(match compare(&sealed, &mut manifest)? {
-        Compared::Right => Verified::Right,
-        Compared::Learnt => Verified::Unrecorded,
-        Compared::Wrong(why) => Verified::Wrong(why),
+        Comparison::Equal => Verified::Right,
+        Comparison::Learned => Verified::Unrecorded,
+        Comparison::Differs(name) => Verified::Wrong(Flaw::Other(name).to_string()),
     })
 }
 

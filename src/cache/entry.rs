@@ -9,10 +9,9 @@ use std::time::SystemTime;
 use crate::os;
 
 use super::complete::{Flaw, flaw};
-use super::crc;
 use super::error::{Context, Error, if_there};
 use super::layout::{Key, Layout};
-use super::manifest::{Change, Manifest, State};
+use super::manifest::{Change, Comparison, Line, Manifest, State};
 use super::sealed::Sealed;
 use super::trash;
 
@@ -103,8 +102,14 @@ impl Touched {
 
     /// Whether reading it can show that it is right: a file whose checksum nobody knows cannot be told from another.
     pub(super) fn is_told_by_reading(&self) -> bool {
+        self.unknown().is_none()
+    }
+
+    /// A file that was touched, and whose checksum nobody knows.
+    fn unknown(&self) -> Option<&String> {
         let known = |name: &String| self.manifest.files.get(name)?.crc32c;
-        self.change.touched.iter().all(|name| known(name).is_some())
+        let mut touched = self.change.touched.iter();
+        touched.find(|name| known(name).is_none())
     }
 
     /// Takes away what was added to a model of ours, and reads the files whose time has changed. To be called with the model's lock held; takes
@@ -119,13 +124,12 @@ impl Touched {
         key: &Key,
     ) -> Result<Result<Sealed, Flaw>, Error> {
         let model = layout.model(key);
-        for name in &self.change.touched {
-            let known = self.manifest.files.get(name).and_then(|line| line.crc32c);
-            let found = self.sealed.open(name).and_then(crc::of_file);
-            match found {
-                Ok(found) if known == Some(found) => {}
-                _ => return Ok(Err(Flaw::Other(name.clone()))),
-            }
+        if let Some(name) = self.unknown() {
+            return Ok(Err(Flaw::Other(name.clone())));
+        }
+        match self.read_touched() {
+            Ok(Comparison::Differs(name)) | Err((name, _)) => return Ok(Err(Flaw::Other(name))),
+            Ok(_) => {}
         }
         // What others put here is theirs to add to, and so is a directory that somebody has linked here.
         let is_ours = self.manifest.state == State::Sealed && !is_link(&model);
@@ -151,12 +155,17 @@ impl Touched {
 
 impl Touched {
     /// Whether every file has the bytes that it had, as far as that is known. Takes as long as reading those that were touched.
-    pub(super) fn is_right(&self) -> bool {
-        self.change.touched.iter().all(|name| {
-            let known = self.manifest.files.get(name).and_then(|line| line.crc32c);
-            let found = || self.sealed.open(name).and_then(crc::of_file);
-            known.is_none_or(|known| found().is_ok_and(|found| found == known))
-        })
+    pub(super) fn is_right(&mut self) -> bool {
+        matches!(
+            self.read_touched(),
+            Ok(Comparison::Equal | Comparison::Learned)
+        )
+    }
+
+    fn read_touched(&mut self) -> Result<Comparison, (String, io::Error)> {
+        let touched = &self.change.touched;
+        let which = |name: &str, _: &Line| touched.iter().any(|touched| touched == name);
+        self.manifest.read_through(&self.sealed, which, |_| {})
     }
 
     /// What tells this state from another: what was touched, and when.

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
-use crate::fetch::Hashes;
+use crate::checksum::Hashes;
 use crate::os;
 
 use super::base::Base;

@@ -47,7 +47,7 @@ impl Lower {
         if let Some(sealed) = self.sealed(key) {
             return Some(sealed);
         }
-        let Look::Touched(touched) = self.look(key) else {
+        let Look::Touched(mut touched) = self.look(key) else {
             return None;
         };
         if !touched.is_right() {

@@ -6,18 +6,20 @@
 //! nothing about these bytes any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::crc;
 use super::error::{Context, Error, if_there};
 use super::index::{Index, is_plain};
 use super::layout::{Key, Layout, replace};
 use super::outline::{Outline, Stat};
 use super::plain;
 use super::sealed::Sealed;
+use crate::checksum::Crc32c;
 use crate::hubdir::is_handle_of;
 
 /// A name may have 4 KiB; a hundred thousand of them are more than any model has, and rarely longer than 100 bytes.
@@ -79,6 +81,17 @@ pub struct ListedFile<'a> {
     pub crc32c: Option<u32>,
 }
 
+/// What reading files and comparing them with their checksums has shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// Every checksum is as it was.
+    Equal,
+    /// Of some files it was not known, and is now.
+    Learned,
+    /// This file has other bytes.
+    Differs(String),
+}
+
 /// What of a model is not as its manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
@@ -118,20 +131,47 @@ impl Manifest {
         }
     }
 
-    /// The same with the checksums that nobody knew, by reading those files.
+    /// Reads the files of `sealed` whose checksums are not known, and adds those.
     ///
     /// # Errors
     ///
     /// Those of open(2) and read(2).
     pub fn with_checksums(mut self, sealed: &Sealed) -> std::io::Result<Manifest> {
-        for (path, line) in self
-            .files
-            .iter_mut()
-            .filter(|(_, line)| line.crc32c.is_none())
-        {
-            line.crc32c = Some(sealed.open(path).and_then(crc::of_file)?);
+        let unknown = |_: &str, line: &Line| line.crc32c.is_none();
+        match self.read_through(sealed, unknown, |_| {}) {
+            Err((_, error)) => Err(error),
+            Ok(_) => Ok(self),
         }
-        Ok(self)
+    }
+
+    /// Reads the files of `sealed` that `which` picks, compares them with their checksums, and notes those that were not
+    /// known. A file is opened anew for each piece, so that a model counts as unused meanwhile; `pace` is called with the
+    /// length of each piece.
+    ///
+    /// # Errors
+    ///
+    /// The first file that cannot be read.
+    pub(super) fn read_through(
+        &mut self,
+        sealed: &Sealed,
+        which: impl Fn(&str, &Line) -> bool,
+        mut pace: impl FnMut(usize),
+    ) -> Result<Comparison, (String, io::Error)> {
+        let mut comparison = Comparison::Equal;
+        for (name, line) in &mut self.files {
+            if !which(name, line) {
+                continue;
+            }
+            let read = |piece: &mut [u8], at| sealed.open(name)?.read_at(piece, at);
+            let found = Crc32c::of_reads(read, &mut pace);
+            let found = found.map_err(|error| (name.clone(), error))?.value();
+            match line.crc32c.replace(found) {
+                None => comparison = Comparison::Learned,
+                Some(known) if known == found => {}
+                Some(_) => return Ok(Comparison::Differs(name.clone())),
+            }
+        }
+        Ok(comparison)
     }
 
     /// Gives these files the times that they have now.

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::fetch::{Check, Hashes};
+use crate::checksum::{Hashes, Verifier};
 
 use super::bitmap;
 use super::error::{Context, Error};
@@ -111,7 +111,7 @@ impl FillFile {
             return Ok(());
         }
         let losses = self.map.lock().segments.losses(&(0..self.size()));
-        let mut check = Check::new(*self.hashes.lock());
+        let mut check = Verifier::new(*self.hashes.lock());
         let mut buf = vec![0; PIECE.min(usize::try_from(self.size()).unwrap_or(PIECE))];
         let mut at = 0;
         while at < self.size() {

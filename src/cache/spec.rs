@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checksum::Hashes;
 use crate::config::CacheSize;
-use crate::fetch::Hashes;
 
 /// Where models are kept, and how much of them.
 #[derive(Clone, Debug)]

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::crc::append_zeros;
+use crate::checksum::Crc32c;
+
 use super::error::{Context, Error};
 use super::fillfile::FillFile;
 use super::site::Site;
@@ -17,7 +18,7 @@ pub struct Writer {
     disk: Arc<File>,
     site: Arc<Site>,
     at: u64,
-    crc32c: u32,
+    crc32c: Crc32c,
 }
 
 impl Writer {
@@ -27,7 +28,7 @@ impl Writer {
             disk,
             site,
             at: 0,
-            crc32c: 0,
+            crc32c: Crc32c::default(),
         }
     }
 
@@ -45,7 +46,7 @@ impl Writer {
                 return Err(error);
             }
         }
-        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
+        self.crc32c.update(bytes);
         self.reached(end);
         Ok(())
     }
@@ -60,7 +61,7 @@ impl Writer {
         self.disk
             .set_len(end)
             .context("extend", self.file.shown())?;
-        self.crc32c = append_zeros(self.crc32c, len);
+        self.crc32c.append_zeros(len);
         self.reached(end);
         Ok(())
     }
@@ -78,7 +79,7 @@ impl Writer {
                 got: self.at,
             });
         }
-        *self.file.crc32c.lock() = Some(self.crc32c);
+        *self.file.crc32c.lock() = Some(self.crc32c.value());
         // A time that the file system cannot hold is the archive's nonsense, and not worth the model.
         if let Err(error) = self.disk.set_modified(self.file.mtime()) {
             tracing::debug!(file = self.file.path(), %error, "cannot set the time of a file");

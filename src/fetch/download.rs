@@ -16,7 +16,7 @@ use super::error::Error;
 use super::headers::{ContentRange, number, text};
 use super::probe::{Resource, is_redirect};
 use super::retry::{Failure, Patience};
-use super::verify::Check;
+use crate::checksum::{Crc32c, Verifier};
 
 /// A signature about to expire is renewed before it is used, not after it was refused.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub struct Download {
     body: Option<Response>,
     /// Bytes delivered.
     received: u64,
-    check: Check,
+    check: Verifier,
     /// Bytes of a body read from the start again, up to those delivered before.
     repeat: Option<Repeat>,
     /// The redirects were followed anew since the last progress: a second refusal is final.
@@ -46,7 +46,7 @@ enum State {
 
 struct Repeat {
     left: u64,
-    crc32c: u32,
+    crc32c: Crc32c,
 }
 
 impl Client {
@@ -55,7 +55,7 @@ impl Client {
         Download {
             patience: Patience::new(self.options().timeout),
             client: self.clone(),
-            check: Check::new(resource.hashes),
+            check: Verifier::new(resource.hashes),
             resource,
             state: State::Running,
             body: None,
@@ -177,7 +177,7 @@ impl Download {
                     now.hashes = self.resource.hashes;
                 }
             }
-            self.check = Check::new(now.hashes);
+            self.check = Verifier::new(now.hashes);
             self.resource = now;
             return Ok(());
         }
@@ -186,7 +186,7 @@ impl Download {
         }
         self.repeat = Some(Repeat {
             left: self.received,
-            crc32c: 0,
+            crc32c: Crc32c::default(),
         });
         Ok(())
     }
@@ -224,12 +224,12 @@ impl Download {
             let old = bytes.split_to(
                 usize::try_from(repeat.left).map_or(bytes.len(), |left| left.min(bytes.len())),
             );
-            repeat.crc32c = crc32c::crc32c_append(repeat.crc32c, &old);
+            repeat.crc32c.update(&old);
             repeat.left -= old.len() as u64;
             if repeat.left > 0 {
                 return Ok(None);
             }
-            if repeat.crc32c != self.check.crc32c() {
+            if repeat.crc32c.value() != self.check.crc32c() {
                 let why = format!("its first {} bytes are others now", self.received);
                 return Err(self.changed(why));
             }

@@ -3,52 +3,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::header::{HeaderMap, HeaderName};
 
-/// Checksums of a whole stored object, as Google Cloud Storage announces them (`x-goog-hash`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hashes {
-    /// CRC-32C (Castagnoli).
-    pub crc32c: Option<u32>,
-    /// MD5; absent for composite objects.
-    pub md5: Option<[u8; 16]>,
-}
+use crate::checksum::Hashes;
 
-impl Hashes {
-    /// Whether nothing is announced.
-    pub fn is_empty(&self) -> bool {
-        self.crc32c.is_none() && self.md5.is_none()
-    }
-
-    /// Of base64 texts, as the listing of a bucket has them (`crc32c` in big-endian order). What is none counts as not told.
-    pub fn of_base64(crc32c: Option<&str>, md5: Option<&str>) -> Hashes {
-        Hashes {
-            crc32c: crc32c.and_then(decoded).map(u32::from_be_bytes),
-            md5: md5.and_then(decoded),
-        }
-    }
-
-    /// Reads `crc32c=<base64>` and `md5=<base64>` from as many header lines as there are, comma-joined or not.
-    pub(super) fn read(headers: &HeaderMap) -> Hashes {
-        let mut hashes = Hashes::default();
-        let lines = headers.get_all("x-goog-hash").iter();
-        for item in lines
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(','))
-        {
-            match item.trim().split_once('=') {
-                Some(("crc32c", value)) => hashes.crc32c = decoded(value).map(u32::from_be_bytes),
-                Some(("md5", value)) => hashes.md5 = decoded(value),
-                _ => {}
-            }
-        }
-        hashes
-    }
-}
-
-fn decoded<const N: usize>(base64: &str) -> Option<[u8; N]> {
-    STANDARD.decode(base64.trim()).ok()?.try_into().ok()
+/// The checksums that `x-goog-hash` announces.
+pub(super) fn hashes(headers: &HeaderMap) -> Hashes {
+    let lines = headers.get_all("x-goog-hash").iter();
+    Hashes::of_header_lines(lines.filter_map(|line| line.to_str().ok()))
 }
 
 /// A header's text, trimmed.
@@ -154,40 +116,6 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(lines: &[&str]) -> HeaderMap {
-        let values = lines.iter().map(|line| line.parse().unwrap());
-        values
-            .map(|value| (HeaderName::from_static("x-goog-hash"), value))
-            .collect()
-    }
-
-    #[test]
-    fn hashes_are_read_in_both_spellings() {
-        // Of an empty object: CRC-32C 0, and MD5's well-known digest.
-        let both = Hashes {
-            crc32c: Some(0),
-            md5: Some(*b"\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e"),
-        };
-        let md5 = "md5=1B2M2Y8AsgTpgAmY7PhCfg==";
-        assert_eq!(Hashes::read(&headers(&["crc32c=AAAAAA==", md5])), both);
-        assert_eq!(
-            Hashes::read(&headers(&[&format!("crc32c=AAAAAA==, {md5}")])),
-            both
-        );
-        assert_eq!(Hashes::read(&headers(&["crc32c=AAAAAQ=="])).crc32c, Some(1));
-        for junk in [
-            "",
-            "crc32c",
-            "crc32c=",
-            "crc32c=AAAA",
-            "md5=AAAAAA==",
-            "sha256=x",
-            ",,=",
-        ] {
-            assert!(Hashes::read(&headers(&[junk])).is_empty(), "{junk}");
-        }
-    }
 
     #[test]
     fn content_range_is_checked() {

@@ -28,7 +28,6 @@ mod range;
 mod redact;
 mod retry;
 mod sending;
-mod verify;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -38,10 +37,8 @@ pub use connector::{Connector, cause};
 pub use document::{Ask, Document, Submit};
 pub use download::Download;
 pub use error::{Error, Tries};
-pub use headers::Hashes;
 pub use options::{HostCredential, Options};
 pub use probe::{Hop, MAX_HOPS, Resource};
 pub use range::{RangeDownload, SharedResource};
 pub use redact::redacted;
 pub(crate) use retry::{MAX_ATTEMPTS, backoff};
-pub use verify::{Check, Mismatch};

@@ -16,7 +16,9 @@ use reqwest::header::{
 use super::address::Address;
 use super::client::Client;
 use super::error::Error;
-use super::headers::{ContentRange, Hashes, expiry, number, text};
+use crate::checksum::Hashes;
+
+use super::headers::{self, ContentRange, expiry, number, text};
 use super::redact::redacted;
 use super::retry::Patience;
 
@@ -98,7 +100,7 @@ impl Resource {
         self.hashes = if unpacked {
             Hashes::default()
         } else {
-            Hashes::read(headers)
+            headers::hashes(headers)
         };
         self.etag = text(headers, ETAG);
         self.last_modified = text(headers, LAST_MODIFIED);

@@ -1,5 +1,6 @@
 //! Length and hashes of an archive, in the words of Google Cloud Storage.
 
+use crate::checksum::Crc32c;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -68,8 +69,7 @@ impl Halt {
 pub struct Summing<W> {
     inner: W,
     halt: Halt,
-    len: u64,
-    crc32c: u32,
+    crc32c: Crc32c,
     md5: Md5,
 }
 
@@ -79,8 +79,7 @@ impl<W: Write> Summing<W> {
         Summing {
             inner,
             halt: halt.clone(),
-            len: 0,
-            crc32c: 0,
+            crc32c: Crc32c::default(),
             md5: Md5::new(),
         }
     }
@@ -88,8 +87,8 @@ impl<W: Write> Summing<W> {
     /// The writer below, and the sums of what it was given.
     pub fn finish(self) -> (W, Digests) {
         let digests = Digests {
-            len: self.len,
-            crc32c: self.crc32c,
+            len: self.crc32c.bytes(),
+            crc32c: self.crc32c.value(),
             md5: self.md5.finalize().into(),
         };
         (self.inner, digests)
@@ -101,8 +100,7 @@ impl<W: Write> Write for Summing<W> {
         self.halt.check()?;
         let n = self.inner.write(bytes)?;
         let taken = &bytes[..n];
-        self.len += n as u64;
-        self.crc32c = crc32c::crc32c_append(self.crc32c, taken);
+        self.crc32c.update(taken);
         self.md5.update(taken);
         Ok(n)
     }

@@ -58,7 +58,7 @@ impl Stamp {
         for number in [self.len, self.inode.0, self.inode.1] {
             rest.extend(number.to_le_bytes());
         }
-        (micros << 10) | u64::from(crc32c::crc32c(&rest) & 0x3ff)
+        (micros << 10) | u64::from(crate::checksum::crc32c(&rest) & 0x3ff)
     }
 
     /// True if the bytes are still those: a file that lost its name or got

@@ -3,7 +3,8 @@
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Bytestream, Error, RemoteFile};
-use crate::fetch::{Check, Client, Download, Resource};
+use crate::checksum::Verifier;
+use crate::fetch::{Client, Download, Resource};
 use crate::handle::Handle;
 
 /// An archive that is ready to be downloaded.
@@ -71,7 +72,7 @@ struct Reading {
     file: RemoteFile,
     bytes: Bytestream,
     received: u64,
-    check: Check,
+    check: Verifier,
 }
 
 fn checked(file: RemoteFile, model: String) -> Bytestream {
@@ -79,7 +80,7 @@ fn checked(file: RemoteFile, model: String) -> Bytestream {
         model,
         bytes: file.from.read(0..file.size),
         received: 0,
-        check: Check::new(file.hashes),
+        check: Verifier::new(file.hashes),
         file,
     };
     let next = |mut reading: Reading| async move {
@@ -122,7 +123,7 @@ mod tests {
 
     use super::super::Ranged;
     use super::*;
-    use crate::fetch::Hashes;
+    use crate::checksum::Hashes;
     use crate::fetch::tests::client;
 
     #[derive(Debug)]

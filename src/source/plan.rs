@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 use super::{Archive, Error};
-use crate::fetch::Hashes;
+use crate::checksum::Hashes;
 
 /// How a model's bytes are to be had.
 #[derive(Debug, Clone)]

@@ -10,7 +10,8 @@ use futures_util::{FutureExt, TryFutureExt};
 use tokio::sync::OnceCell;
 
 use super::{Bytestream, Error, Ranged, kaggle};
-use crate::fetch::{self, Client, Hashes, RangeDownload, Resource, SharedResource, redacted};
+use crate::checksum::Hashes;
+use crate::fetch::{self, Client, RangeDownload, Resource, SharedResource, redacted};
 use crate::handle::Handle;
 
 /// What helps where files cannot be read by themselves.

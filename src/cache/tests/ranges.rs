@@ -6,8 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::checksum::Hashes;
 use crate::config::CacheSize;
-use crate::fetch::Hashes;
 
 pub(super) const OBJECT: &str = "gs://bucket/model/variables.data#17";
 pub(super) const BLOCK: u64 = 64 << 10;

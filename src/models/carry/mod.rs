@@ -18,6 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tar::{Builder, Header};
 
 use crate::cache::{self, Cache, Manifest, Sealed, Unready};
+use crate::checksum::Crc32c;
 use crate::handle::Key;
 
 pub use import::{Carried, import};
@@ -153,14 +154,13 @@ impl Ready {
         for file in manifest.files() {
             let mut body = Checked {
                 from: self.sealed.open(file.path).map_err(reading)?,
-                crc32c: 0,
-                len: 0,
+                sum: Crc32c::default(),
             };
             let name = format!("{key}/{}", file.path);
             append(out, &name, file.size, file.mtime, &mut body).map_err(writing)?;
             // Another length would also have torn the file that is written.
-            let is_other = file.crc32c.is_some_and(|known| known != body.crc32c);
-            if is_other || body.len != file.size {
+            let is_other = file.crc32c.is_some_and(|known| known != body.sum.value());
+            if is_other || body.sum.bytes() != file.size {
                 return Err(Error::Damaged {
                     handle: manifest.handle.clone(),
                     name: file.path.to_owned(),
@@ -188,15 +188,13 @@ fn append<W: Write>(
 
 struct Checked<R> {
     from: R,
-    crc32c: u32,
-    len: u64,
+    sum: Crc32c,
 }
 
 impl<R: Read> Read for Checked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.from.read(buffer)?;
-        self.len += len as u64;
-        self.crc32c = crc32c::crc32c_append(self.crc32c, buffer.get(..len).unwrap_or_default());
+        self.sum.update(buffer.get(..len).unwrap_or_default());
         Ok(len)
     }
 }

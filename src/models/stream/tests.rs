@@ -12,7 +12,7 @@ use futures_util::stream;
 use super::*;
 use crate::cache;
 use crate::cache::{Cache, FileSpec, Need, Partial, ReadAt, Streaming};
-use crate::fetch::Hashes;
+use crate::checksum::Hashes;
 use crate::source::{self, Bytestream};
 
 const MIB: usize = 1 << 20;

@@ -22,6 +22,7 @@ use md5::{Digest, Md5};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::checksum::Crc32c;
 use crate::server::digest::Halt;
 use crate::server::survey::Stamp;
 
@@ -195,21 +196,21 @@ fn sum(path: &Path, stamp: &Stamp, halt: &Halt) -> Option<Sums> {
 
 fn sum_file(file: &File, len: u64, halt: &Halt) -> io::Result<Sums> {
     let mut buffer = vec![0; usize::try_from(len.min(CHUNK)).map_err(io::Error::other)?];
-    let (mut crc32c, mut at) = (0, 0);
+    let (mut crc32c, mut at) = (Crc32c::default(), 0);
     let mut md5 = (len <= SMALL).then(Md5::new);
     while at < len {
         halt.check()?;
         let step = usize::try_from((len - at).min(CHUNK)).map_err(io::Error::other)?;
         let bytes = &mut buffer[..step];
         file.read_exact_at(bytes, at)?;
-        crc32c = crc32c::crc32c_append(crc32c, bytes);
+        crc32c.update(bytes);
         if let Some(md5) = &mut md5 {
             md5.update(&*bytes);
         }
         at += step as u64;
     }
     Ok(Sums {
-        crc32c,
+        crc32c: crc32c.value(),
         md5: md5.map(|md5| md5.finalize().into()),
     })
 }

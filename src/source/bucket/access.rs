@@ -332,7 +332,7 @@ impl Access {
             size: meta.size,
             version: meta.e_tag.unwrap_or_default(),
             mtime: meta.last_modified.into(),
-            hashes: fetch::Hashes::default(),
+            hashes: crate::checksum::Hashes::default(),
         })
     }
 

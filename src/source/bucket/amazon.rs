@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde::Deserialize;
 
 use super::names::{Entry, Listed, time};
-use crate::fetch::Hashes;
+use crate::checksum::Hashes;
 
 /// What a signature covers is encoded in exactly one way (RFC 3986, unreserved characters are left).
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC

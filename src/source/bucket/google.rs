@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::names::{Entry, Listed, time};
-use crate::fetch::Hashes;
+use crate::checksum::Hashes;
 use crate::handle::BucketPath;
 
 /// What of a listing is asked for.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::access::Access;
 use super::object::Object;
-use crate::fetch::Hashes;
+use crate::checksum::Hashes;
 use crate::handle::BucketPath;
 use crate::source::RemoteFile;
 

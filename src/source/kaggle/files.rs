@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::api::{About, Api, Page, encoded, url};
 use super::name::Name;
-use crate::fetch::{Client, Hashes, redacted};
+use crate::checksum::Hashes;
+use crate::fetch::{Client, redacted};
 use crate::handle::Handle;
 use crate::source::listed::{conflict, is_plain};
 use crate::source::web::WebFile;

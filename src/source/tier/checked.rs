@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::Upload;
+use crate::checksum::Crc32c;
 use crate::source::Local;
 
 /// Adds up the checksum of what is read, and refuses the end of the file if that is another one.
@@ -21,9 +22,7 @@ pub(super) struct Checked<'a> {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The checksum of so many bytes.
-    sum: u32,
-    summed: u64,
+    sum: Crc32c,
     /// What is wrong with the local copy.
     flaw: Option<String>,
 }
@@ -45,18 +44,16 @@ impl<'a> Checked<'a> {
     fn seen(&self, at: u64, bytes: &[u8]) -> Result<(), String> {
         let mut state = self.state.lock();
         let end = at + bytes.len() as u64;
-        if at <= state.summed && state.summed < end {
-            // What is read again was counted before.
-            let skip = usize::try_from(state.summed - at).unwrap_or_default();
-            state.sum = crc32c::crc32c_append(state.sum, bytes.get(skip..).unwrap_or_default());
-            state.summed = end;
-        }
-        if end < self.file.size || (state.summed, state.sum) == (self.file.size, self.wanted) {
+        state.sum.update_at(at, bytes); // what is read again was counted before
+        if end < self.file.size
+            || (state.sum.bytes(), state.sum.value()) == (self.file.size, self.wanted)
+        {
             return Ok(());
         }
         Err(format!(
             "its CRC-32C is {:08x} and was {:08x} when it was fetched",
-            state.sum, self.wanted
+            state.sum.value(),
+            self.wanted
         ))
     }
 }

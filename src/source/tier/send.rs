@@ -10,6 +10,7 @@ use super::claim::{Held, Ours};
 use super::layout;
 use super::manifest::{File, Manifest};
 use super::{Look, Outcome, Tier, Unsent, Upload};
+use crate::checksum::Crc32c;
 use crate::handle::{BucketPath, Handle, Key};
 use crate::source::Error;
 use crate::source::bucket::{Known, Only, Put, Trust};
@@ -206,15 +207,15 @@ async fn checksum(file: &Upload) -> Result<u32, Unsent> {
     if let Some(sum) = file.crc32c {
         return Ok(sum);
     }
-    let (mut at, mut sum) = (0, 0);
+    let (mut at, mut sum) = (0, Crc32c::default());
     while at < file.size {
         let end = file.size.min(at + SUMMED);
         let read = file.from.read(at..end).await;
         let bytes = read.map_err(|why| damaged(file, why.to_string()))?;
-        sum = crc32c::crc32c_append(sum, &bytes);
+        sum.update(&bytes);
         at = end;
     }
-    Ok(sum)
+    Ok(sum.value())
 }
 
 fn damaged(file: &Upload, why: String) -> Unsent {

@@ -13,6 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::{Known, Local, Only, PART, REFUSED, Writer, one};
+use crate::checksum::crc32c;
 use crate::source::Error;
 use crate::source::bucket::amazon::quoted;
 
@@ -235,7 +236,7 @@ impl Parts<'_> {
             let query = format!("partNumber={number}&");
             let (headers, sum) = match self.are_summed {
                 true => {
-                    let sum = crc32c::crc32c(&bytes);
+                    let sum = crc32c(&bytes);
                     let told = format!("<ChecksumCRC32C>{}</ChecksumCRC32C>", encoded(sum));
                     (summed(sum), told)
                 }

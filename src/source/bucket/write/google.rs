@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Known, Local, Only, PART, REFUSED, Writer, one};
+use crate::checksum::{Crc32c, crc32c};
 use crate::fetch::{Document, Submit, backoff};
 use crate::source::Error;
 use crate::source::bucket::google::object;
@@ -73,7 +74,7 @@ pub(super) async fn put(
 ) -> Result<Option<String>, Error> {
     let url = upload_url(writer, key, "media", only);
     let accept = [200, 201, REFUSED[0], REFUSED[1]];
-    let sum = crc32c::crc32c(&bytes);
+    let sum = crc32c(&bytes);
     let told = writer
         .request(key, &url, Method::POST, HeaderMap::new(), bytes, &accept)
         .await?;
@@ -108,16 +109,11 @@ pub(super) async fn send(
     let Some(session) = begin(writer, key, size, only).await? else {
         return Ok(None);
     };
-    let (mut at, mut sum, mut summed, mut idle) = (0, 0, 0, 0);
+    let (mut at, mut sum, mut idle) = (0, Crc32c::default(), 0);
     loop {
         let end = size.min(at + PART);
         let bytes = writer.local(key, local, at..end).await?;
-        if at <= summed && summed < end {
-            // A part that is sent again is not counted again.
-            let skip = usize::try_from(summed - at).unwrap_or_default();
-            sum = crc32c::crc32c_append(sum, bytes.get(skip..).unwrap_or_default());
-            summed = end;
-        }
+        sum.update_at(at, &bytes); // a part may be sent again
         let range = match end - at {
             // It has all bytes and has not said what came of them: it is asked.
             0 => format!("bytes */{size}"),
@@ -137,7 +133,7 @@ pub(super) async fn send(
             Error::told(access.shown(key), &why, access.advice(&why))
         })?;
         match told.status {
-            200 | 201 => return checked(writer, key, &told, sum).await.map(Some),
+            200 | 201 => return checked(writer, key, &told, sum.value()).await.map(Some),
             308 => {}
             _ => return Ok(None),
         }

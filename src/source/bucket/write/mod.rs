@@ -24,6 +24,7 @@ use super::access::{Access, unreadable};
 use super::course::Course;
 use super::names::Entry;
 use super::store::Store;
+use crate::checksum::crc32c;
 use crate::fetch::{Document, Submit};
 use crate::handle::{BucketPath, Scheme};
 use crate::source::Error;
@@ -137,7 +138,7 @@ impl Writer {
 
     /// Writes a small object.
     pub async fn put(&self, key: &str, bytes: Bytes, only: &Only) -> Result<Put, Error> {
-        let sum = crc32c::crc32c(&bytes);
+        let sum = crc32c(&bytes);
         let sent = match self.access.scheme {
             Scheme::S3 => amazon::put(self, key, bytes.clone(), only, sum).await?,
             _ => google::put(self, key, bytes.clone(), only).await?,

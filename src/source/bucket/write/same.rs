@@ -4,7 +4,7 @@
 use futures_util::StreamExt;
 
 use super::{Known, Put, Writer};
-use crate::fetch::Hashes;
+use crate::checksum::{Crc32c, Hashes};
 use crate::handle::Scheme;
 use crate::source::bucket::names::Entry;
 use crate::source::bucket::object::Object;
@@ -87,10 +87,10 @@ impl Writer {
             hashes: Hashes::default(),
         };
         let mut bytes = Object::new(self.access.clone(), &entry).read(0..known.size);
-        let mut sum = 0;
+        let mut sum = Crc32c::default();
         while let Some(bytes) = bytes.next().await {
-            sum = crc32c::crc32c_append(sum, &bytes?);
+            sum.update(&bytes?);
         }
-        Ok(sum)
+        Ok(sum.value())
     }
 }

@@ -1,14 +1,15 @@
-//! The checksum of a body as it passes.
+//! A body compared with its announced checksums as it passes.
 
 use md5::{Digest, Md5};
 
-use super::headers::Hashes;
+use super::crc32c::Crc32c;
+use super::hashes::Hashes;
 
 /// Checksums of the bytes so far. CRC-32C is always kept (the instruction for it makes it nearly free), because a
 /// transfer that starts over is compared with what was delivered by it; MD5 only where nothing better is announced.
-pub struct Check {
+pub struct Verifier {
     announced: Hashes,
-    crc32c: u32,
+    crc32c: Crc32c,
     md5: Option<Md5>,
 }
 
@@ -23,20 +24,20 @@ pub struct Mismatch {
     pub found: String,
 }
 
-impl Check {
-    /// Begins with no bytes.
-    pub fn new(announced: Hashes) -> Check {
+impl Verifier {
+    /// Starts with no bytes.
+    pub fn new(announced: Hashes) -> Verifier {
         let only_md5 = announced.crc32c.is_none() && announced.md5.is_some();
-        Check {
+        Verifier {
             announced,
-            crc32c: 0,
+            crc32c: Crc32c::default(),
             md5: only_md5.then(Md5::new),
         }
     }
 
-    /// The next bytes of the body.
+    /// Adds the next bytes of the body.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
+        self.crc32c.update(bytes);
         if let Some(md5) = &mut self.md5 {
             md5.update(bytes);
         }
@@ -44,14 +45,14 @@ impl Check {
 
     /// CRC-32C of the bytes so far.
     pub fn crc32c(&self) -> u32 {
-        self.crc32c
+        self.crc32c.value()
     }
 
-    /// The body is complete.
+    /// Ends the body, and compares.
     ///
     /// # Errors
     ///
-    /// Its checksum is not the announced one. CRC-32C is looked at, else MD5; if neither is announced, all is well.
+    /// Its checksum is not the announced one. CRC-32C is compared, else MD5; without either, every body passes.
     pub fn finish(&mut self) -> Result<(), Mismatch> {
         let mismatch = |what, announced: String, found: String| match announced == found {
             true => Ok(()),
@@ -62,7 +63,7 @@ impl Check {
             }),
         };
         if let Some(announced) = self.announced.crc32c {
-            let found = format!("{:08x}", self.crc32c);
+            let found = format!("{:08x}", self.crc32c.value());
             return mismatch("CRC-32C", format!("{announced:08x}"), found);
         }
         match (self.announced.md5, self.md5.take()) {
@@ -111,7 +112,7 @@ mod tests {
             ),
             (Hashes::default(), true),
         ] {
-            let mut check = Check::new(hashes);
+            let mut check = Verifier::new(hashes);
             check.update(b"1234");
             check.update(b"56789");
             assert_eq!(check.finish().is_ok(), right, "{hashes:?}");
