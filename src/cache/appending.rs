@@ -1,8 +1,4 @@
 //! A filling whose files are appended one after another, as an archive has them.
-//!
-//! Its site changes when the process that is followed has died: another fills it, from the start. If that brings the same
-//! bytes, files are *parked* until they come again, and readers wait; otherwise they are replaced, as by a later entry of the
-//! archive.
 
 use std::fs::File;
 use std::io;
@@ -16,11 +12,8 @@ use super::base::Base;
 use super::error::{Context, Error, if_there};
 use super::fillfile::FillFile;
 use super::filling::{Filling, vet};
-use super::index::{Conflict, Entry, Index};
-use super::journal::Event;
+use super::index::{Conflict, Entry};
 use super::layout::FILE_MODE;
-use super::manifest::nanos;
-use super::site::Site;
 use super::writer::Writer;
 
 impl Filling {
@@ -35,14 +28,7 @@ impl Filling {
         }
         let missing = self.state().index.missing(path, true);
         self.add_dirs(path, missing)?;
-        self.change(|state| state.index.add_dir(path, mtime))?;
-        if let Some(site) = self.site() {
-            site.tell(&Event::Dir {
-                path: path.to_owned(),
-                mtime: nanos(mtime),
-            });
-        }
-        Ok(())
+        self.change(|state| state.index.add_dir(path, mtime))
     }
 
     /// Starts a file of exactly `size` bytes and adds its missing parents. An earlier file of the same name is replaced.
@@ -54,49 +40,32 @@ impl Filling {
         let Some(site) = self.site().filter(|_| self.ranged.is_empty()) else {
             return Err(Error::Abandoned);
         };
-        let earlier = self.expect(path, size)?;
+        let replaced = self.make_way(path)?;
         site.grow(size).map_err(|full| Error::Full {
             name: path.to_owned(),
             size,
             fits: full.fits,
         })?;
         let base = &site.base;
-        if let Some(replaced) = &earlier
-            && !replaced.is_parked()
-        {
-            site.tell(&Event::Gone {
-                path: path.to_owned(),
-            });
+        if replaced {
             if_there(os::beneath::remove(base.dir(), Path::new(path)))
                 .context("replace", base.shown(path))?;
         }
         let disk = Arc::new(create(base, path).context("create", base.shown(path))?);
-        let file = self.put(path, (size, mtime), base, Some(&disk))?;
-        site.tell(&Event::File {
-            path: path.to_owned(),
-            size,
-            mtime: nanos(mtime),
-        });
-        Ok(Writer::new(file, disk, site))
+        let shared = self.shared.clone();
+        let file = Arc::new(FillFile::appended(path, size, mtime, shared, (base, &disk)));
+        self.change(|state| state.index.add_file(path, file.clone()))?;
+        Ok(Writer::new(file, disk, site.clone()))
     }
 
-    /// Says that every name has been added: what is not there now does not exist.
+    /// Records that every name has been added: what is not there now does not exist.
     pub fn names_known(&self) {
         // After a failure nobody waits.
-        let gone = self.change(|state| {
-            state.names_known = true;
-            take_files(&mut state.index, FillFile::is_parked)
-        });
-        for file in gone.into_iter().flatten() {
-            file.replace();
-        }
-        if let Some(site) = self.site() {
-            site.tell(&Event::Named);
-        }
+        let _ = self.change(|state| state.names_known = true);
     }
 
-    /// Makes way for a file of this size. The earlier one of that name is replaced, unless it is parked and comes again.
-    pub(super) fn expect(&self, path: &str, size: u64) -> Result<Option<Arc<FillFile>>, Error> {
+    /// Makes way for a file of this name: adds its parents, and replaces an earlier one. Whether there was one.
+    fn make_way(&self, path: &str) -> Result<bool, Error> {
         vet(path)?;
         let (missing, earlier) = {
             let state = self.state();
@@ -113,57 +82,11 @@ impl Filling {
             (state.index.missing(path, false), earlier)
         };
         self.add_dirs(path, missing)?;
-        if let Some(earlier) = &earlier
-            && !(earlier.is_parked() && earlier.size() == size)
-        {
+        if let Some(earlier) = &earlier {
             self.change(|state| state.index.remove_file(path))?;
             earlier.replace();
         }
-        Ok(earlier)
-    }
-
-    /// Adds a file that was expected and is on the disk, below `base`; or says that the parked one comes again there.
-    pub(super) fn put(
-        &self,
-        path: &str,
-        (size, mtime): (u64, SystemTime),
-        base: &Arc<Base>,
-        disk: Option<&Arc<File>>,
-    ) -> Result<Arc<FillFile>, Error> {
-        let parked = match self.state().index.get(path) {
-            Some(Entry::File(file)) => Some(file.clone()),
-            _ => None,
-        };
-        if let Some(parked) = parked {
-            parked.goes_on(base, disk);
-            return Ok(parked);
-        }
-        let shared = self.shared.clone();
-        let file = FillFile::appended(path, size, mtime, shared, (base, disk));
-        let file = Arc::new(file);
-        self.change(|state| state.index.add_file(path, file.clone()))?;
-        Ok(file)
-    }
-
-    /// Goes on at another site, whose filler starts from the beginning. `same`: it brings the same bytes.
-    pub(super) fn move_to(&self, site: Arc<Site>, same: bool) -> Result<(), Error> {
-        self.set_site(site);
-        let files = self.change(|state| {
-            if same {
-                return state.index.files().map(|(_, file)| file.clone()).collect();
-            }
-            state.names_known = false;
-            let files = take_files(&mut state.index, |_| true);
-            state.index = Index::new(SystemTime::now());
-            files
-        })?;
-        for file in files {
-            match same {
-                true => file.park(),
-                false => file.replace(),
-            }
-        }
-        Ok(())
+        Ok(earlier.is_some())
     }
 
     /// Adds directories to the names. On the disk they are made when a file needs them, and the rest at sealing: an
@@ -178,19 +101,6 @@ impl Filling {
         }
         Ok(())
     }
-}
-
-fn take_files(
-    index: &mut Index<Arc<FillFile>>,
-    which: impl Fn(&FillFile) -> bool,
-) -> Vec<Arc<FillFile>> {
-    let files = index.files().filter(|(_, file)| which(file));
-    let files: Vec<_> = files.map(|(path, file)| (path, file.clone())).collect();
-    let take = |(path, file): (String, Arc<FillFile>)| {
-        index.remove_file(&path);
-        file
-    };
-    files.into_iter().map(take).collect()
 }
 
 /// Creates a file, and the directories above it that are not on the disk yet.

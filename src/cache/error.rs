@@ -180,47 +180,12 @@ pub enum Error {
     /// The filling had failed before.
     #[error("the filling of this model has failed")]
     Failed(#[source] Failure),
-    /// Another process, whose bytes were given out, has found that they are wrong or do not come.
-    #[error("the process that was fetching it has failed: {why}")]
-    Theirs {
-        /// What it said.
-        why: String,
-    },
     /// Whoever filled the model gave up without saying why.
     #[error("the filling of this model was abandoned")]
     Abandoned,
 }
 
 impl Error {
-    /// Whether it is about this process and its place on the disk, and says nothing of a model's bytes: another process may
-    /// fare better.
-    pub fn is_own(&self) -> bool {
-        match self {
-            Error::Failed(why) => why.downcast_ref().is_some_and(Error::is_own),
-            Error::NoSpace { .. }
-            | Error::Denied { .. }
-            | Error::ReadOnly { .. }
-            | Error::Io { .. }
-            | Error::NotADirectory { .. }
-            | Error::Anothers { .. }
-            | Error::NewerLayout { .. }
-            | Error::NoCache { .. }
-            | Error::TooLarge { .. }
-            | Error::Full { .. }
-            | Error::Abandoned => true,
-            Error::BadName { .. }
-            | Error::DirAndFile { .. }
-            | Error::Twice { .. }
-            | Error::TooLong { .. }
-            | Error::TooShort { .. }
-            | Error::NamesOpen { .. }
-            | Error::Empty { .. }
-            | Error::Mismatch { .. }
-            | Error::Unlike { .. }
-            | Error::Theirs { .. } => false,
-        }
-    }
-
     /// Sorts the kernel's answer to `what` on `path` into the kinds that ask for different remedies.
     pub(super) fn io(what: &'static str, path: impl AsRef<Path>, source: io::Error) -> Error {
         use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};

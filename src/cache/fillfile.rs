@@ -58,28 +58,9 @@ pub(super) enum Body {
 
 #[derive(Debug)]
 pub(super) struct Appended {
-    place: Mutex<Place>,
-    /// Whoever filled it is gone, and whoever fills it now has not come to it.
-    parked: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Place {
     base: Arc<Base>,
-    /// Whether this process fills it.
-    ours: bool,
     /// The open file, as long as somebody holds it.
-    handle: Weak<File>,
-}
-
-impl Place {
-    fn of(base: &Arc<Base>, disk: Option<&Arc<File>>) -> Place {
-        Place {
-            base: base.clone(),
-            ours: disk.is_some(),
-            handle: disk.map_or_else(Weak::new, Arc::downgrade),
-        }
-    }
+    handle: Mutex<Weak<File>>,
 }
 
 #[derive(Debug)]
@@ -108,17 +89,18 @@ pub enum ReadAt {
 }
 
 impl FillFile {
-    /// A file that is being appended to, by this process if it has `disk` open.
+    /// A file that is being appended to, through `disk`.
     pub(super) fn appended(
         path: &str,
         size: u64,
         mtime: SystemTime,
         shared: Arc<Shared>,
-        (base, disk): (&Arc<Base>, Option<&Arc<File>>),
+        (base, disk): (&Arc<Base>, &Arc<File>),
     ) -> FillFile {
-        let place = Mutex::new(Place::of(base, disk));
-        let parked = AtomicBool::new(false);
-        let body = Body::Appended(Appended { place, parked });
+        let body = Body::Appended(Appended {
+            base: base.clone(),
+            handle: Mutex::new(Arc::downgrade(disk)),
+        });
         FillFile::new(path, size, mtime, Hashes::default(), shared, body)
     }
 
@@ -258,56 +240,6 @@ impl FillFile {
         woken.wake();
     }
 
-    /// Says that its bytes are to come once more. Until then readers wait, as they did before the first time.
-    pub(super) fn park(&self) {
-        if let Body::Appended(disk) = &self.body {
-            disk.parked.store(true, Ordering::Release);
-            self.map.lock().present = Presence::default();
-        }
-    }
-
-    pub(super) fn is_parked(&self) -> bool {
-        matches!(&self.body, Body::Appended(disk) if disk.parked.load(Ordering::Acquire))
-    }
-
-    /// Says that a parked file comes again, below `base`.
-    pub(super) fn goes_on(&self, base: &Arc<Base>, disk: Option<&Arc<File>>) {
-        if let Body::Appended(appended) = &self.body {
-            let mut place = appended.place.lock();
-            let earlier = std::mem::replace(&mut *place, Place::of(base, disk));
-            appended.parked.store(false, Ordering::Release);
-            drop(place);
-            drop(earlier); // close(2) without the lock
-        }
-    }
-
-    /// Parks a file of another process that is, or may be, not to be found below `base` any more. `false`: it is ours, or complete.
-    pub(super) fn is_lost_at(&self, base: &Arc<Base>) -> bool {
-        let Body::Appended(appended) = &self.body else {
-            return false;
-        };
-        let place = appended.place.lock();
-        if place.ours || self.shared.is_sealed() {
-            return false;
-        }
-        // Otherwise it goes on elsewhere already.
-        if Arc::ptr_eq(&place.base, base) {
-            self.park();
-        }
-        true
-    }
-
-    /// How long it is on the disk by now, and at most as long as it is to become.
-    pub(super) fn on_disk(&self) -> io::Result<u64> {
-        match &self.body {
-            Body::Appended(disk) => {
-                let found = os::beneath::len(disk.base().dir(), Path::new(&*self.path))?;
-                Ok(found.min(self.size))
-            }
-            _ => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
-
     /// Says that another file has this name now. To be called before that file is made.
     pub(super) fn replace(&self) {
         self.replaced.store(true, Ordering::Release);
@@ -323,7 +255,7 @@ impl FillFile {
     /// Where the bytes are, for messages.
     pub(super) fn shown(&self) -> PathBuf {
         match &self.body {
-            Body::Appended(disk) => disk.place.lock().base.shown(&self.path),
+            Body::Appended(disk) => disk.base.shown(&self.path),
             Body::Sparse(disk) => disk.parts.data.shown(&self.path),
             Body::Memory => PathBuf::from(&*self.path),
         }
@@ -332,25 +264,15 @@ impl FillFile {
 
 impl Appended {
     pub(super) fn open(&self, path: &str) -> io::Result<Arc<File>> {
-        let base = {
-            let place = self.place.lock();
-            if let Some(file) = place.handle.upgrade() {
-                return Ok(file);
-            }
-            place.base.clone()
-        };
-        let file = Arc::new(os::beneath::open_read(base.dir(), Path::new(path))?);
-        let mut place = self.place.lock();
-        if let Some(other) = place.handle.upgrade() {
+        if let Some(file) = self.handle.lock().upgrade() {
+            return Ok(file);
+        }
+        let file = Arc::new(os::beneath::open_read(self.base.dir(), Path::new(path))?);
+        let mut handle = self.handle.lock();
+        if let Some(other) = handle.upgrade() {
             return Ok(other);
         }
-        if Arc::ptr_eq(&base, &place.base) {
-            place.handle = Arc::downgrade(&file);
-        }
+        *handle = Arc::downgrade(&file);
         Ok(file)
-    }
-
-    pub(super) fn base(&self) -> Arc<Base> {
-        self.place.lock().base.clone()
     }
 }

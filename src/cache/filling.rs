@@ -1,18 +1,17 @@
 //! A model whose files are arriving: one filler, many readers, and no reader ever waits here.
 //!
-//! An archive's files are appended one after another (`appending.rs`), or seen to be by who follows another process that
-//! does it (`follow.rs`); `ranged.rs` is the other way, files of which any part may come.
+//! An archive's files are appended one after another (`appending.rs`); `ranged.rs` is the other way, files of which any part
+//! may come.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::error::{Error, Failure};
 use super::fillfile::FillFile;
 use super::index::{Attr, Child, Entry, Index, is_plain};
-use super::journal::Event;
 use super::room::Room;
 use super::shared::Shared;
 use super::site::Site;
@@ -43,7 +42,7 @@ pub enum Found {
 pub struct Filling {
     pub(super) shared: Arc<Shared>,
     /// Where the files lie; `None` in memory.
-    site: RwLock<Option<Arc<Site>>>,
+    site: Option<Arc<Site>>,
     state: Mutex<State>,
     /// Of a range filling: its files, in the order of the plan.
     pub(super) ranged: Vec<Arc<FillFile>>,
@@ -62,7 +61,7 @@ pub(super) struct State {
 }
 
 impl Filling {
-    /// Of an archive, or of what another process unpacks; at `site`. A full disk asks `room` to give back.
+    /// Of an archive; at `site`. A full disk asks `room` to give back.
     pub(super) fn new(site: Arc<Site>, room: Option<Arc<Room>>) -> Filling {
         let names = Index::new(SystemTime::now());
         let shared = Arc::new(Shared::new(room));
@@ -86,7 +85,7 @@ impl Filling {
         };
         Filling {
             shared,
-            site: RwLock::new(site),
+            site,
             state: Mutex::new(state),
             ranged,
             frozen: AtomicUsize::new(0),
@@ -94,29 +93,13 @@ impl Filling {
     }
 
     /// Ends the filling as failed: all waiters wake, and every read from now on is `why`. The first reason stays; a sealed
-    /// model cannot fail any more. It fails for the processes that follow, too.
+    /// model cannot fail any more.
     pub fn fail(&self, why: Failure) {
-        let told = why.to_string();
-        if self.ended(why)
-            && let Some(site) = self.site()
-        {
-            site.tell(&Event::Failed { why: told });
-        }
-    }
-
-    /// The same for a reason that lies in this process, or in what it may take of the disk, and says nothing of the bytes:
-    /// the processes that follow may fill it for their own readers.
-    pub fn give_up(&self, why: Failure) {
-        self.ended(why);
-    }
-
-    /// Whether it had not ended before.
-    fn ended(&self, why: Failure) -> bool {
         let mut woken = Woken::default();
         let files: Vec<Arc<FillFile>> = {
             let mut state = self.state.lock();
             if state.sealed || self.shared.failure.set(why).is_err() {
-                return false;
+                return;
             }
             state.names.take_all(&mut woken);
             state.listings.take_all(&mut woken);
@@ -127,17 +110,11 @@ impl Filling {
         for file in files {
             file.wake_all();
         }
-        true
     }
 
     /// Where the files lie.
-    pub(super) fn site(&self) -> Option<Arc<Site>> {
-        self.site.read().clone()
-    }
-
-    pub(super) fn set_site(&self, site: Arc<Site>) {
-        let earlier = self.site.write().replace(site);
-        drop(earlier); // close(2) without the lock
+    pub(super) fn site(&self) -> Option<&Arc<Site>> {
+        self.site.as_ref()
     }
 
     /// Why the filling failed, if it did.
@@ -189,11 +166,6 @@ impl Filling {
             Need::Sealed if !state.sealed => state.seals.add(()),
             _ => Wait::over(),
         }
-    }
-
-    /// Which other process fills it, if one does, for people.
-    pub fn filler(&self) -> Option<String> {
-        self.shared.filler.lock().clone()
     }
 
     /// How far it is.

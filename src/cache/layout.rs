@@ -18,7 +18,6 @@
 //!                                             sha1 is that of its handle, or of `gs://bucket/object#generation`
 //!       parts/<sha1>.<uid>/                   the same, of a second process that reads the same model
 //!       tmp/<sha1>.{lock,descriptor,manifest,pin}   files about to be linked or renamed to their names above
-//!       tmp/<sha1>.journal                    what the filler of the model tells those who follow it (`journal.rs`)
 //!       trash/<sha1>.<uid>                    being deleted
 //! ```
 //!
@@ -125,12 +124,7 @@ impl Layout {
         self.pins().join(key.to_string())
     }
 
-    /// What the filler of a model tells others.
-    pub(super) fn journal(&self, key: &Key) -> PathBuf {
-        self.temp(key, "journal")
-    }
-
-    /// `what` is one of `lock`, `descriptor`, `manifest`, `pin`, `journal`.
+    /// `what` is one of `lock`, `descriptor`, `manifest`, `pin`.
     pub(super) fn temp(&self, key: &Key, what: &str) -> PathBuf {
         self.own(Own::Tmp).join(format!("{key}.{what}"))
     }

@@ -5,12 +5,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::error::{Context, Error, Failure};
 use super::filling::Filling;
-use super::follow::Followed;
-use super::journal::{Event, Journal};
 use super::layout::DIR_MODE;
 use super::lock::Held;
 use super::manifest::Manifest;
@@ -19,16 +17,15 @@ use super::room::Room;
 use super::sealed::Sealed;
 use super::site::Site;
 
-/// How often those who follow hear that sealing goes on.
+/// How often those who wait for the lock see that sealing goes on.
 const BEAT: Duration = Duration::from_millis(500);
 
 /// The right, and the duty, to fill one model. Dropped without [`Lead::seal`], it fails the filling, removes the staging
 /// directory and lets the locks go.
 #[derive(Debug)]
 pub struct Lead {
-    // Dropped in this order: readers are told before their files vanish, and nobody else has the lock before we are silent.
+    // Dropped in this order: readers are told before their files vanish.
     filling: Abandon,
-    journal: Option<Silent>,
     held: Held,
     #[expect(dead_code, reason = "dropped when the staging directory is gone")]
     counted: Counted,
@@ -43,17 +40,7 @@ struct Abandon(Arc<Filling>);
 
 impl Drop for Abandon {
     fn drop(&mut self) {
-        self.0.give_up(Arc::new(Error::Abandoned)); // changes nothing if it is sealed, or failed for a better reason
-    }
-}
-
-/// The journal, whose file goes with the lead.
-#[derive(Debug)]
-struct Silent(Arc<Journal>);
-
-impl Drop for Silent {
-    fn drop(&mut self) {
-        self.0.end();
+        self.0.fail(Arc::new(Error::Abandoned)); // changes nothing if it is sealed, or failed for a better reason
     }
 }
 
@@ -83,13 +70,10 @@ impl Lead {
             .mode(DIR_MODE)
             .create(staging)
             .context("create", staging)?;
-        let journal = journal(&held);
-        let told = journal.as_ref().map(|silent| silent.0.clone());
-        let site = Arc::new(Site::new(staging, room.clone(), told)?);
+        let site = Arc::new(Site::new(staging, room.clone())?);
         let filling = Abandon(Arc::new(Filling::new(site.clone(), room)));
         Ok(Lead {
             filling,
-            journal,
             counted: Counted(site),
             held,
             url: url.to_owned(),
@@ -99,32 +83,14 @@ impl Lead {
         })
     }
 
-    /// Fills for the readers of what another process was filling. `identity` tells the bytes that are fetched from others;
-    /// readers who have seen bytes of others get an error.
-    ///
-    /// # Errors
-    ///
-    /// The filling has failed, here or there.
-    pub fn take_over(&mut self, followed: Followed, identity: Option<&str>) -> Result<(), Error> {
-        if let Some(site) = self.filling.0.site() {
-            let filling = followed.into_filling(site, identity)?;
-            self.filling = Abandon(filling);
-        }
-        Ok(())
-    }
-
     /// What is being filled.
     pub fn filling(&self) -> Arc<Filling> {
         self.filling.0.clone()
     }
 
-    /// Says where the bytes come from, without secrets, and what tells them from others.
-    pub fn comes_from(&mut self, origin: &str, identity: Option<&str>) {
+    /// Records where the bytes come from, without secrets.
+    pub fn comes_from(&mut self, origin: &str) {
         self.origin = Some(origin.to_owned());
-        if let Some(silent) = &self.journal {
-            let identity = identity.map(str::to_owned);
-            silent.0.tell(&Event::From { identity });
-        }
     }
 
     /// Says what it must turn out to be: anything else is not sealed.
@@ -142,39 +108,35 @@ impl Lead {
     ///
     /// `Failed` with the reason, which every reader of the filling is told too; nothing is left in the cache then.
     pub fn seal(mut self) -> Result<Sealed, Error> {
-        match self.telling(|lead| lead.publish()) {
+        match self.beating(Lead::publish) {
             Ok(sealed) => {
                 self.filling.0.set_sealed();
                 Ok(sealed)
             }
             Err(Error::Failed(why)) => Err(Error::Failed(why)),
             Err(error) => {
-                let is_own = error.is_own();
                 let why: Failure = Arc::new(error);
-                match is_own {
-                    true => self.filling.0.give_up(why.clone()),
-                    false => self.filling.0.fail(why.clone()),
-                }
+                self.filling.0.fail(why.clone());
                 Err(Error::Failed(why))
             }
         }
     }
 
-    /// Tells those who follow that we live, for as long as `work` takes: nothing grows meanwhile.
-    fn telling<T>(&mut self, work: impl FnOnce(&mut Lead) -> T) -> T {
-        let journal = self.journal.as_ref().map(|silent| silent.0.clone());
+    /// Shows those who wait for the lock that we live, for as long as `work` takes: nothing grows meanwhile.
+    fn beating<T>(&mut self, work: impl FnOnce(&mut Lead) -> T) -> T {
+        let pulse = self.held.pulse();
         let (done, over) = mpsc::channel::<()>();
         thread::scope(|scope| {
             let _done = done; // ends the thread, however the work ends
             let beat = move || {
-                while let (Some(journal), Err(RecvTimeoutError::Timeout)) =
-                    (&journal, over.recv_timeout(BEAT))
+                while let (Ok(pulse), Err(RecvTimeoutError::Timeout)) =
+                    (&pulse, over.recv_timeout(BEAT))
                 {
-                    journal.tell(&Event::Sealing);
+                    let _ = pulse.set_modified(SystemTime::now());
                 }
             };
             if let Err(error) = thread::Builder::new().spawn_scoped(scope, beat) {
-                tracing::debug!(%error, "other processes cannot be told how sealing goes on");
+                tracing::debug!(%error, "other processes cannot see that sealing goes on");
             }
             work(self)
         })
@@ -204,36 +166,21 @@ impl Lead {
     }
 }
 
-/// What others are told, unless the disk is too full even for that: filling it will say so.
-fn journal(held: &Held) -> Option<Silent> {
-    let path = held.layout().journal(held.key());
-    match Journal::create(&path, held.uid()) {
-        Ok(journal) => Some(Silent(Arc::new(journal))),
-        Err(error) => {
-            tracing::debug!(%error, "other processes cannot be told of this filling");
-            None
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::cache::tests::{URL, cache, lead};
+    use crate::cache::tests::{busy, cache, lead};
 
     use super::*;
 
     #[test]
-    fn a_long_sealing_is_told_while_it_lasts() {
+    fn a_long_sealing_is_seen_while_it_lasts() {
         let (_dir, cache) = cache();
         let mut lead = lead(&cache);
-        let mut followed = cache.follow(URL).unwrap();
-        followed.look().unwrap();
-        lead.telling(|_| thread::sleep(2 * BEAT + BEAT / 2));
-        assert!(followed.look().unwrap(), "it moves");
-        let path = lead.held.layout().journal(lead.held.key());
-        let told = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(told.matches("\"sealing\"").count(), 2);
+        let before = busy(&cache);
+        lead.beating(|_| thread::sleep(2 * BEAT + BEAT / 2));
+        let after = busy(&cache);
+        assert_ne!(before, after, "it moves");
         thread::sleep(2 * BEAT);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), told);
+        assert_eq!(busy(&cache), after);
     }
 }

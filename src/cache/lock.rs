@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::hubdir::LockText;
 use crate::os;
@@ -28,6 +29,8 @@ pub struct Holder {
     pub who: String,
     /// Bytes in its staging directory: what grows is alive.
     pub grown: u64,
+    /// When it last showed that it lives although nothing grows, as while it syncs.
+    pub beat: Option<SystemTime>,
 }
 
 impl Holder {
@@ -39,21 +42,27 @@ impl Holder {
         Holder {
             who,
             grown: sight.bytes,
+            beat: None,
         }
     }
 
     /// The one among ourselves that has the kernel lock.
     pub(super) fn of_kernel_lock(layout: &Layout, key: &Key) -> Holder {
-        let text = plain::read_text(&layout.kernel_lock(key)).unwrap_or_default();
+        let path = layout.kernel_lock(key);
+        let text = plain::read_text(&path).unwrap_or_default();
+        let meta = fs::symlink_metadata(&path);
+        let beat = meta.and_then(|meta| meta.modified()).ok();
         match LockText::parse(&text) {
             Some(lock) => Holder {
                 who: format!("process {} on {}", lock.pid, lock.host),
                 grown: tree_size(&layout.staging(key, &lock.uid)),
+                beat,
             },
             // It has the flock and has not written its text yet, or is just letting go.
             None => Holder {
                 who: "another tfhub-fs".to_owned(),
                 grown: 0,
+                beat,
             },
         }
     }
@@ -100,6 +109,7 @@ impl Claim {
             &self.key,
             &self.layout.staging(&self.key, &dead.uid),
         )?;
+        // Earlier versions left a journal.
         for what in ["lock", "descriptor", "manifest", "pin", "journal"] {
             let temp = self.layout.temp(&self.key, what);
             if_there(fs::remove_file(&temp)).context("remove", &temp)?;
@@ -127,7 +137,6 @@ impl Claim {
         }
         Ok(Ok(Held {
             staging: Some(self.layout.staging(&self.key, &uid)),
-            uid,
             text,
             claim: self,
         }))
@@ -182,7 +191,6 @@ impl Drop for Claim {
 pub(super) struct Held {
     claim: Claim,
     text: String,
-    uid: String,
     staging: Option<PathBuf>,
 }
 
@@ -195,9 +203,13 @@ impl Held {
         &self.claim.key
     }
 
-    /// What tells this holding of the locks from others.
-    pub(super) fn uid(&self) -> &str {
-        &self.uid
+    /// The file whose time shows those who wait for the lock that its holder lives.
+    ///
+    /// # Errors
+    ///
+    /// There are no descriptors left.
+    pub(super) fn pulse(&self) -> io::Result<fs::File> {
+        self.claim.kernel.file().try_clone()
     }
 
     /// Where the model is staged, as long as it is.

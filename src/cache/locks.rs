@@ -60,6 +60,7 @@ impl Locks {
             Err(_claim) => Ok(Err(Holder {
                 who: "another process".to_owned(),
                 grown: 0,
+                beat: None,
             })),
         }
     }

@@ -2,10 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use crate::os;
 
 /// A lock is some 80 bytes, a descriptor some 200.
 const SHORT: u64 = 64 << 10;
@@ -20,15 +18,6 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
         return Err(io::Error::other("it is not a plain file"));
     }
     Ok(file)
-}
-
-/// The same, of a file that this user or root has written.
-pub(super) fn open_trusted(path: &Path) -> io::Result<File> {
-    let file = open(path)?;
-    match os::own::trusts(file.metadata()?.uid()) {
-        true => Ok(file),
-        false => Err(io::Error::other("it belongs to another user")),
-    }
 }
 
 /// The bytes of a lock or a descriptor.

@@ -15,7 +15,7 @@ impl FillFile {
                 return bad;
             }
             let answer = match &self.body {
-                Body::Appended(disk) => self.read_appended(disk, range, buf),
+                Body::Appended(disk) => Some(self.read_appended(disk, range, buf)),
                 Body::Sparse(disk) => self.read_sparse(disk, range, buf, noted),
                 Body::Memory => Some(self.read_memory(range, buf, noted)),
             };
@@ -28,24 +28,14 @@ impl FillFile {
         }
     }
 
-    /// `None` if the file was parked meanwhile: look again.
-    fn read_appended(&self, disk: &Appended, range: &Range<u64>, buf: &mut [u8]) -> Option<ReadAt> {
-        let is_there = || self.map.lock().present.covers(range.clone());
-        if !is_there() {
-            return Some(ReadAt::NotYet);
+    fn read_appended(&self, disk: &Appended, range: &Range<u64>, buf: &mut [u8]) -> ReadAt {
+        if !self.map.lock().present.covers(range.clone()) {
+            return ReadAt::NotYet;
         }
-        let base = disk.base();
         let file = disk.open(self.path());
-        let read = file.and_then(|file| file.read_exact_at(buf, range.start));
-        // Another process may have put another file there, which it has said before it did.
-        if self.shared.is_gone(self.path()) && self.is_lost_at(&base) {
-            return None;
-        }
-        match read {
-            Ok(()) => Some(ReadAt::Ready(buf.len())),
-            // The process that filled it has died, and what it left is being cleared away.
-            Err(error) if is_lost(&error) && self.is_lost_at(&base) => None,
-            Err(error) => is_there().then_some(ReadAt::Io(error)),
+        match file.and_then(|file| file.read_exact_at(buf, range.start)) {
+            Ok(()) => ReadAt::Ready(buf.len()),
+            Err(error) => ReadAt::Io(error),
         }
     }
 

@@ -10,7 +10,6 @@ use parking_lot::{Mutex, RwLock};
 use super::demand::Demand;
 use super::error::{Error, Failure};
 use super::filling::Filling;
-use super::heard::Heard;
 use super::room::{Room, Stake};
 use super::waiting::Progress;
 
@@ -29,10 +28,6 @@ pub(super) struct Shared {
     /// Whom to ask when the disk is full.
     room: Option<Arc<Room>>,
     demand: RwLock<Option<Arc<dyn Demand>>>,
-    /// Which other process fills it, if one does, for people.
-    pub(super) filler: Mutex<Option<String>>,
-    /// What that process tells, and how much of it is known here.
-    pub(super) heard: RwLock<Option<Arc<Heard>>>,
     /// Of a range filling: the filling itself.
     filling: Weak<Filling>,
 }
@@ -51,8 +46,6 @@ impl Shared {
             stake: None,
             room,
             demand: RwLock::default(),
-            heard: RwLock::default(),
-            filler: Mutex::default(),
             filling: Weak::new(),
         }
     }
@@ -80,12 +73,6 @@ impl Shared {
         let mut progress = self.progress.lock();
         progress.bytes = progress.bytes.saturating_add(bytes);
         progress.grown = now;
-    }
-
-    /// Whether the process that fills it may have removed a file of this name, and it is not known here yet.
-    pub(super) fn is_gone(&self, path: &str) -> bool {
-        let heard = self.heard.read().clone();
-        heard.is_some_and(|heard| heard.is_gone(path))
     }
 
     pub(super) fn is_sealed(&self) -> bool {

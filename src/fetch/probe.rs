@@ -127,16 +127,6 @@ impl Resource {
         dates.map(|(old, new)| format!("it was last modified {old} and is {new}"))
     }
 
-    /// What two answers about the same bytes have in common, and others have not. A date says too little.
-    pub fn identity(&self) -> Option<String> {
-        let size = self.size?;
-        if let Some(crc32c) = self.hashes.crc32c {
-            return Some(format!("{size} bytes, CRC-32C {crc32c:08x}"));
-        }
-        let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
-        strong.map(|etag| format!("{size} bytes, ETag {etag}"))
-    }
-
     /// The validator for `If-Range`: a strong ETag, or else a date.
     pub(super) fn validator(&self) -> Option<&str> {
         let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));

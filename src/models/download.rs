@@ -1,51 +1,32 @@
-//! The compressed form: one archive is fetched by whoever leads, and unpacked into a filling. Who does not lead reads what
-//! the leader is filling, and takes over from one that dies.
+//! The compressed form: whoever gets the model's lock fetches one archive and unpacks it into a filling. The others wait until
+//! the model is sealed or the lock comes free.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 
 use super::Error;
 use super::fill::{self, Job, Unfilled};
 use super::model::{Content, Model};
-use crate::cache::{self, Begin, Followed, Holder, Lead, Sealed};
+use crate::cache::{self, Begin, Holder, Lead};
 use crate::source::Archive;
 
-/// How often a follower looks how far another process is, and how often whoever is only waited for is looked at.
-const FOLLOW: Duration = Duration::from_millis(20);
+/// How often the holder of a model's lock is looked at.
 const WAIT: Duration = Duration::from_millis(50);
-
-/// How following another process ends.
-enum End {
-    Sealed(Sealed),
-    Lead(Lead),
-    /// For now: nothing moves, and the error says whose fault that is.
-    Silent(Followed, Error),
-}
-
-/// What there is to do about a model.
-enum Part {
-    Sealed(Sealed),
-    Lead(Lead),
-    Follow(Followed),
-}
 
 impl Model {
     /// Starts the download, unless another process has.
     pub(super) async fn download(self: &Arc<Model>, archive: Archive) -> Result<Content, Error> {
-        match self.part().await? {
-            Part::Sealed(sealed) => Ok(Content::Sealed(Arc::new(sealed))),
-            Part::Lead(lead) => {
-                let filling = lead.filling();
-                Ok(self.is_filling(filling, None, self.clone().fill(archive, lead)))
-            }
-            Part::Follow(followed) => {
-                let filling = followed.filling();
-                let work = self.clone().followed(archive, followed);
-                Ok(self.is_filling(filling, None, work))
+        let mut wait = Wait::new();
+        loop {
+            match self.begin().await? {
+                Begin::Sealed(sealed) => return Ok(Content::Sealed(Arc::new(sealed))),
+                Begin::Lead(lead) => {
+                    let filling = lead.filling();
+                    return Ok(self.is_filling(filling, None, self.clone().fill(archive, lead)));
+                }
+                Begin::Busy(holder) => wait.on(self, holder).await?,
             }
         }
     }
@@ -83,97 +64,6 @@ impl Model {
         }
     }
 
-    /// Becomes the one who fetches, or finds the process that does.
-    async fn part(self: &Arc<Model>) -> Result<Part, Error> {
-        let mut wait = Wait::new();
-        loop {
-            match self.begin().await? {
-                Begin::Sealed(sealed) => return Ok(Part::Sealed(sealed)),
-                Begin::Lead(lead) => return Ok(Part::Lead(lead)),
-                Begin::Busy(holder) => {
-                    let follow = |model: &Model| Ok(model.shared.cache.follow(&model.handle.url()));
-                    if let Some(mut followed) = self.blocking(follow).await? {
-                        followed.is_filled_by(&holder);
-                        return Ok(Part::Follow(followed));
-                    }
-                    wait.on(self, holder).await?;
-                }
-            }
-        }
-    }
-
-    /// Lets readers read what another process is filling, to its end or to the end of that process.
-    async fn followed(
-        self: Arc<Model>,
-        archive: Archive,
-        followed: Followed,
-    ) -> Result<Content, Error> {
-        let filling = followed.filling();
-        let ended = match self.follow(&archive, followed).await {
-            Ok(End::Lead(lead)) => return self.fill(archive, lead).await,
-            Ok(End::Sealed(sealed)) => return Ok(self.is_sealed(&Arc::new(sealed))),
-            Ok(End::Silent(followed, error)) => {
-                // Only who waits for the end is told; readers count for themselves, and go on with what is here.
-                self.is_filling(filling, None, self.clone().followed_on(archive, followed));
-                return Err(error);
-            }
-            Err(error) => error,
-        };
-        self.has_failed(&filling, &ended);
-        Err(ended)
-    }
-
-    /// [`Model::followed`], which may come to itself again.
-    fn followed_on(
-        self: Arc<Model>,
-        archive: Archive,
-        followed: Followed,
-    ) -> BoxFuture<'static, Result<Content, Error>> {
-        self.followed(archive, followed).boxed()
-    }
-
-    async fn follow(
-        self: &Arc<Model>,
-        archive: &Archive,
-        mut followed: Followed,
-    ) -> Result<End, Error> {
-        let (filling, begun) = (followed.filling(), Instant::now());
-        loop {
-            let moved;
-            (moved, followed) = self
-                .blocking(move |_| Ok((followed.look()?, followed)))
-                .await?;
-            if moved {
-                sleep(FOLLOW).await;
-                continue;
-            }
-            match self.begin().await? {
-                Begin::Sealed(sealed) => {
-                    return self
-                        .blocking(move |_| followed.sealed(&sealed).map(|()| End::Sealed(sealed)))
-                        .await;
-                }
-                Begin::Lead(mut lead) => {
-                    let identity = archive.identity();
-                    return self
-                        .blocking(move |_| {
-                            lead.take_over(followed, identity.as_deref())?;
-                            Ok(End::Lead(lead))
-                        })
-                        .await;
-                }
-                Begin::Busy(holder) => {
-                    followed.is_filled_by(&holder);
-                    let after = filling.progress().grown.max(begun).elapsed();
-                    if after > self.shared.options.timeout {
-                        return Ok(End::Silent(followed, self.held(holder, after)));
-                    }
-                    sleep(WAIT).await;
-                }
-            }
-        }
-    }
-
     fn held(&self, holder: Holder, after: Duration) -> Error {
         Error::Held {
             handle: self.handle.url(),
@@ -204,7 +94,7 @@ impl Model {
     }
 }
 
-/// The patience with somebody who has a model's lock and tells nothing.
+/// The patience with somebody who has a model's lock.
 struct Wait {
     seen: Option<Holder>,
     moved: Instant,

@@ -119,18 +119,6 @@ impl Error {
         }
     }
 
-    /// Whether it is this process's own, and says nothing of the model's bytes.
-    pub(super) fn is_own(&self) -> bool {
-        match self {
-            Error::Source(_) | Error::Archive { .. } => false,
-            Error::Store { cause, .. } => cause.downcast_ref().is_some_and(cache::Error::is_own),
-            Error::Stalled { .. }
-            | Error::Held { .. }
-            | Error::Unsealed { .. }
-            | Error::Lost { .. } => true,
-        }
-    }
-
     /// Whether the disk is full.
     pub fn is_no_space(&self) -> bool {
         let Error::Store { cause, .. } = self else {

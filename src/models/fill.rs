@@ -44,7 +44,7 @@ pub(super) struct Job {
 pub(super) async fn run(job: Job, mut lead: Lead) -> Result<Arc<Sealed>, Unfilled> {
     let handle = job.handle.clone();
     let archive = &job.archive;
-    lead.comes_from(&archive.shown(), archive.identity().as_deref());
+    lead.comes_from(&archive.shown());
     let started = std::time::Instant::now();
     let result = match fill(job, lead.filling()).await {
         Ok(()) => seal(&handle, lead).await,

@@ -327,11 +327,7 @@ impl Model {
         }
         drop(state);
         self.outdate(error);
-        let why = Arc::new(error.clone());
-        match error.is_own() {
-            true => filling.give_up(why),
-            false => filling.fail(why),
-        }
+        filling.fail(Arc::new(error.clone()));
     }
 
     /// Whether an earlier try found the archive too large for the cache.

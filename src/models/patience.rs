@@ -37,16 +37,13 @@ impl Patience {
                 return Ok(());
             }
             if Instant::from_std(filling.progress().grown) <= moved {
-                return Err(self.spent(filling));
+                return Err(self.spent());
             }
         }
     }
 
-    fn spent(&self, filling: &Filling) -> Error {
+    fn spent(&self) -> Error {
         let (handle, after) = (self.handle.clone(), self.timeout);
-        match filling.filler() {
-            Some(who) => Error::Held { handle, who, after },
-            None => Error::Stalled { handle, after },
-        }
+        Error::Stalled { handle, after }
     }
 }

@@ -88,9 +88,6 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
         handle: handle.clone(),
         cause: Arc::new(cause),
     };
-    let theirs = cache::Error::Theirs {
-        why: "the archive is refused".to_owned(),
-    };
     let refused = Error::Archive {
         handle: handle.clone(),
         cause: Arc::new(Refusal::Empty),
@@ -106,7 +103,6 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
         (refused, libc::EIO),
         (stored(full), libc::ENOSPC),
         (stored(cache::Error::Abandoned), libc::EIO),
-        (stored(theirs), libc::EIO),
         (held, libc::ETIMEDOUT),
     ]);
     let stalled = Error::Stalled {

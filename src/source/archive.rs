@@ -37,14 +37,6 @@ impl Archive {
         }
     }
 
-    /// What tells its bytes from those of another archive, if its origin tells: a checksum or a validator.
-    pub fn identity(&self) -> Option<String> {
-        match self {
-            Archive::Web(resource) => resource.identity(),
-            Archive::Object(file) => Some(format!("{} bytes, version {}", file.size, file.version)),
-        }
-    }
-
     /// All of its bytes in order. It ends without an error only after its length and its announced checksum were seen to be
     /// right; nothing is sent before the first poll. `handle` is whose archive it is, for messages.
     pub fn bytes(self, client: &Client, handle: &Handle) -> Bytestream {

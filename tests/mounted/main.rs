@@ -21,7 +21,6 @@ mod disk;
 mod evicted;
 mod faults;
 mod filling;
-mod following;
 mod hostile;
 mod kaggle;
 mod life;

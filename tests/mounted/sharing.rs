@@ -1,12 +1,14 @@
 //! One cache, many who use it: processes, mounts, `resolve`, tensorflow_hub, and those who died at it.
 
-use std::io::Read;
-use std::path::Path;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::common::{
-    Mounting, Reader, SOON, Tar, entries, eventually, program, run, saved_model, sha1_of, started,
+    Mounting, Reader, SOON, Tar, assert_errno, entries, eventually, program, run, saved_model,
+    sha1_of, started,
 };
 use crate::origin::{Fault, Gate, Hop, Origin};
 
@@ -195,9 +197,9 @@ fn a_killed_fetcher_is_taken_over() {
     });
 }
 
-/// A second process reads what the first is fetching, and does not wait for the end.
+/// A second process waits until the first has sealed the model.
 #[test]
-fn a_second_mount_reads_what_the_first_is_fetching() {
+fn a_second_mount_waits_for_the_seal() {
     let origin = Origin::start();
     let model = saved_model(4, 1_000_000);
     let archive = Tar::of(&model).gz();
@@ -218,62 +220,87 @@ fn a_second_mount_reads_what_the_first_is_fetching() {
     eventually("the first mount fetches", SOON, || {
         !origin.downloads("google/shared/2").is_empty()
     });
-    let path = two.path(&format!("google/shared/2/{DATA}"));
-    let wanted = model.bytes(DATA)[..300_000].to_vec();
-    let (told, heard) = std::sync::mpsc::channel();
-    let second = started(move || {
-        let mut file = std::fs::File::open(path)?;
-        assert_eq!(file.metadata()?.len(), 1_000_000, "the size is exact");
-        let mut bytes = vec![0; wanted.len()];
-        file.read_exact(&mut bytes)?;
-        told.send(bytes == wanted).unwrap();
-        file.read_to_end(&mut bytes)?;
-        std::io::Result::Ok(bytes)
+    let listed = two.start("google/shared/2", |path| {
+        std::io::Result::Ok(entries(&path))
     });
-    assert!(
-        heard.recv_timeout(SOON).unwrap(),
-        "read while the download stands still"
-    );
-    assert!(second.is_waiting_after(Duration::from_millis(100)));
+    let second = two.start(&format!("google/shared/2/{DATA}"), std::fs::read);
+    assert!(second.is_waiting_after(Duration::from_millis(500)));
+    assert!(listed.is_waiting_after(Duration::ZERO));
     gate.open();
     assert!(first.take(SOON).unwrap() == model.bytes(DATA));
     assert!(second.take(SOON).unwrap() == model.bytes(DATA));
+    assert!(listed.take(SOON).unwrap().len() > 1);
     assert_eq!(origin.downloads("google/shared/2").len(), 1, "fetched once");
 }
 
-/// A file that is open survives the process that was fetching it.
+/// A process that holds a model's lock and does nothing by itself.
+struct Holder {
+    staging: PathBuf,
+    locks: [PathBuf; 2],
+    kernel: File,
+}
+
+impl Holder {
+    fn of(cache: &Path, handle: &str) -> Holder {
+        let key = sha1_of(handle);
+        let uid = "0123456789abcdef0123456789abcdef";
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        let text = format!("{}.{}.{uid}", host.trim(), std::process::id());
+        let locks = [
+            cache.join(".tfhub-fs/v1/locks").join(&key),
+            cache.join(format!("{key}.lock")),
+        ];
+        let kernel = File::create(&locks[0]).unwrap();
+        kernel.try_lock().unwrap();
+        (&kernel).write_all(text.as_bytes()).unwrap();
+        std::fs::write(&locks[1], text).unwrap();
+        let staging = cache.join(format!("{key}.{uid}.tmp"));
+        std::fs::create_dir(&staging).unwrap();
+        Holder {
+            staging,
+            locks,
+            kernel,
+        }
+    }
+
+    fn grow(&self, bytes: usize) {
+        std::fs::write(self.staging.join("variables"), vec![1; bytes]).unwrap();
+    }
+
+    fn gives_up(self) {
+        std::fs::remove_dir_all(&self.staging).unwrap();
+        for lock in &self.locks {
+            std::fs::remove_file(lock).unwrap();
+        }
+        drop(self.kernel);
+    }
+}
+
+/// A waiter's deadline moves with the staging directory and with the holder's sealing, and the log names a holder that hangs.
 #[test]
-fn an_open_file_outlives_another_processs_fetch() {
+fn a_wait_for_another_process_ends_when_nothing_moves() {
     let origin = Origin::start();
-    let model = saved_model(5, 1_000_000);
-    let archive = Tar::of(&model).gz();
-    let at = archive.len() as u64 * 3 / 4;
-    origin
-        .publish("google/shared/3", archive.clone())
-        .faults(vec![Fault::Stall { at }]);
-    let one = Mounting::of(&origin).timeout("30s").start();
-    let two = Mounting::of(&origin)
-        .timeout("30s")
-        .cache(&one.cache)
-        .start();
-    let dying = one.start(&format!("google/shared/3/{DATA}"), std::fs::read);
-    eventually("the fetch has come to its fault", SOON, || {
-        origin.sent("google/shared/3") >= at
-    });
-    origin.publish("google/shared/3", archive);
-    let path = two.path(&format!("google/shared/3/{DATA}"));
-    let (told, heard) = std::sync::mpsc::channel();
-    let reader = started(move || {
-        let mut file = std::fs::File::open(path)?;
-        let mut bytes = vec![0; 300_000];
-        file.read_exact(&mut bytes)?;
-        told.send(()).unwrap();
-        file.read_to_end(&mut bytes)?;
-        std::io::Result::Ok(bytes)
-    });
-    heard.recv_timeout(SOON).unwrap();
-    one.signal("KILL");
-    assert!(dying.take(SOON).is_err());
-    assert!(reader.take(SOON).unwrap() == model.bytes(DATA));
-    assert_eq!(origin.downloads("google/shared/3").len(), 2);
+    let (name, model) = ("google/slow/1", saved_model(8, 1000));
+    origin.publish(name, Tar::of(&model).gz());
+    let mount = Mounting::of(&origin).timeout("2s").start();
+    let holder = Holder::of(&mount.cache, &format!("https://tfhub.dev/{name}"));
+    let read = mount.start(&format!("{name}/{DATA}"), std::fs::read);
+    for bytes in 1..6 {
+        assert!(read.is_waiting_after(Duration::from_secs(1)), "{bytes}");
+        holder.grow(bytes);
+    }
+    for beat in 0..5 {
+        assert!(read.is_waiting_after(Duration::from_secs(1)), "{beat}");
+        holder.kernel.set_modified(SystemTime::now()).unwrap();
+    }
+    assert_errno(read.take(SOON), libc::ETIMEDOUT);
+    let who = format!("process {} on ", std::process::id());
+    mount.assert_logged(&["holds its lock and has made no progress", &who]);
+    holder.gives_up();
+    let bytes = mount.start(&format!("{name}/{DATA}"), std::fs::read);
+    assert!(
+        bytes.take(SOON).unwrap() == model.bytes(DATA),
+        "tried again"
+    );
+    assert_eq!(origin.downloads(name).len(), 1);
 }

@@ -75,57 +75,6 @@ fn when_nothing_may_go_the_model_fails_and_others_do_not() {
     assert!(read(&get(&small, "small"), 0..MIB / 2).is_some());
 }
 
-/// The filling of a process that followed another and goes on in its stead asks for room like any other.
-#[test]
-fn whoever_takes_over_gets_room_too() {
-    let disk = SmallDisk::new();
-    let (first, second) = (limited(&disk.0, 1 << 30), limited(&disk.0, 1 << 30));
-    let partial = partial(&second, OBJECT, &[spec("parts", 2 * MIB)]);
-    fill_all(&partial);
-    let parts = get(&partial, "parts");
-    assert!(read(&parts, 0..2 * MIB).is_some());
-    let dead = lead(&first);
-    let followed = second.follow(URL).unwrap();
-    drop(dead);
-    let mut mine = lead(&second);
-    mine.take_over(followed, None).unwrap();
-    let mut writer = mine.filling().file("late", MIB, long_ago()).unwrap();
-    let rest = std::fs::write(disk.0.join("another program's"), vec![1; 4 << 20]);
-    assert!(rest.is_err(), "the disk is full");
-    writer.write(&vec![2; 1 << 20]).unwrap();
-    assert!(parts.bytes_present() < 2 * MIB);
-}
-
-/// A filler that cannot tell any more says so, and is waited for.
-#[test]
-fn nothing_is_believed_of_a_filler_that_cannot_tell_what_it_does() {
-    let disk = SmallDisk::new();
-    let (first, second) = (limited(&disk.0, 1 << 30), limited(&disk.0, 1 << 30));
-    let lead = lead(&first);
-    put(&lead.filling(), "twice", b"first");
-    let mut followed = second.follow(URL).unwrap();
-    followed.look().unwrap();
-    let filling = followed.filling();
-    let earlier = file(&filling, "twice");
-    let other = disk.0.join("another program's");
-    assert!(std::fs::write(&other, vec![1; 8 << 20]).is_err());
-    for number in 0..100 {
-        let dir = format!("{number:0>200}");
-        lead.filling().dir(&dir, long_ago()).unwrap();
-    }
-    std::fs::remove_file(other).unwrap();
-    put(&lead.filling(), "twice", b"later");
-    let mut bytes = [0; 5];
-    followed.look().unwrap();
-    assert!(matches!(earlier.read_at(0, &mut bytes), ReadAt::NotYet));
-    put(&lead.filling(), "saved_model.pb", b"graph");
-    lead.filling().names_known();
-    let sealed = lead.seal().unwrap();
-    followed.sealed(&sealed).unwrap();
-    let graph = file(&filling, "saved_model.pb");
-    assert!(matches!(graph.read_at(0, &mut bytes), ReadAt::Ready(5)) && &bytes == b"graph");
-}
-
 /// What is still to be written is not on the disk, and takes its room all the same.
 #[test]
 fn archives_at_once_get_no_more_room_than_there_is() {

@@ -168,57 +168,37 @@ fn a_directory_that_was_added_goes_with_what_is_in_it() {
     assert_eq!(names(&own(dir.path(), "v1/trash")), [""; 0]);
 }
 
-/// A leader and who follows it, on one directory; the leader's staging directory.
-fn followed() -> (tempfile::TempDir, Cache, Lead, PathBuf) {
-    let (dir, leader) = cache();
-    let lead = lead(&leader);
-    let second = Cache::open(dir.path()).unwrap();
+/// A lead, and its staging directory.
+fn staged() -> (tempfile::TempDir, Lead, PathBuf) {
+    let (dir, cache) = cache();
+    let lead = lead(&cache);
     let name = names(dir.path())
         .into_iter()
         .find(|name| name.ends_with(".tmp"));
     let staging = dir.path().join(name.unwrap());
-    (dir, second, lead, staging)
+    (dir, lead, staging)
 }
 
 #[test]
 fn a_link_in_a_staging_directory_is_not_read() {
     let kept = Kept::new();
-    let (_dir, second, lead, staging) = followed();
+    let (_dir, lead, staging) = staged();
     for name in ["plain", "assets/secret"] {
         put(&lead.filling(), name, b"leader");
     }
     fs::remove_file(staging.join("plain")).unwrap();
     symlink(kept.path().join("secret"), staging.join("plain")).unwrap();
     swap(&staging.join("assets"), kept.path());
-    let mut followed = second.follow(URL).unwrap();
-    followed.look().unwrap();
     for name in ["plain", "assets/secret"] {
-        let found = file(&followed.filling(), name);
-        assert_eq!(found.bytes_present(), 0, "{name}");
+        let found = file(&lead.filling(), name);
         assert!(found.open().is_err(), "{name}");
     }
 }
 
 #[test]
-fn whom_another_user_leads_does_not_follow() {
-    if !is_root() {
-        return;
-    }
-    let (dir, second, lead, staging) = followed();
-    assert!(second.follow(URL).is_some());
-    chown(&staging, Some(OTHER), None).unwrap();
-    assert!(second.follow(URL).is_none());
-    chown(&staging, Some(0), None).unwrap();
-    let journal = own(dir.path(), "v1/tmp").join(format!("{}.journal", Key::of(URL)));
-    chown(&journal, Some(OTHER), None).unwrap();
-    assert!(second.follow(URL).is_none());
-    drop(lead);
-}
-
-#[test]
 fn nothing_is_unpacked_through_a_link() {
     let kept = Kept::new();
-    let (_dir, _second, lead, staging) = followed();
+    let (_dir, lead, staging) = staged();
     symlink(kept.path(), staging.join("assets")).unwrap();
     let filling = lead.filling();
     for name in ["assets/new", "assets/secret"] {

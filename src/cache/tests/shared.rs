@@ -103,7 +103,8 @@ fn a_lock_of_tensorflow_hub_is_waited_for() {
         busy(&cache),
         Holder {
             who: "process 7 on elsewhere".into(),
-            grown: 3
+            grown: 3,
+            beat: None
         }
     );
     assert_eq!(busy(&cache).grown, 3, "asking leaves no trace of our own");

@@ -82,7 +82,6 @@ impl World {
         };
         let (layout, key) = (self.layout(), key(model));
         let text = fs::read_to_string(layout.lock(&key)).unwrap();
-        let journal = fs::read(layout.journal(&key)).unwrap();
         drop(lead);
         let uid = text.rsplit_once('.').unwrap().1;
         let staging = layout.staging(&key, uid);
@@ -91,7 +90,6 @@ impl World {
         for path in [layout.lock(&key), layout.kernel_lock(&key)] {
             fs::write(path, &text).unwrap();
         }
-        fs::write(layout.journal(&key), journal).unwrap();
         self.restart(by);
     }
 
