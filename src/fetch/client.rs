@@ -12,7 +12,8 @@ use super::address::Address;
 use super::error::{Error, chain};
 use super::headers::{retry_after, text};
 use super::options::Options;
-use super::redact::{printable, redacted};
+use super::redact::redacted;
+use super::refusal::Refusal;
 use super::retry::{Failure, Patience, transient};
 use super::sending::Sending;
 
@@ -180,7 +181,7 @@ impl Client {
                 .send();
             let failure = match sending.answered(request, patience).await {
                 Some(Ok(answer)) if !transient(answer.status().as_u16()) => return Ok(answer),
-                Some(Ok(answer)) => refusal(&answer, None),
+                Some(Ok(answer)) => refusal(&answer),
                 Some(Err(error)) => broken(error),
                 None => Failure::Silent,
             };
@@ -188,28 +189,13 @@ impl Client {
         }
     }
 
-    /// The error that an answer without a body for us is, in the origin's own words as far as it has any.
+    /// The error for an answer without a body for us, with what the origin says in it.
     pub(super) async fn refused(address: &Address, patience: &Patience, answer: Response) -> Error {
-        let failure = refusal(&answer, None);
-        let words = words(answer).await;
-        match failure {
-            Failure::Answer {
-                status,
-                retry_after,
-                ..
-            } => {
-                let detail = words;
-                patience.spent(
-                    address,
-                    Failure::Answer {
-                        status,
-                        retry_after,
-                        detail,
-                    },
-                )
-            }
-            other => patience.spent(address, other),
+        let mut failure = refusal(&answer);
+        if let Failure::Answer { refusal, .. } = &mut failure {
+            *refusal = read_refusal(answer).await;
         }
+        patience.spent(address, failure)
     }
 
     /// What the host of `address` may be told. Judged anew at every hop, so that no redirect takes it along.
@@ -270,12 +256,12 @@ fn setup(error: reqwest::Error) -> Error {
     Error::Setup { why: chain(error) }
 }
 
-fn refusal(answer: &Response, detail: Option<String>) -> Failure {
+fn refusal(answer: &Response) -> Failure {
     let after = text(answer.headers(), RETRY_AFTER);
     Failure::Answer {
         status: answer.status().as_u16(),
         retry_after: after.and_then(|after| retry_after(&after, SystemTime::now())),
-        detail,
+        refusal: Refusal::default(),
     }
 }
 
@@ -314,9 +300,8 @@ fn bad_certificate(error: &reqwest::Error) -> bool {
     false
 }
 
-/// What an origin says about a refusal: Google's `<Code>` and `<Message>`, Kaggle's JSON `message`. Pages for people
-/// are not quoted.
-async fn words(mut answer: Response) -> Option<String> {
+/// What an origin says about a refusal. Pages for people are not quoted.
+async fn read_refusal(mut answer: Response) -> Refusal {
     let mut body = Vec::new();
     let read = async {
         while body.len() < MAX_WORDS {
@@ -329,50 +314,5 @@ async fn words(mut answer: Response) -> Option<String> {
     // What came until then is read; a refusal is no reason to wait.
     let _ = tokio::time::timeout(WORDS_TIMEOUT, read).await;
     body.truncate(MAX_WORDS);
-    quote(&String::from_utf8_lossy(&body))
-}
-
-fn quote(body: &str) -> Option<String> {
-    let element = |name: &str| {
-        let (_, rest) = body.split_once(&format!("<{name}>"))?;
-        rest.split_once(&format!("</{name}>"))
-            .map(|(words, _)| words.to_owned())
-    };
-    let json = || {
-        let body: serde_json::Value = serde_json::from_str(body).ok()?;
-        let message = body
-            .get("message")
-            .or_else(|| body.get("error")?.get("message"))?;
-        message.as_str().map(str::to_owned)
-    };
-    let words = match (element("Code"), element("Message")) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code,
-        _ => json()?,
-    };
-    let words: String = words.chars().take(200).collect();
-    Some(printable(&words).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quote;
-
-    #[test]
-    fn refusals_are_quoted_from_machines_only() {
-        let xml = "<?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code><Message>Access denied.</Message>";
-        for (body, words) in [
-            (xml, Some("SignatureDoesNotMatch: Access denied.")),
-            ("<Error><Code>AccessDenied</Code>", Some("AccessDenied")),
-            (r#"{"code":404,"message":"NotFound"}"#, Some("NotFound")),
-            (
-                r#"{"error":{"code":429,"message":"Too many"}}"#,
-                Some("Too many"),
-            ),
-            ("<html><title>Oops</title>", None),
-            ("", None),
-        ] {
-            assert_eq!(quote(body).as_deref(), words, "{body}");
-        }
-    }
+    Refusal::parse(&body)
 }

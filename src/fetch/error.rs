@@ -6,18 +6,20 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::refusal::Refusal;
+
 /// A request or transfer that failed, after all retries.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The origin answered with a status that gives no body.
-    #[error("{url} answered {status}{}{tries}", saying(.detail))]
+    #[error("{url} answered {status}{refusal}{tries}")]
     Status {
         /// What was asked, redacted.
         url: String,
         /// HTTP status code.
         status: u16,
-        /// The origin's own words, if it gave any.
-        detail: Option<String>,
+        /// What the body said about it.
+        refusal: Refusal,
         /// Attempts made and time they took.
         tries: Tries,
     },
@@ -250,13 +252,6 @@ impl fmt::Display for Tries {
             ),
         }
     }
-}
-
-fn saying(detail: &Option<String>) -> String {
-    detail
-        .as_ref()
-        .map(|detail| format!(", saying {detail:?}"))
-        .unwrap_or_default()
 }
 
 /// The chain of causes of a reqwest error, without the URL, whose secrets it would print.

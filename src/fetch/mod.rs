@@ -26,6 +26,7 @@ mod options;
 mod probe;
 mod range;
 mod redact;
+mod refusal;
 mod retry;
 mod sending;
 
@@ -41,4 +42,5 @@ pub use options::{HostCredential, Options};
 pub use probe::{Hop, MAX_HOPS, Resource};
 pub use range::{RangeDownload, SharedResource};
 pub use redact::redacted;
+pub use refusal::Refusal;
 pub(crate) use retry::{MAX_ATTEMPTS, backoff};

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::error::{Error, Tries};
+use super::refusal::Refusal;
 
 /// Attempts without progress before an origin counts as down. With [`FIRST_WAIT`] doubling each time it is about ten
 /// seconds, which outlasts a restarting server but does not hold a reader of a dead one for a whole `--timeout`.
@@ -28,7 +29,7 @@ pub(super) enum Failure {
     Answer {
         status: u16,
         retry_after: Option<Duration>,
-        detail: Option<String>,
+        refusal: Refusal,
     },
     /// A connection that failed or broke; `lasting` if another attempt cannot mend it.
     Broken { why: String, lasting: bool },
@@ -163,10 +164,12 @@ impl Patience {
     pub fn spent(&self, address: &Address, failure: Failure) -> Error {
         let (url, tries) = (address.to_string(), self.tries());
         match self.telling(failure) {
-            Failure::Answer { status, detail, .. } => Error::Status {
+            Failure::Answer {
+                status, refusal, ..
+            } => Error::Status {
                 url,
                 status,
-                detail,
+                refusal,
                 tries,
             },
             Failure::Broken { why, .. } => Error::Transport { url, why, tries },
@@ -217,7 +220,7 @@ mod tests {
         Failure::Answer {
             status,
             retry_after: after.map(Duration::from_secs),
-            detail: None,
+            refusal: Refusal::default(),
         }
     }
 

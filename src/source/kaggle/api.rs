@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::fetch::{self, Ask, Client, Tries, redacted};
+use crate::fetch::{self, Ask, Client, Refusal, Tries, redacted};
 use crate::source::Error;
 
 /// Below www.kaggle.com, or what `--kaggle-url` puts in its place.
@@ -159,11 +159,14 @@ pub(super) fn refusal(url: &str, body: &[u8]) -> Option<fetch::Error> {
     let code = code.as_u64().or_else(|| code.as_str()?.parse().ok())?;
     let status = u16::try_from(code).ok().filter(|code| *code >= 400)?;
     let message = words.get("message").and_then(Value::as_str);
-    let detail = message.map(|words| words.chars().take(200).collect());
+    let message = message.map(|words| words.chars().take(200).collect());
     Some(fetch::Error::Status {
         url: redacted(url),
         status,
-        detail,
+        refusal: Refusal {
+            code: None,
+            message,
+        },
         tries: Tries {
             attempts: 1,
             elapsed: Duration::ZERO,
