@@ -107,6 +107,10 @@ impl Bucket {
                     }
                 }
             }
+            (&Method::DELETE, Route::Upload(_)) => {
+                self.uploads.forget(asked.get("upload_id"));
+                Ok(StatusCode::from_u16(499).map_or_else(|_| status(StatusCode::OK), status))
+            }
             (&Method::PUT, Route::XmlObject(_)) if asked.get("uploadId").is_some() => {
                 let aside = uploads::receive(folder, body).await?;
                 let id = asked.get("uploadId").unwrap_or_default();

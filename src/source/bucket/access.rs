@@ -102,7 +102,7 @@ impl Access {
         };
         let model = dir.to_string();
         let body = self
-            .attempt(|store| self.document(store, &url, &model))
+            .attempt(|store| self.document(store, &url, &model, &[200]))
             .await?
             .body;
         let read = match self.scheme {
@@ -122,7 +122,7 @@ impl Access {
             _ => {
                 let (url, model) = (google::object_url(&self.google(), path), path.to_string());
                 let body = self
-                    .attempt(|store| self.document(store, &url, &model))
+                    .attempt(|store| self.document(store, &url, &model, &[200]))
                     .await;
                 body.and_then(|told| {
                     google::object(&told.body).map_err(|why| unreadable(&model, &why))
@@ -300,19 +300,20 @@ impl Access {
         }
     }
 
-    /// What a GET of `url` is answered, about `model`.
+    /// What a GET of `url`, about `model`, is answered.
     pub(super) async fn document(
         &self,
         store: &Store,
         url: &str,
         model: &str,
+        accept: &[u16],
     ) -> Result<Document, Error> {
         let headers = store.headers(url, &self.region()).await;
         let headers = headers.map_err(|error| self.explain("", &error))?;
         let ask = Ask {
             headers,
             max: MAX_LISTING,
-            accept: &[200],
+            accept,
         };
         let told = self.client.document(url, ask).await;
         told.map_err(|why| Error::told(model.to_owned(), &why, self.advice(&why)))

@@ -12,8 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
+use super::unfinished::{Begun, Upload};
 use super::{Known, Local, Only, PART, REFUSED, Writer, one};
 use crate::checksum::crc32c;
+use crate::handle::Scheme;
 use crate::source::Error;
 use crate::source::bucket::amazon::quoted;
 
@@ -36,9 +38,13 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
+/// The URL of an object, on Google's XML surface too.
 pub(super) fn object_url(writer: &Writer, key: &str) -> String {
-    let key = utf8_percent_encode(key, KEY);
-    format!("{}/{key}", writer.access.amazon())
+    let (access, key) = (&writer.access, utf8_percent_encode(key, KEY));
+    match access.scheme {
+        Scheme::S3 => format!("{}/{key}", access.amazon()),
+        _ => format!("{}/{}/{key}", access.google(), access.bucket),
+    }
 }
 
 fn encoded(sum: u32) -> String {
@@ -118,7 +124,7 @@ pub(super) async fn put(
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Begun {
+struct Initiated {
     upload_id: String,
 }
 
@@ -161,7 +167,7 @@ pub(super) async fn send(
     let told = writer
         .request(key, &place, Method::POST, headers, Bytes::new(), &[200])
         .await?;
-    let begun: Begun = xml(writer, &told.body)?;
+    let begun: Initiated = xml(writer, &told.body)?;
     let says = |name: &HeaderName, what: &str| {
         let said = told.headers.get(name).and_then(|value| value.to_str().ok());
         said.is_some_and(|said| said.eq_ignore_ascii_case(what))
@@ -177,20 +183,20 @@ pub(super) async fn send(
         are_summed: says(&ALGORITHM, "CRC32C"),
         sum: says(&TYPE, WHOLE).then_some(sum),
     };
+    let upload = Upload::new(writer, key, Begun::Parts(parts.id.clone()));
     let sent = parts.send(local, size, only).await;
-    if !matches!(sent, Ok(Some(_))) {
-        // What is not deleted is paid for. It may well be complete: then there is nothing left of the parts.
-        let _ = parts
-            .request(
-                Method::DELETE,
-                "",
-                HeaderMap::new(),
-                Bytes::new(),
-                &[204, 200, 404],
-            )
-            .await;
-    }
+    upload.end(matches!(sent, Ok(Some(_)))).await;
     sent
+}
+
+/// Gives up the parts that were sent. It may well be complete: then there is nothing left of them.
+pub(super) async fn abort(writer: &Writer, key: &str, id: &str) -> Result<(), Error> {
+    let url = format!("{}?uploadId={id}", object_url(writer, key));
+    let (headers, accept) = (HeaderMap::new(), [204, 200, 404]);
+    let told = writer
+        .request(key, &url, Method::DELETE, headers, Bytes::new(), &accept)
+        .await;
+    told.map(drop)
 }
 
 /// A large object on its way.

@@ -6,9 +6,10 @@ use http::header::{CONTENT_RANGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::unfinished::{Begun, Upload};
 use super::{Known, Local, Only, PART, REFUSED, Writer, one};
 use crate::checksum::{Crc32c, crc32c};
-use crate::fetch::{Document, Submit, backoff};
+use crate::fetch::{self, Document, Submit, backoff};
 use crate::source::Error;
 use crate::source::bucket::google::object;
 
@@ -24,10 +25,6 @@ fn encoded(text: &str) -> String {
 fn url(writer: &Writer, key: &str) -> String {
     let (base, bucket) = (writer.access.google(), &*writer.access.bucket);
     format!("{base}/storage/v1/b/{bucket}/o/{}", encoded(key))
-}
-
-pub(super) fn media_url(writer: &Writer, key: &str) -> String {
-    format!("{}?alt=media", url(writer, key))
 }
 
 pub(super) fn delete_url(writer: &Writer, key: &str, version: &str) -> String {
@@ -55,7 +52,7 @@ pub(super) async fn known(writer: &Writer, key: &str) -> Result<Known, Error> {
     let url = format!("{}?fields={FIELDS}", url(writer, key));
     let (access, model) = (&writer.access, writer.access.shown(key));
     let told = access
-        .attempt(|store| access.document(store, &url, &model))
+        .attempt(|store| access.document(store, &url, &model, &[200]))
         .await?;
     read(writer, &told)
 }
@@ -109,6 +106,30 @@ pub(super) async fn send(
     let Some(session) = begin(writer, key, size, only).await? else {
         return Ok(None);
     };
+    let upload = Upload::new(writer, key, Begun::Session(session.clone()));
+    let sent = send_parts(writer, key, local, size, &session).await;
+    upload.end(matches!(sent, Ok(Some(_)))).await;
+    sent
+}
+
+/// Gives up what was sent to a session: 499, says Google.
+pub(super) async fn abort(writer: &Writer, session: &str) -> Result<(), fetch::Error> {
+    let submit = Submit {
+        method: Method::DELETE,
+        accept: &[200, 204, 404, 410, 499],
+        ..Submit::default()
+    };
+    let told = writer.access.client.submit(session, submit).await;
+    told.map(drop)
+}
+
+async fn send_parts(
+    writer: &Writer,
+    key: &str,
+    local: &dyn Local,
+    size: u64,
+    session: &str,
+) -> Result<Option<String>, Error> {
     let (mut at, mut sum, mut idle) = (0, Crc32c::default(), 0);
     loop {
         let end = size.min(at + PART);
@@ -127,7 +148,7 @@ pub(super) async fn send(
             accept: &[200, 201, 308, 404, 409, 410, 412],
         };
         // The session's URL is all that it takes; nobody is told who asks.
-        let told = writer.access.client.submit(&session, submit).await;
+        let told = writer.access.client.submit(session, submit).await;
         let told = told.map_err(|why| {
             let access = &writer.access;
             Error::told(access.shown(key), &why, access.advice(&why))

@@ -8,6 +8,7 @@ mod google;
 mod same;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 
 use std::fmt;
 use std::io;
@@ -25,7 +26,7 @@ use super::course::Course;
 use super::names::Entry;
 use super::store::Store;
 use crate::checksum::crc32c;
-use crate::fetch::{Document, Submit};
+use crate::fetch::{Document, Refusal, Submit};
 use crate::handle::{BucketPath, Scheme};
 use crate::source::Error;
 pub(in crate::source) use same::Trust;
@@ -95,20 +96,30 @@ impl Writer {
     }
 
     /// A small object, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A bucket that is not there, which its error code tells; everything that a request may fail with. Google's JSON
+    /// surface gives objects and buckets one code, so the XML surface of both is asked.
     pub async fn read(&self, key: &str) -> Result<Option<Small>, Error> {
-        let (url, model) = (self.media(key), self.access.shown(key));
-        let told = self
-            .access
-            .attempt(|store| self.access.document(store, &url, &model))
-            .await;
-        match told {
-            Ok(told) => Ok(Some(Small {
+        let (access, url) = (&self.access, amazon::object_url(self, key));
+        let model = access.shown(key);
+        let ask = |store| access.document(store, &url, &model, &[200, 404]);
+        let told = access.attempt(ask).await?;
+        if told.status == 200 {
+            return Ok(Some(Small {
                 version: self.version(&told)?,
                 now: date(&told.headers),
                 bytes: told.body,
-            })),
-            Err(error) if error.is_not_found() && !is_without_bucket(&error) => Ok(None),
-            Err(error) => Err(error),
+            }));
+        }
+        match Refusal::parse(&told.body).code.as_deref() {
+            Some("NoSuchBucket") => Err(Error::Unknown {
+                model,
+                why: String::from("there is no such bucket"),
+                advice: String::from("check its name"),
+            }),
+            _ => Ok(None),
         }
     }
 
@@ -177,7 +188,10 @@ impl Writer {
     /// Deletes this version of an object; false if it is another one, or gone.
     pub async fn remove(&self, key: &str, version: &str) -> Result<bool, Error> {
         let (url, headers) = match self.access.scheme {
-            Scheme::S3 => (self.media(key), one(http::header::IF_MATCH, version)),
+            Scheme::S3 => (
+                amazon::object_url(self, key),
+                one(http::header::IF_MATCH, version),
+            ),
             _ => (google::delete_url(self, key, version), HeaderMap::new()),
         };
         let accept = [200, 204, 404, 409, 412];
@@ -231,14 +245,6 @@ impl Writer {
         })
     }
 
-    /// The URL of an object's bytes.
-    fn media(&self, key: &str) -> String {
-        match self.access.scheme {
-            Scheme::S3 => amazon::object_url(self, key),
-            _ => google::media_url(self, key),
-        }
-    }
-
     fn version(&self, told: &Document) -> Result<String, Error> {
         let name = match self.access.scheme {
             Scheme::S3 => ETAG,
@@ -288,12 +294,6 @@ impl Known {
             crc32c: entry.hashes.crc32c,
         }
     }
-}
-
-/// What a bucket says of itself when it is not there, in the words of Google and Amazon.
-fn is_without_bucket(error: &Error) -> bool {
-    let text = error.to_string();
-    text.contains("NoSuchBucket") || text.contains("bucket does not exist")
 }
 
 fn date(headers: &HeaderMap) -> Option<SystemTime> {

@@ -223,3 +223,26 @@ async fn amazon_is_told_the_checksum_of_what_is_small() {
     let put = &bucket.asked("PUT")[0];
     assert_eq!(put.header(SUM), Some(encoded(&content)));
 }
+
+fn refused(code: &str) -> Response {
+    let text = format!("<?xml version='1.0'?><Error><Code>{code}</Code></Error>");
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// A bucket that is not there is trouble, and an object that is not there is none, whatever either is called.
+#[tokio::test]
+async fn a_missing_bucket_is_told_by_its_error_code() {
+    for scheme in ["gs", "s3"] {
+        let gone = Scripted::start(scheme, |_, asked| match asked.line.contains("alt=media") {
+            // Google's words, where its JSON surface has no code for it.
+            true => (StatusCode::NOT_FOUND, "No bucket of this name.").into_response(),
+            false => refused("NoSuchBucket"),
+        })
+        .await;
+        let error = gone.writer.read("models/x").await.unwrap_err();
+        assert!(error.is_not_found(), "{scheme}: {error}");
+        let empty = Scripted::start(scheme, |_, _| refused("NoSuchKey")).await;
+        let read = empty.writer.read("models/NoSuchBucket").await;
+        assert!(matches!(read, Ok(None)), "{scheme}: {read:?}");
+    }
+}

@@ -97,3 +97,34 @@ async fn a_bucket_that_goes_in_the_middle_leaves_nothing_that_looks_like_a_model
     ));
     assert!(tier.find(&handle()).await.is_some());
 }
+
+/// What is left of a large object that is never completed is paid for until somebody deletes it.
+#[tokio::test]
+async fn an_upload_that_is_cancelled_is_aborted() {
+    for (scheme, part) in [("gs", "upload_id="), ("s3", "partNumber=2")] {
+        let stand = Stand::start().await;
+        let parts = AtomicUsize::new(0);
+        stand.fault(move |method, uri| {
+            let hangs = method == "PUT" && uri.contains(part);
+            match hangs && (scheme == "s3" || parts.fetch_add(1, Ordering::SeqCst) > 0) {
+                true => Fault::Hang,
+                false => Fault::None,
+            }
+        });
+        let files = model();
+        let tier = stand.tier(scheme);
+        let cut = tokio::time::timeout(Duration::from_millis(1500), publish(&tier, &files)).await;
+        assert!(cut.is_err(), "{scheme}: it was on its way");
+        stand.fault(|_, _| Fault::None);
+        let mut asked = stand.asked();
+        assert!(asked.iter().any(|line| line.contains(part)), "{asked:#?}");
+        for _ in 0..40 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            asked.extend(stand.asked());
+        }
+        let aborted = asked.iter().filter(|line| {
+            line.starts_with("DELETE") && line.to_lowercase().replace('_', "").contains("uploadid=")
+        });
+        assert_eq!(aborted.count(), 1, "{scheme}: {asked:#?}");
+    }
+}
