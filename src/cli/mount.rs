@@ -51,6 +51,7 @@ pub(super) fn run(command: Mount, level: &Log) -> Result<(), Failure> {
         Arc::new(Status::default()),
         vfs::Options {
             list_fetches: command.list_fetches,
+            memory: setup.memory_of_names(),
         },
     );
     if let Some(catalog) = &catalog {

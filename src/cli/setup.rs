@@ -77,6 +77,12 @@ impl Setup {
         &self.names
     }
 
+    /// How much memory looked up names may take, in bytes: a quarter of `--memory`, and a few MiB where that
+    /// is little.
+    pub fn memory_of_names(&self) -> usize {
+        usize::try_from((self.cache.memory / 4).max(4 << 20)).unwrap_or(usize::MAX)
+    }
+
     /// The cache's directory, whether or not it can be used.
     pub fn cache_dir(&self) -> &Path {
         self.cache.dir.as_deref().unwrap_or(Path::new("/"))

@@ -5,10 +5,11 @@
 //! where the reply leaves ([`edge`]). How a file's bytes reach its reader (by the kernel itself, through the page
 //! cache, or directly) is decided per inode in [`modes`].
 
+mod dir_handles;
 mod edge;
 mod errno;
-mod listings;
 mod modes;
+mod notify;
 mod reply;
 mod session;
 mod skin;

@@ -99,6 +99,11 @@ impl Modes {
         }
     }
 
+    /// The kernel has forgotten an inode, and its pages with it.
+    pub fn forget(&self, inode: u64) {
+        self.table.lock().doubtful.remove(&inode);
+    }
+
     /// Counts an open of `file` (`None`: of a filling one) and says how to answer it; `None` if the kernel would give it the
     /// bytes of another file. `register` makes the backing id of a first sealed open, if it can.
     fn enter(
@@ -199,6 +204,16 @@ mod tests {
         );
         assert_eq!(open(&modes, true), ("cached", true), "once");
         assert_eq!(modes.table.lock().open[&INODE].handles, 2);
+    }
+
+    #[test]
+    fn what_the_kernel_has_forgotten_is_not_doubted() {
+        let modes = Modes::new(false);
+        open(&modes, false);
+        modes.release(INODE);
+        modes.forget(INODE);
+        assert!(modes.table.lock().doubtful.is_empty());
+        assert_eq!(open(&modes, true), ("cached", true));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use fuser::{
     Errno, FileAttr, FileType, Generation, INodeNo, ReplyDirectory, ReplyEntry, ReplyXattr,
 };
 
+use super::dir_handles::{DirHandles, Listing};
 use super::edge::report;
-use super::listings::Listings;
 use super::modes::Modes;
 use super::space::Space;
 use super::waiters::Waiters;
-use crate::vfs::{Attr, DirEntry, Entry, Error, Kind, Tree, Ttl};
+use crate::vfs::{Attr, Entry, Error, Kind, Tree, Ttl};
 
 /// Nodes never change their meaning, so there is one generation.
 const GENERATION: Generation = Generation(0);
@@ -30,7 +30,7 @@ pub(super) struct Inner {
     pub tree: Tree,
     pub waiters: Waiters,
     pub modes: Modes,
-    pub listings: Listings,
+    pub dirs: DirHandles,
     pub owner: Owner,
     pub space: Arc<Space>,
 }
@@ -100,6 +100,7 @@ impl Inner {
     /// An open that would have read a damaged copy's bytes.
     pub fn refused(&self, ino: INodeNo, handle: u64) {
         self.tree.close(handle);
+        self.tree.release_open(ino.0);
         let path = self.tree.path(ino.0);
         tracing::warn!(
             path,
@@ -107,31 +108,20 @@ impl Inner {
         );
     }
 
-    pub fn reply_listing(&self, entries: &[DirEntry], offset: u64, mut reply: ReplyDirectory) {
-        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (index, entry) in entries.iter().enumerate().skip(skip) {
-            let kind = match entry.kind {
+    pub fn reply_listing(&self, listing: &Listing, offset: u64, mut reply: ReplyDirectory) {
+        let first = usize::try_from(offset).unwrap_or(usize::MAX);
+        for ((name, node, kind), next) in listing.from(first).zip(offset.saturating_add(1)..) {
+            let kind = match kind {
                 Kind::Directory => FileType::Directory,
                 Kind::File => FileType::RegularFile,
                 Kind::Link => FileType::Symlink,
             };
-            if reply.add(INodeNo(entry.node), index as u64 + 1, kind, &entry.name) {
+            if reply.add(INodeNo(node), next, kind, name) {
                 break;
             }
         }
         reply.ok();
     }
-}
-
-/// A listing as readdir(3) shows it.
-pub(super) fn with_dots(node: u64, mut entries: Vec<DirEntry>) -> Vec<DirEntry> {
-    let dot = |name: &str| DirEntry {
-        name: name.to_owned(),
-        node,
-        kind: Kind::Directory,
-    };
-    entries.splice(0..0, [dot("."), dot("..")]);
-    entries
 }
 
 /// Answers with a value, its length, or that the buffer is too small.

@@ -1,20 +1,21 @@
 //! One mounted session: from options to threads that serve the kernel.
 
-use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use fuser::{INodeNo, Notifier, Session, SessionACL};
+use fuser::{Session, SessionACL};
 
+use super::notify::KernelOfSession;
 use super::reply::Owner;
 use super::skin::Skin;
 use super::space::Space;
 use super::waiters::Waiters;
 use crate::os;
 use crate::os::disk::FsType;
-use crate::vfs::{Stale, Tree};
+use crate::vfs::Tree;
 
 /// Readahead of cached reads, in KiB; the kernel's default of 128 holds a cached first read at a quarter of its speed.
 const READ_AHEAD_KIB: u32 = 4096;
@@ -85,9 +86,9 @@ pub fn mount(
     let mut config = fuser::Config::default();
     config.acl = acl;
     config.n_threads = Some(threads());
+    let copy = File::from(device.try_clone()?);
     let session = Session::from_fd(skin, device, acl, config)?;
-    let notifier = session.notifier();
-    tree.on_retire(move |stale| retire(notifier.clone(), stale));
+    tree.start_invalidating(KernelOfSession::new(session.notifier(), copy))?;
     let mounted = Arc::new(mounted);
     let served = Arc::downgrade(&mounted);
     let threads = std::thread::Builder::new()
@@ -128,26 +129,6 @@ impl Serving {
     /// Whether the kernel has dropped the mount and every open file of it.
     pub fn has_ended(&self) -> bool {
         self.threads.is_finished()
-    }
-}
-
-/// Makes the kernel forget names and pages. On a thread of its own, because the kernel may hold a lock that it lets go only
-/// when a request is answered.
-fn retire(notifier: Notifier, stale: Vec<Stale>) {
-    let forget = move || {
-        for one in stale {
-            let entry = notifier.inval_entry(INodeNo(one.parent), OsStr::new(&one.name));
-            let pages = notifier.inval_inode(INodeNo(one.node), 0, 0);
-            if let Err(error) = entry.and(pages) {
-                tracing::debug!(name = one.name, %error, "the kernel did not forget a name");
-            }
-        }
-    };
-    let started = std::thread::Builder::new()
-        .name("retire".to_owned())
-        .spawn(forget);
-    if let Err(error) = started {
-        tracing::warn!(%error, "the kernel may remember names of a damaged model");
     }
 }
 

@@ -9,10 +9,10 @@ use fuser::{
     ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
 
+use super::dir_handles::{DirHandles, Listing};
 use super::edge::guarded;
-use super::listings::Listings;
 use super::modes::Modes;
-use super::reply::{Inner, Owner, reply_xattr, with_dots};
+use super::reply::{Inner, Owner, reply_xattr};
 use super::space::Space;
 use super::waiters::Waiters;
 use crate::vfs::{Answer, Error, Opened, Tree};
@@ -42,7 +42,7 @@ impl Skin {
                 tree,
                 waiters,
                 modes: Modes::new(passthrough),
-                listings: Listings::default(),
+                dirs: DirHandles::default(),
                 owner,
                 space,
             }),
@@ -102,7 +102,11 @@ impl Filesystem for Skin {
     }
 
     fn forget(&self, _request: &Request, ino: INodeNo, lookups: u64) {
-        guarded("forget", || self.inner.tree.forget(ino.0, lookups));
+        guarded("forget", || {
+            if self.inner.tree.forget(ino.0, lookups) {
+                self.inner.modes.forget(ino.0);
+            }
+        });
     }
 
     fn getattr(&self, _request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -131,6 +135,7 @@ impl Filesystem for Skin {
                 move |inner, result: Result<Opened, Error>| match result {
                     Ok(opened) => {
                         let handle = opened.handle;
+                        inner.tree.hold_open(ino.0);
                         if !inner.modes.open(ino.0, opened, reply) {
                             inner.refused(ino, handle);
                         }
@@ -173,14 +178,16 @@ impl Filesystem for Skin {
     ) {
         guarded("release", || {
             self.inner.tree.close(fh.0);
+            self.inner.tree.release_open(ino.0);
             self.inner.modes.release(ino.0);
             reply.ok();
         });
     }
 
-    fn opendir(&self, _request: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+    fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         guarded("opendir", || {
-            let handle = self.inner.listings.open();
+            self.inner.tree.hold_open(ino.0);
+            let handle = self.inner.dirs.open();
             reply.opened(FileHandle(handle), FopenFlags::empty());
         });
     }
@@ -195,14 +202,14 @@ impl Filesystem for Skin {
     ) {
         guarded("readdir", || {
             if offset > 0
-                && let Some(entries) = self.inner.listings.get(fh.0)
+                && let Some(entries) = self.inner.dirs.get(fh.0)
             {
                 return self.inner.reply_listing(&entries, offset, reply);
             }
             let answer = self.inner.tree.list(ino.0);
             self.answer(request, answer, move |inner, result| match result {
                 Ok(entries) => {
-                    let entries = inner.listings.keep(fh.0, with_dots(ino.0, entries));
+                    let entries = inner.dirs.keep(fh.0, ino.0, Listing::new(ino.0, &entries));
                     inner.reply_listing(&entries, offset, reply);
                 }
                 Err(error) => reply.error(inner.report("readdir", ino, &error)),
@@ -213,13 +220,14 @@ impl Filesystem for Skin {
     fn releasedir(
         &self,
         _request: &Request,
-        _ino: INodeNo,
+        ino: INodeNo,
         fh: FileHandle,
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
         guarded("releasedir", || {
-            self.inner.listings.close(fh.0);
+            self.inner.tree.release_open(ino.0);
+            self.inner.dirs.close(fh.0, ino.0);
             reply.ok();
         });
     }

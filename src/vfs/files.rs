@@ -67,7 +67,7 @@ impl Tree {
         let Some(node) = self.shared.nodes.get(number) else {
             return Answer::Now(Err(Error::Stale));
         };
-        let Spot::Model { model, inside } = node.spot else {
+        let Spot::Model { model, inside } = &node.spot else {
             return Answer::Now(Err(Error::IsDirectory));
         };
         if model.is_outdated() {
@@ -75,12 +75,12 @@ impl Tree {
             return Answer::Now(Err(Error::Stale));
         }
         if let Some(content) = model.here()
-            && let Some(opened) = self.open_here(&model, &content, &node.path, &inside)
+            && let Some(opened) = self.open_here(model, &content, &node.path, inside)
         {
             return Answer::Now(opened);
         }
-        let tree = self.clone();
-        Answer::later(async move { tree.wait_open(model, node.path, inside).await })
+        let (tree, model, inside) = (self.clone(), model.clone(), inside.clone());
+        Answer::later(async move { tree.wait_open(model, node.path.clone(), inside).await })
     }
 
     /// Reads up to `size` bytes at `offset`; fewer only at the file's end.
@@ -156,7 +156,7 @@ impl Tree {
                         Err(error) if is_damage(&error) => {
                             model.damaged(sealed, inside);
                             let root = path.strip_suffix(inside).unwrap_or(path);
-                            self.retire(root.trim_end_matches('/'));
+                            self.invalidate_model(root.trim_end_matches('/'));
                             None
                         }
                         Err(error) => Some(Err(Error::disk(inside, error))),

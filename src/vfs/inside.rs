@@ -14,13 +14,13 @@ impl Tree {
     /// Finds `name`, which is `inside` in the model, below the path `parent`.
     pub(super) fn lookup_inside(
         &self,
-        parent: String,
+        parent: &str,
         refused: usize,
         model: Arc<Model>,
         inside: String,
         name: &str,
     ) -> Answer<Entry> {
-        let path = join(&parent, name);
+        let path = join(parent, name);
         if let Some((seen, ttl)) = glance(&model, &inside) {
             let found = self
                 .shared

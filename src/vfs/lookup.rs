@@ -29,12 +29,13 @@ impl Tree {
         if node.path.len() + name.len() >= PATH_MAX {
             return Answer::Now(Err(Error::NameTooLong));
         }
-        match node.spot {
+        match &node.spot {
             Spot::Model { inside, .. } if inside.is_empty() && name.starts_with('?') => {
                 self.lookup_query(join(&node.path, name), node.refused)
             }
             Spot::Model { model, inside } => {
-                self.lookup_inside(node.path, node.refused, model, join(&inside, name), name)
+                let inside = join(inside, name);
+                self.lookup_inside(&node.path, node.refused, model.clone(), inside, name)
             }
             Spot::Above | Spot::Versions(_) | Spot::Bucket(_) | Spot::Catalogue(_) => {
                 self.lookup_above(join(&node.path, name), node.refused)
@@ -67,8 +68,8 @@ impl Tree {
 
     /// The target of a symbolic link.
     pub fn readlink(&self, number: u64) -> Result<String, Error> {
-        match self.shared.nodes.get(number).ok_or(Error::Stale)?.spot {
-            Spot::Link(target) => Ok(target),
+        match &self.shared.nodes.get(number).ok_or(Error::Stale)?.spot {
+            Spot::Link(target) => Ok(target.clone()),
             _ => Err(Error::NotDirectory),
         }
     }
@@ -279,12 +280,15 @@ impl Shared {
         attr: Attr,
         ttl: Ttl,
     ) -> Entry {
-        self.nodes.hold(Node {
+        let is_over = self.nodes.hold(Node {
             path,
             refused,
             spot,
             attr,
         });
+        if is_over {
+            self.prune();
+        }
         entry(attr, ttl)
     }
 }

@@ -15,13 +15,13 @@ mod error;
 mod files;
 mod filling;
 mod inside;
+mod invalidate;
 mod known;
 mod listing;
 mod look;
 mod lookup;
 mod modules;
 mod nodes;
-mod retire;
 mod xattr;
 
 #[cfg(test)]
@@ -32,9 +32,9 @@ pub use attr::{Attr, Entry, Kind, Ttl};
 pub use buffer::Buffer;
 pub use error::Error;
 pub use files::Opened;
+pub use invalidate::{Kernel, Stale};
 pub use listing::DirEntry;
 pub use nodes::ROOT;
-pub use retire::Stale;
 
 use std::sync::Arc;
 
@@ -43,10 +43,10 @@ use crate::models::{Models, Patience};
 use crate::status::Status;
 
 use files::OpenFiles;
+use invalidate::Invalidator;
 use known::Known;
 use modules::Modules;
 use nodes::Nodes;
-use retire::Retire;
 
 /// The filesystem of one mount. Cheap to clone.
 #[derive(Clone)]
@@ -59,11 +59,16 @@ pub struct Tree {
 pub struct Options {
     /// Whether listing a model that was never seen begins its download. Without, such a listing is empty.
     pub list_fetches: bool,
+    /// How much memory names may take that were looked up, in bytes.
+    pub memory: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { list_fetches: true }
+        Options {
+            list_fetches: true,
+            memory: 16 << 20,
+        }
     }
 }
 
@@ -75,7 +80,7 @@ struct Shared {
     known: Known,
     modules: Modules,
     files: OpenFiles,
-    retire: Retire,
+    invalidator: Invalidator,
     status: Arc<Status>,
 }
 
@@ -87,11 +92,11 @@ impl Tree {
                 options,
                 names,
                 models,
-                nodes: Nodes::default(),
+                nodes: Nodes::new(options.memory / 2),
                 known: Known::default(),
                 modules: Modules::default(),
                 files: OpenFiles::default(),
-                retire: Retire::default(),
+                invalidator: Invalidator::default(),
                 status,
             }),
         }
@@ -132,9 +137,19 @@ impl Tree {
         self.shared.nodes.path(node).unwrap_or_default()
     }
 
-    /// The kernel gave back `lookups` references of a node.
-    pub fn forget(&self, node: u64, lookups: u64) {
-        self.shared.nodes.forget(node, lookups);
+    /// The kernel gave back `lookups` references of a node. Returns whether it has none left.
+    pub fn forget(&self, node: u64, lookups: u64) -> bool {
+        self.shared.nodes.forget(node, lookups)
+    }
+
+    /// A file or directory of this node is open: the node stays, however many others are looked up.
+    pub fn hold_open(&self, node: u64) {
+        self.shared.nodes.open(node);
+    }
+
+    /// It has been closed.
+    pub fn release_open(&self, node: u64) {
+        self.shared.nodes.close(node);
     }
 
     /// Takes an error at the edge into the record that `user.tfhub.error` shows.

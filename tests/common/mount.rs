@@ -175,6 +175,13 @@ impl Mount {
         assert!(found, "no line of the log has all of {words:?}:\n{log}");
     }
 
+    /// Asserts that no line of the log holds this.
+    #[track_caller]
+    pub fn assert_not_logged(&self, word: &str) {
+        let log = self.log();
+        assert!(!log.contains(word), "the log has {word:?}:\n{log}");
+    }
+
     /// Runs something on a path below the mountpoint, which may not hang.
     #[track_caller]
     pub fn on<T: Send + 'static>(

@@ -11,6 +11,7 @@ mod origin;
 
 mod archives;
 mod attributes;
+mod bounded;
 mod broken;
 mod buckets;
 mod cached;

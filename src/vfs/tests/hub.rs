@@ -30,11 +30,12 @@ impl Hub {
     pub async fn crawled(answers: impl IntoIterator<Item = Said>) -> Hub {
         let options = Options {
             list_fetches: false,
+            ..Options::default()
         };
         Hub::with(answers, Duration::from_secs(20), options).await
     }
 
-    async fn with(
+    pub async fn with(
         answers: impl IntoIterator<Item = Said>,
         timeout: Duration,
         options: Options,

@@ -1,6 +1,7 @@
 //! The whole filesystem without a mount, against a scripted origin.
 
 mod hub;
+mod invalidate;
 mod modules;
 
 use std::time::Duration;
