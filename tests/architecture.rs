@@ -43,7 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["checksum", "hubdir", "fetch", "handle", "config"],
     ),
     ("fetch", &["checksum", "config"]),
-    ("archive", &[]),
+    ("archive", &["handle"]),
     ("cache", &["checksum", "hubdir", "handle", "config", "os"]),
     ("hubdir", &["handle", "os"]),
     ("checksum", &[]),

@@ -7,9 +7,10 @@ use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
 
 use super::error::{Broken, Place, Refusal, Result};
+use super::format::Format;
 use super::input::{HEAD, Input, InputFailed};
 use super::limits::{Limits, MAX_PADDING};
-use super::sniff::{self, Format, Looks};
+use super::sniff;
 
 /// The xz decoder fills whatever buffer it is given before it returns. A small one keeps a slow origin's bytes from
 /// waiting there; LZMA2 itself works in chunks of up to 64 KiB of input.
@@ -47,7 +48,7 @@ impl<R: BufRead> Decoder<R> {
                 let tar = <&[u8; HEAD]>::try_from(head).is_ok_and(sniff::is_tar);
                 if !tar {
                     return Err(Refusal::NotAnArchive {
-                        looks: Looks::of(head),
+                        looks: sniff::looks(head),
                         within: None,
                     }
                     .into());

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io;
 
+use super::format::{Format, Looks};
 use super::limits::{MAX_EXTENSION, MAX_PADDING, MAX_SEGMENTS};
 use super::name::BadName;
-use super::sniff::{Format, Looks};
 
 /// Why [`unpack`](super::unpack) stopped. Only [`Error::Refused`] is the archive's fault.
 #[derive(Debug, thiserror::Error)]

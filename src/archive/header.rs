@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use tar::Header;
 
 use super::error::{Refusal, shown};
-use super::stream::BLOCK;
+
+/// tar's unit, in bytes.
+pub(super) const BLOCK: usize = 512;
 
 /// What a member is, by its typeflag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,7 @@
 //! How much an archive may ask of us. Each bound names the attack it answers.
 
-/// Longest name of one directory entry, in bytes: what Linux file systems store (`NAME_MAX`). Without it a hostile
-/// name fails only when the sink creates it, with an errno instead of a reason.
-pub const MAX_COMPONENT: usize = 255;
-
-/// Longest vetted path, in bytes (`PATH_MAX`). Answers names that no reader could ever open.
-pub const MAX_PATH: usize = 4096;
-
 /// Longest GNU long-name or pax record, in bytes. These are held in memory, so a header that claims gigabytes for
-/// one is refused before anything is allocated. Names end at [`MAX_PATH`]; the rest is for sparse maps and xattrs.
+/// one is refused before anything is allocated. Names end at [`crate::handle::MAX_PATH`]; the rest is for sparse maps and xattrs.
 pub const MAX_EXTENSION: u64 = 1 << 20;
 
 /// Most data segments of one sparse member. The map is held in memory (16 bytes each) and the old GNU format and

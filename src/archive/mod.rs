@@ -24,6 +24,7 @@
 
 mod decode;
 mod error;
+mod format;
 mod header;
 mod input;
 pub mod limits;
@@ -40,7 +41,7 @@ mod unpack;
 mod tests;
 
 pub use error::{Error, Place, Refusal};
+pub use format::{Format, Looks};
 pub use limits::Limits;
 pub use name::{BadName, Name};
-pub use sniff::{Format, Looks};
 pub use unpack::{Sink, Summary, unpack};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::limits::{MAX_COMPONENT, MAX_PATH};
+use crate::handle::{MAX_COMPONENT, MAX_PATH};
 
 /// The path of a member below the root of its model.
 ///

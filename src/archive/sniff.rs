@@ -1,32 +1,7 @@
 //! What the first bytes of a stream say about it.
 
-use std::fmt;
-
+use super::format::{Format, Looks};
 use super::header;
-
-/// How the archive is compressed, told by its content; names and content types lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Not compressed.
-    Tar,
-    /// RFC 1952.
-    Gzip,
-    /// bzip2.
-    Bzip2,
-    /// The .xz container.
-    Xz,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Format::Tar => "tar",
-            Format::Gzip => "gzip",
-            Format::Bzip2 => "bzip2",
-            Format::Xz => "xz",
-        })
-    }
-}
 
 /// Bytes that decide about compression.
 pub(super) const MAGIC: usize = 10;
@@ -53,104 +28,45 @@ pub(super) fn is_tar(block: &[u8; 512]) -> bool {
         || block.iter().all(|byte| *byte == 0)
 }
 
-/// What a stream that is no archive looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each variant is what its message says")]
-pub enum Looks {
-    Nothing,
-    Html,
-    Json,
-    Xml,
-    GitLfs,
-    Zip,
-    Zstd,
-    SevenZip,
-    Lzma,
-    CompressedTwice,
-    TfLite,
-    Text,
-    Unknown,
-}
-
-impl Looks {
-    /// Guesses from the first bytes, for people who read the message.
-    pub(super) fn of(head: &[u8]) -> Looks {
-        let text = head
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(head)
-            .trim_ascii_start();
-        let lower = text[..text.len().min(16)].to_ascii_lowercase();
-        let begins = |with: &[u8]| head.starts_with(with);
-        if head.is_empty() {
-            Looks::Nothing
-        } else if [&b"<!doctype html"[..], b"<html", b"<head"]
-            .iter()
-            .any(|tag| lower.starts_with(tag))
-        {
-            Looks::Html
-        } else if text.starts_with(b"<") {
-            Looks::Xml
-        } else if text.starts_with(b"{") || text.starts_with(b"[") {
-            Looks::Json
-        } else if begins(b"version https://git-lfs") {
-            Looks::GitLfs
-        } else if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") {
-            Looks::Zip
-        } else if begins(b"\x28\xb5\x2f\xfd") {
-            Looks::Zstd
-        } else if begins(b"7z\xbc\xaf\x27\x1c") {
-            Looks::SevenZip
-        } else if begins(b"\x5d\x00\x00") {
-            Looks::Lzma
-        } else if compression(head).is_some() {
-            Looks::CompressedTwice
-        } else if head.get(4..8) == Some(b"TFL3") {
-            Looks::TfLite
-        } else if head
-            .iter()
-            .all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e))
-        {
-            Looks::Text
-        } else {
-            Looks::Unknown
-        }
-    }
-
-    /// What to do about it.
-    pub(super) fn hint(self) -> &'static str {
-        match self {
-            Looks::Html | Looks::Text => {
-                "the server answered with a page for people: open the URL in a browser to see it"
-            }
-            Looks::Json | Looks::Xml => {
-                "the server probably answered with an error: open the URL in a browser to see it"
-            }
-            Looks::Zip | Looks::Zstd | Looks::SevenZip | Looks::Lzma | Looks::CompressedTwice => {
-                "pack the model as .tar.gz, .tar.bz2, .tar.xz or .tar"
-            }
-            Looks::GitLfs => "the origin serves the pointer instead of the file it stands for",
-            Looks::TfLite => "pack it in a .tar.gz, or use the handle of the archive",
-            Looks::Nothing | Looks::Unknown => "check the URL",
-        }
-    }
-}
-
-impl fmt::Display for Looks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Looks::Nothing => "nothing at all (no bytes)",
-            Looks::Html => "an HTML page",
-            Looks::Json => "JSON",
-            Looks::Xml => "XML",
-            Looks::GitLfs => "a Git LFS pointer",
-            Looks::Zip => "a zip file",
-            Looks::Zstd => "a zstd stream",
-            Looks::SevenZip => "a 7z file",
-            Looks::Lzma => "an old .lzma stream, which carries no checksum",
-            Looks::CompressedTwice => "something compressed twice",
-            Looks::TfLite => "a bare TF Lite file",
-            Looks::Text => "text",
-            Looks::Unknown => "something unknown",
-        })
+/// Guesses from the first bytes, for people who read the message.
+pub(super) fn looks(head: &[u8]) -> Looks {
+    let text = head
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(head)
+        .trim_ascii_start();
+    let lower = text[..text.len().min(16)].to_ascii_lowercase();
+    let begins = |with: &[u8]| head.starts_with(with);
+    if head.is_empty() {
+        Looks::Nothing
+    } else if [&b"<!doctype html"[..], b"<html", b"<head"]
+        .iter()
+        .any(|tag| lower.starts_with(tag))
+    {
+        Looks::Html
+    } else if text.starts_with(b"<") {
+        Looks::Xml
+    } else if text.starts_with(b"{") || text.starts_with(b"[") {
+        Looks::Json
+    } else if begins(b"version https://git-lfs") {
+        Looks::GitLfs
+    } else if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") {
+        Looks::Zip
+    } else if begins(b"\x28\xb5\x2f\xfd") {
+        Looks::Zstd
+    } else if begins(b"7z\xbc\xaf\x27\x1c") {
+        Looks::SevenZip
+    } else if begins(b"\x5d\x00\x00") {
+        Looks::Lzma
+    } else if compression(head).is_some() {
+        Looks::CompressedTwice
+    } else if head.get(4..8) == Some(b"TFL3") {
+        Looks::TfLite
+    } else if head
+        .iter()
+        .all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e))
+    {
+        Looks::Text
+    } else {
+        Looks::Unknown
     }
 }

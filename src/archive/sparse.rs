@@ -5,10 +5,10 @@ use std::io::BufRead;
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
 use super::error::{Refusal, Result, shown};
-use super::header::{Raw, size, until_nul};
+use super::header::{BLOCK, Raw, size, until_nul};
 use super::limits::MAX_SEGMENTS;
 use super::pax::{PaxSparse, decimal};
-use super::stream::{BLOCK, Stream};
+use super::stream::Stream;
 
 /// Offset and length of one piece of data; what lies between two is a hole.
 pub(super) type Segment = (u64, u64);

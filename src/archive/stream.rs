@@ -4,11 +4,10 @@ use std::io::BufRead;
 
 use super::decode::Decoder;
 use super::error::{Place, Refusal, Result, shown};
+use super::format::Format;
+use super::header::BLOCK;
 use super::limits::{Limits, MAX_PADDING};
-use super::sniff::{self, Format, Looks};
-
-/// tar's unit.
-pub(super) const BLOCK: usize = 512;
+use super::sniff;
 
 /// The buffer between decoder and sink. Large enough that calls cost nothing and that inflate's 32 KiB window is
 /// copied seldom, small enough to stay in the processor's cache until the sink has read it.
@@ -154,7 +153,7 @@ impl<R: BufRead> Stream<R> {
         if head.first_chunk::<BLOCK>().is_some_and(sniff::is_tar) {
             return Ok(());
         }
-        let looks = Looks::of(&head[..head.len().min(BLOCK)]);
+        let looks = sniff::looks(&head[..head.len().min(BLOCK)]);
         Err(Refusal::NotAnArchive {
             looks,
             within: Some(self.format()),

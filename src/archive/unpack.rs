@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use super::decode::Decoder;
 use super::error::{Error, Refusal, shown};
+use super::format::Format;
 use super::limits::Limits;
 use super::member::{Member, Members, What};
 use super::name::{BadName, Name};
 use super::seen::{Kind, Seen};
-use super::sniff::Format;
 use super::sparse::Segment;
 use super::stream::Stream;
 

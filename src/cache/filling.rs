@@ -11,11 +11,12 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::error::{Error, Failure};
 use super::fillfile::FillFile;
-use super::index::{Attr, Child, Entry, Index, is_plain};
+use super::index::{Attr, Child, Entry, Index};
 use super::room::Room;
 use super::shared::Shared;
 use super::site::Site;
 use super::waiting::{Need, Progress, Wait, Waiters, Woken};
+use crate::handle::is_plain_path;
 
 /// The answer to a lookup in a filling.
 #[derive(Clone, Debug)]
@@ -227,7 +228,7 @@ impl State {
 }
 
 pub(super) fn vet(path: &str) -> Result<(), Error> {
-    if is_plain(path) {
+    if is_plain_path(path) {
         Ok(())
     } else {
         Err(Error::BadName {

@@ -193,16 +193,6 @@ fn parents(path: &str) -> impl Iterator<Item = &str> {
         .map(|(at, _)| path.get(..at).unwrap_or(path))
 }
 
-/// What the kernel takes: NAME_MAX and PATH_MAX.
-const MAX_COMPONENT: usize = 255;
-const MAX_PATH: usize = 4096;
-
-/// Whether `path` may be a name in a model: components joined by single slashes, none of them `.` or `..` or too long.
-pub(super) fn is_plain(path: &str) -> bool {
-    let is_name = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= MAX_COMPONENT;
-    path.len() <= MAX_PATH && !path.contains('\0') && path.split('/').all(is_name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,24 +276,5 @@ mod tests {
             Some(Entry::File(&3)),
             "a second entry of a directory keeps its children"
         );
-    }
-
-    #[test]
-    fn names_that_are_too_long_are_not_plain() {
-        let (component, path) = ("c".repeat(255), "a/".repeat(2047) + "a");
-        assert!(is_plain(&component) && is_plain(&path));
-        assert!(!is_plain(&(component + "c")) && !is_plain(&(path + "/a")));
-    }
-
-    #[test]
-    fn names_that_are_not_plain() {
-        for name in [
-            "", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a/.", "a\0b",
-        ] {
-            assert!(!is_plain(name), "{name:?}");
-        }
-        for name in ["a", "a/b", "...", ".hidden", "a b/c\nd", "-"] {
-            assert!(is_plain(name), "{name:?}");
-        }
     }
 }

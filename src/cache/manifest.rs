@@ -14,12 +14,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Context, Error, if_there};
-use super::index::{Index, is_plain};
+use super::index::Index;
 use super::layout::{Key, Layout, replace};
 use super::outline::{Outline, Stat};
 use super::plain;
 use super::sealed::Sealed;
 use crate::checksum::Crc32c;
+use crate::handle::is_plain_path;
 use crate::hubdir::is_handle_of;
 
 /// A name may have 4 KiB; a hundred thousand of them are more than any model has, and rarely longer than 100 bytes.
@@ -268,7 +269,7 @@ impl Manifest {
             && (manifest.handle.is_empty() || is_handle_of(&manifest.handle, key))
             && paths
                 .filter(|path| !path.is_empty())
-                .all(|path| is_plain(path));
+                .all(|path| is_plain_path(path));
         is_sound.then_some(manifest)
     }
 

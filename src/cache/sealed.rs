@@ -6,10 +6,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::handle::is_plain_path;
 use crate::os;
 use crate::os::dir::{Dir, Kind};
 
-use super::index::{Index, is_plain};
+use super::index::Index;
 use super::outline::{Outline, Stat};
 
 /// A complete model. Its names are read once, when it is found; nothing in it ever changes.
@@ -58,7 +59,7 @@ impl Sealed {
     ///
     /// Those of open(2): above all `NotFound`, if the model was taken out of the cache since it was found.
     pub fn open(&self, path: &str) -> io::Result<File> {
-        if !is_plain(path) {
+        if !is_plain_path(path) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         // Neither a link nor a FIFO that somebody put in the place of a name leads astray or waits.

@@ -27,6 +27,7 @@ mod kaggle;
 mod key;
 mod names;
 mod parse;
+mod path;
 mod place;
 mod rules;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use kaggle::Catalogue;
 pub use key::Key;
 pub use names::Names;
 pub use parse::{Handle, Scheme};
+pub use path::{MAX_COMPONENT, MAX_PATH, is_plain_path};
 pub use place::Place;
 pub use variation::Variation;
 pub use version::{Format, Kind};

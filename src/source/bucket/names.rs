@@ -7,14 +7,11 @@ use std::time::{Duration, SystemTime};
 use super::access::Access;
 use super::object::Object;
 use crate::checksum::Hashes;
-use crate::handle::BucketPath;
+use crate::handle::{BucketPath, is_plain_path};
 use crate::source::RemoteFile;
 
 /// Longest key that Google and Amazon allow, in bytes.
 const MAX_KEY: usize = 1024;
-
-/// Longest name of a file, in bytes.
-const MAX_NAME: usize = 255;
 
 /// An object, as a listing tells of it.
 #[derive(Debug, Clone)]
@@ -172,11 +169,9 @@ pub(super) fn time(text: Option<&str>) -> SystemTime {
     SystemTime::UNIX_EPOCH + since
 }
 
-/// Whether every component can be a file's name.
+/// Whether the name of an object can be a file's path.
 fn is_path(name: &str) -> bool {
     // A key that is no text was read as if it had U+FFFD there, and nothing could be asked for by that name.
     let wrong = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
-    name.split('/').all(|part| {
-        !matches!(part, "" | "." | "..") && part.len() <= MAX_NAME && !part.contains(wrong)
-    })
+    is_plain_path(name) && !name.contains(wrong)
 }
