@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Error;
 use super::size::scaled;
 
-/// Units with their nanoseconds, largest first.
+/// Units with their nanoseconds.
 const UNITS: [(&str, u64); 8] = [
     ("d", 86_400_000_000_000),
     ("h", 3_600_000_000_000),
@@ -37,18 +37,6 @@ pub fn parse_duration(typed: &str) -> Result<Duration, Error> {
                 "a number and a unit, like `60s`, `500ms` or `10m`",
             )
         })
-}
-
-/// The shortest exact form in one unit, which [`parse_duration`] reads back.
-pub fn show_duration(duration: Duration) -> String {
-    let total = duration.as_nanos();
-    let (name, factor) = UNITS
-        .iter()
-        .find(|(name, factor)| {
-            *name != "min" && total != 0 && total.is_multiple_of((*factor).into())
-        })
-        .unwrap_or(&("s", 1));
-    format!("{}{name}", total / u128::from(*factor))
 }
 
 fn nanoseconds(typed: &str) -> Result<u128, &'static str> {
@@ -122,26 +110,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn durations_are_shown_in_one_unit() {
-        for (typed, want) in [
-            ("60s", "1m"),
-            ("90s", "90s"),
-            ("0", "0s"),
-            ("1.5s", "1500ms"),
-            ("24h", "1d"),
-        ] {
-            assert_eq!(show_duration(parse_duration(typed).unwrap()), want);
-        }
-    }
-
     proptest! {
-        #[test]
-        fn durations_read_back(nanos in 0..MAX.as_nanos() as u64, power in 0..16u32) {
-            let duration = Duration::from_nanos(nanos / 10_u64.pow(power) * 10_u64.pow(power));
-            prop_assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
-        }
-
         #[test]
         fn any_text_is_read_or_refused(text in ".*", like in "([0-9.]{0,30}[a-z ]{0,3}){0,3}") {
             let _ = parse_duration(&text);

@@ -32,7 +32,6 @@ const HOSTS: [&str; 2] = ["www.kaggle.com", "kaggle.com"];
 #[derive(Clone, PartialEq, Eq)]
 pub struct KaggleCredentials {
     authorization: String,
-    found: String,
 }
 
 impl KaggleCredentials {
@@ -72,11 +71,6 @@ impl KaggleCredentials {
         &self.authorization
     }
 
-    /// Where they were found, for messages.
-    pub fn found(&self) -> &str {
-        &self.found
-    }
-
     /// The only hosts (`host` or `host:port`) that may be told them: Kaggle's, or what `--kaggle-url` puts in its place.
     pub fn hosts(kaggle_url: Option<&BaseUrl>) -> Vec<String> {
         match kaggle_url {
@@ -88,9 +82,7 @@ impl KaggleCredentials {
 
 impl fmt::Debug for KaggleCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KaggleCredentials")
-            .field("found", &self.found)
-            .finish_non_exhaustive()
+        f.debug_struct("KaggleCredentials").finish_non_exhaustive()
     }
 }
 
@@ -104,10 +96,7 @@ pub fn kagglehub_cache(around: &Surroundings<'_>) -> Option<PathBuf> {
 fn token_of(value: &OsString) -> Result<KaggleCredentials, Error> {
     let authorization = value.to_str().and_then(bearer);
     authorization
-        .map(|authorization| KaggleCredentials {
-            authorization,
-            found: TOKEN.to_owned(),
-        })
+        .map(|authorization| KaggleCredentials { authorization })
         .ok_or_else(|| unusable(TOKEN))
 }
 
@@ -116,7 +105,6 @@ fn pair_of(user: &OsStr, key: &OsStr) -> Result<KaggleCredentials, Error> {
     let key = key.to_str().ok_or_else(|| unusable(KEY))?;
     Ok(KaggleCredentials {
         authorization: basic(user, key).ok_or_else(|| unusable(USERNAME))?,
-        found: format!("{USERNAME} and {KEY}"),
     })
 }
 
@@ -164,7 +152,6 @@ fn read(path: &Path, meaning: impl Fn(&str) -> Option<String>) -> Option<KaggleC
     }
     Some(KaggleCredentials {
         authorization: authorization?,
-        found: file.to_string(),
     })
 }
 

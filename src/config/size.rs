@@ -1,4 +1,4 @@
-//! Sizes and rates: `300MiB`, `50MB/s`.
+//! Sizes: `300MiB`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,39 +67,6 @@ impl fmt::Display for ByteSize {
         } else {
             write!(f, "{decimal} {}", DECIMAL[decimal_power - 1])
         }
-    }
-}
-
-/// Bytes per second, never 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rate(u64);
-
-impl Rate {
-    /// The number of bytes per second; at least 1.
-    pub fn bytes_per_second(self) -> u64 {
-        self.0
-    }
-}
-
-impl FromStr for Rate {
-    type Err = Error;
-
-    /// Reads `50MB/s`.
-    fn from_str(typed: &str) -> Result<Self, Error> {
-        let read = || {
-            let per_second = typed.trim().strip_suffix("/s");
-            match bytes(per_second.ok_or("it does not end in `/s`")?)? {
-                0 => Err("at that rate nothing would ever arrive"),
-                rate => Ok(Self(rate)),
-            }
-        };
-        read().map_err(|why| Error::value("rate", typed, why, "bytes per second, like `50MB/s`"))
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s", ByteSize(self.0))
     }
 }
 
@@ -172,19 +139,6 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_sizes_per_second() {
-        assert_eq!(
-            "50MB/s".parse::<Rate>().unwrap().bytes_per_second(),
-            50_000_000
-        );
-        assert_eq!("1KiB/s".parse::<Rate>().unwrap().to_string(), "1 KiB/s");
-        for typed in ["50MB", "0/s", "0.1/s", "fast", "/s", "-1MB/s"] {
-            let error = typed.parse::<Rate>().unwrap_err().to_string();
-            assert!(error.contains("50MB/s") && error.contains(typed), "{error}");
-        }
-    }
-
-    #[test]
     fn what_is_no_size_is_refused() {
         for typed in [
             "",
@@ -215,10 +169,9 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in ".*", like in "[0-9.]{0,50}[a-zA-Z]{0,3}(/s)?") {
+        fn any_text_is_read_or_refused(text in ".*", like in "[0-9.]{0,50}[a-zA-Z]{0,3}") {
             for text in [text, like] {
                 let _ = text.parse::<ByteSize>();
-                let _ = text.parse::<Rate>();
             }
         }
     }

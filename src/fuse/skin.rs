@@ -84,7 +84,6 @@ impl Filesystem for Skin {
         let _ = config.set_max_background(BACKGROUND);
         let _ = config.set_congestion_threshold(BACKGROUND);
         let _ = config.set_max_stack_depth(self.inner.owner.stack_depth);
-        let _ = config.set_max_readahead(1 << 20);
         Ok(())
     }
 
