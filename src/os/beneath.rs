@@ -2,7 +2,7 @@
 //! directory cannot have files made, cut or removed elsewhere.
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, DirEntry, File, OpenOptions, ReadDir};
+use std::fs::{DirBuilder, DirEntry, File, Metadata, OpenOptions, ReadDir};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -73,6 +73,18 @@ pub fn open(base: &File, name: &Path) -> io::Result<File> {
 /// As [`open`].
 pub fn open_read(base: &File, name: &Path) -> io::Result<File> {
     plain(open_in(base, name, OFlags::RDONLY, 0)?)
+}
+
+/// What is known of `name` below `base`, whatever it is; of a link itself, in the last component. The empty name is `base`.
+///
+/// # Errors
+///
+/// Those of openat2(2): ELOOP for a link on the way.
+pub fn metadata(base: &File, name: &Path) -> io::Result<Metadata> {
+    match name.as_os_str().is_empty() {
+        true => base.metadata(),
+        false => open_in(base, name, OFlags::PATH, 0)?.metadata(),
+    }
 }
 
 /// Makes the file `name` below `base`, which must not be there, for reading and writing. Its parents must be there.
@@ -243,7 +255,9 @@ mod tests {
         assert_eq!(names("a/b").unwrap(), 1);
         symlink(outside.path(), dir.path().join("link")).unwrap();
         assert!(names("link").is_err());
+        assert!(metadata(&base, Path::new("link")).unwrap().is_symlink());
         for name in ["link/kept", "../kept", "/etc/passwd"] {
+            assert!(metadata(&base, Path::new(name)).is_err(), "{name}");
             assert!(open(&base, Path::new(name)).is_err(), "{name}");
             assert!(create(&base, Path::new(name), 0o644).is_err(), "{name}");
         }

@@ -1,7 +1,7 @@
 //! One version as an archive: how it is made, what is known of it, and where
 //! its bytes are.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::catalogue::{Form, Suffix};
+use super::confine::Root;
 use super::digest::{Digests, Halt, Summing, digest_file};
 use super::pack::{Stop, pack};
 use super::survey::{Stamp, Survey, survey};
@@ -58,11 +59,11 @@ impl Archive {
     ///
     /// # Errors
     /// [`Error::Changed`] if a ready-made archive is another one by now.
-    pub fn open(&self) -> Result<(Arc<File>, Option<Stamp>), Error> {
+    pub fn open(&self, root: &Root) -> Result<(Arc<File>, Option<Stamp>), Error> {
         match &self.bytes {
             Bytes::Spooled(file) => Ok((Arc::clone(file), None)),
             Bytes::Ready(path) => {
-                let (file, stamp) = open_stamped(path)?;
+                let (file, stamp) = open_stamped(root, path)?;
                 if stamp == self.stamp {
                     Ok((Arc::new(file), Some(stamp)))
                 } else {
@@ -82,8 +83,8 @@ pub enum State {
     Ready(PathBuf, Suffix, Stamp),
 }
 
-fn open_stamped(path: &Path) -> Result<(File, Stamp), Error> {
-    let file = File::open(path).map_err(|e| Error::read(path, e))?;
+fn open_stamped(root: &Root, path: &Path) -> Result<(File, Stamp), Error> {
+    let file = root.open(path).map_err(|e| Error::read(path, e))?;
     let meta = file.metadata().map_err(|e| Error::read(path, e))?;
     Ok((file, Stamp::of(&meta)))
 }
@@ -93,11 +94,11 @@ impl State {
     ///
     /// # Errors
     /// What cannot be read or must not be offered.
-    pub fn of(root: &Path, form: &Form) -> Result<State, Error> {
+    pub fn of(root: &Root, form: &Form) -> Result<State, Error> {
         match form {
             Form::Tree(dir) => Ok(State::Tree(survey(root, dir)?)),
             Form::Ready(path, suffix) => {
-                let meta = fs::metadata(path).map_err(|e| Error::read(path, e))?;
+                let meta = root.metadata(path).map_err(|e| Error::read(path, e))?;
                 Ok(State::Ready(path.clone(), *suffix, Stamp::of(&meta)))
             }
         }
@@ -107,14 +108,14 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Changed`] if it is in another state by the end.
-    pub fn prepare(&self, root: &Path, spool: &Path, halt: &Halt) -> Result<Archive, Error> {
+    pub fn prepare(&self, root: &Root, spool: &Path, halt: &Halt) -> Result<Archive, Error> {
         match self {
             State::Tree(seen) => {
                 if let Some(missing) = seen.missing() {
                     let path = seen.dir.clone();
                     return Err(Error::Incomplete { path, missing });
                 }
-                let (file, digests) = packed(seen, spool, halt)?;
+                let (file, digests) = packed(root, seen, spool, halt)?;
                 if survey(root, &seen.dir)? != *seen {
                     return Err(Error::changed(&seen.dir));
                 }
@@ -135,7 +136,7 @@ impl State {
                 })
             }
             State::Ready(path, suffix, seen) => {
-                let (file, stamp) = open_stamped(path)?;
+                let (file, stamp) = open_stamped(root, path)?;
                 if stamp != *seen {
                     return Err(Error::changed(path));
                 }
@@ -186,14 +187,14 @@ fn hash(path: &Path, file: &File, seen: Stamp, halt: &Halt) -> Result<Digests, E
     }
 }
 
-fn packed(seen: &Survey, spool: &Path, halt: &Halt) -> Result<(File, Digests), Error> {
+fn packed(root: &Root, seen: &Survey, spool: &Path, halt: &Halt) -> Result<(File, Digests), Error> {
     let fault = |source: io::Error| Error::Spool {
         dir: spool.to_owned(),
         source,
     };
     let file = spool::unlinked(spool).map_err(fault)?;
     let out = Summing::new(BufWriter::with_capacity(1 << 18, file), halt);
-    let out = pack(seen, out).map_err(|stop| match stop {
+    let out = pack(root, seen, out).map_err(|stop| match stop {
         Stop::Model(error) => error,
         Stop::Output(source) => fault(source),
     })?;

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::archive::{Archive, State};
 use super::catalogue::Form;
+use super::confine::Root;
 use super::digest::Halt;
 use super::{Error, blocking, spool};
 
@@ -85,10 +86,10 @@ impl Archives {
     ///
     /// # Errors
     /// Shared by all who asked for the same state; the next to ask tries again.
-    pub async fn get(&self, root: &Path, name: &str, form: &Form) -> Outcome {
-        let (root, form) = (root.to_owned(), form.clone());
+    pub async fn get(&self, root: &Arc<Root>, name: &str, form: &Form) -> Outcome {
+        let (root, form) = (Arc::clone(root), form.clone());
         let state = blocking(name, {
-            let root = root.clone();
+            let root = Arc::clone(&root);
             move || State::of(&root, &form)
         })
         .await
@@ -102,7 +103,7 @@ impl Archives {
         &self,
         name: &str,
         state: Arc<State>,
-        root: PathBuf,
+        root: Arc<Root>,
     ) -> Shared<BoxFuture<'static, Outcome>> {
         let mut kept = self.kept.lock();
         if let Some(entry) = kept.get(name)
@@ -194,7 +195,7 @@ mod tests {
 
     async fn get(archives: &Archives, tree: &Tree, name: &str) -> Outcome {
         archives
-            .get(tree.path(), name, &Form::Tree(tree.path().join(name)))
+            .get(&tree.root(), name, &Form::Tree(tree.path().join(name)))
             .await
     }
 
@@ -218,7 +219,10 @@ mod tests {
         tree.put("g/m/1/assets/vocab.txt", "a");
         let second = get(&archives, &tree, "g/m/1").await.unwrap();
         assert_ne!(first.digests(), second.digests());
-        assert!(first.open().is_ok(), "a transfer under way keeps its bytes");
+        assert!(
+            first.open(&tree.root()).is_ok(),
+            "a transfer under way keeps its bytes"
+        );
     }
 
     #[tokio::test]
@@ -261,7 +265,7 @@ mod tests {
         let (_spool, archives) = spooling(1);
         let path = tree.path().join("g/m/1.tar.gz");
         let form = Form::Ready(path.clone(), Suffix::TarGz);
-        let first = archives.get(tree.path(), "g/m/1", &form).await.unwrap();
+        let first = archives.get(&tree.root(), "g/m/1", &form).await.unwrap();
         assert_eq!(
             first.digests(),
             digest_file(&File::open(&path).unwrap(), &Halt::default())
@@ -270,8 +274,11 @@ mod tests {
         );
         tree.put("next", "archive two");
         fs::rename(tree.path().join("next"), &path).unwrap();
-        assert!(matches!(first.open(), Err(Error::Changed { .. })));
-        let second = archives.get(tree.path(), "g/m/1", &form).await.unwrap();
+        assert!(matches!(
+            first.open(&tree.root()),
+            Err(Error::Changed { .. })
+        ));
+        let second = archives.get(&tree.root(), "g/m/1", &form).await.unwrap();
         assert_ne!(first.digests().unwrap().md5, second.digests().unwrap().md5);
         assert_ne!(first.etag, second.etag);
     }
@@ -289,9 +296,9 @@ mod tests {
             .set_len(1 << 40)
             .unwrap();
         let form = Form::Ready(path, Suffix::TarGz);
-        let archive = archives.get(tree.path(), "g/m/1", &form).await.unwrap();
+        let archive = archives.get(&tree.root(), "g/m/1", &form).await.unwrap();
         assert_eq!(archive.len, 1 << 40);
         assert!(archive.digests().is_none(), "nobody waited for the hashes");
-        assert!(archive.open().is_ok());
+        assert!(archive.open(&tree.root()).is_ok());
     }
 }

@@ -1,14 +1,17 @@
-//! Nothing outside the served directory is ever offered.
+//! The served directory, and what of it is offered.
 //!
-//! Each entry is looked at before it is used: hidden names are skipped, a
-//! symbolic link is followed only if its end lies inside the served directory,
-//! and what is neither file nor directory (a FIFO would block its opener) is
-//! refused.
+//! Hidden names are skipped, a symbolic link is followed only if its end lies
+//! inside the served directory, and what is neither file nor directory (a FIFO
+//! would block its opener) is refused. A check resolves the links of a path; what
+//! is opened afterwards is opened beneath the served directory through no link at
+//! all, so that one that is swapped in between the two leads nowhere.
 
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
+
+use crate::os::beneath;
 
 /// An entry that must not be offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +39,7 @@ impl fmt::Display for Stray {
 
 /// What an entry turned out to be.
 pub enum Checked {
-    /// A file or directory inside the served directory: its path with links
-    /// resolved in the last component, and its metadata.
+    /// A file or directory inside the served directory: its path without links, and its metadata.
     Inside(PathBuf, Metadata),
     /// Not to be offered.
     Stray(Stray),
@@ -48,32 +50,91 @@ pub fn hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().first() == Some(&b'.')
 }
 
-/// Looks at `path`, whose parent has been checked already. `root` is canonical;
-/// `chain` holds the directories, canonical, through which the walk came here:
-/// to meet one of them again is a loop.
-pub fn check(root: &Path, chain: &[PathBuf], path: &Path) -> io::Result<Checked> {
-    let mut meta = fs::symlink_metadata(path)?;
-    let mut place = path.to_owned();
-    if meta.is_symlink() {
-        place = match fs::canonicalize(path) {
-            Ok(place) => place,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Ok(Checked::Stray(Stray::Dangling));
-            }
-            Err(e) => return Err(e),
-        };
-        if !place.starts_with(root) {
-            return Ok(Checked::Stray(Stray::Outside));
-        }
-        meta = fs::metadata(&place)?;
-        if chain.contains(&place) {
-            return Ok(Checked::Stray(Stray::Loop));
+/// The served directory: everything in it is reached through this.
+#[derive(Debug)]
+pub struct Root {
+    path: PathBuf,
+}
+
+impl Root {
+    /// The directory `dir`, wherever links on the way to it lead now.
+    ///
+    /// # Errors
+    /// It is no directory, or cannot be reached.
+    pub fn new(dir: &Path) -> io::Result<Root> {
+        let path = fs::canonicalize(dir)?;
+        match path.is_dir() {
+            true => Ok(Root { path }),
+            false => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
-    if meta.is_dir() || meta.is_file() {
-        Ok(Checked::Inside(place, meta))
-    } else {
-        Ok(Checked::Stray(Stray::Special))
+
+    /// Its path, without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a plain file for reading. `at` is a path that was checked.
+    ///
+    /// # Errors
+    /// Those of openat2(2): ELOOP if a link is on the way by now.
+    pub fn open(&self, at: &Path) -> io::Result<File> {
+        let (base, name) = self.beneath(at)?;
+        beneath::open_read(&base, name)
+    }
+
+    /// Lists a directory. `at` is a path that was checked.
+    ///
+    /// # Errors
+    /// As [`Root::open`].
+    pub fn list(&self, at: &Path) -> io::Result<beneath::Listing> {
+        let (base, name) = self.beneath(at)?;
+        beneath::list(&base, name)
+    }
+
+    /// What `at` is; of a link itself, in the last component.
+    ///
+    /// # Errors
+    /// As [`Root::open`].
+    pub fn metadata(&self, at: &Path) -> io::Result<Metadata> {
+        let (base, name) = self.beneath(at)?;
+        beneath::metadata(&base, name)
+    }
+
+    /// Looks at `at`, of which `meta` is known and whose parent was checked. `chain` holds the directories through which
+    /// the walk came here: to meet one of them again is a loop.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn check(&self, chain: &[PathBuf], at: &Path, mut meta: Metadata) -> io::Result<Checked> {
+        let mut place = at.to_owned();
+        if meta.is_symlink() {
+            place = match fs::canonicalize(at) {
+                Ok(place) => place,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    return Ok(Checked::Stray(Stray::Dangling));
+                }
+                Err(e) => return Err(e),
+            };
+            if !place.starts_with(&self.path) {
+                return Ok(Checked::Stray(Stray::Outside));
+            }
+            meta = self.metadata(&place)?;
+            if chain.contains(&place) {
+                return Ok(Checked::Stray(Stray::Loop));
+            }
+        }
+        if meta.is_dir() || meta.is_file() {
+            Ok(Checked::Inside(place, meta))
+        } else {
+            Ok(Checked::Stray(Stray::Special))
+        }
+    }
+
+    fn beneath<'a>(&self, at: &'a Path) -> io::Result<(File, &'a Path)> {
+        let name = at.strip_prefix(&self.path);
+        let name = name.map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
+        Ok((beneath::top_path(&self.path)?, name))
     }
 }
 
@@ -82,6 +143,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    fn check(root: &Path, chain: &[PathBuf], path: &Path) -> io::Result<Checked> {
+        let root = Root::new(root)?;
+        root.check(chain, path, root.metadata(path)?)
+    }
 
     fn verdict(root: &Path, path: &Path) -> Option<Stray> {
         match check(root, &[root.to_owned(), root.join("a")], path).unwrap() {

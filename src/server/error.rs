@@ -111,9 +111,13 @@ pub enum Error {
 
 impl Error {
     pub(super) fn read(path: &Path, source: io::Error) -> Error {
-        Error::Read {
-            path: path.to_owned(),
-            source,
+        match source.raw_os_error() {
+            // What was a file or a directory when it was checked is a link now, or in another place.
+            Some(libc::ELOOP | libc::EXDEV | libc::ENOTDIR) => Error::changed(path),
+            _ => Error::Read {
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use tar::{Builder, EntryType, Header};
 
 use super::Error;
+use super::confine::Root;
 use super::gzip::GzipWriter;
 use super::survey::{Member, Survey};
 
@@ -30,22 +31,22 @@ pub enum Stop {
     Output(io::Error),
 }
 
-/// Packs what `survey` saw into `out`, and gives `out` back.
+/// Packs what `survey` saw in `root` into `out`, and gives `out` back.
 ///
 /// # Errors
 /// [`Stop::Model`] if a file cannot be read or has another length than the
 /// survey saw, [`Stop::Output`] if `out` cannot be written.
-pub fn pack<W: Write>(survey: &Survey, out: W) -> Result<W, Stop> {
+pub fn pack<W: Write>(root: &Root, survey: &Survey, out: W) -> Result<W, Stop> {
     let mut tar = Builder::new(GzipWriter::new(out));
     for member in &survey.members {
-        append(&mut tar, member)?;
+        append(root, &mut tar, member)?;
     }
     tar.into_inner()
         .and_then(GzipWriter::finish)
         .map_err(Stop::Output)
 }
 
-fn append<W: Write>(tar: &mut Builder<W>, member: &Member) -> Result<(), Stop> {
+fn append<W: Write>(root: &Root, tar: &mut Builder<W>, member: &Member) -> Result<(), Stop> {
     let mut name = b"./".to_vec();
     name.extend_from_slice(&member.name);
     if name.len() > NAME_FIELD {
@@ -57,7 +58,8 @@ fn append<W: Write>(tar: &mut Builder<W>, member: &Member) -> Result<(), Stop> {
     }
     let len = member.stamp.len;
     let header = header(&name, EntryType::Regular, 0o644, len);
-    let file = File::open(&member.path).map_err(|e| Stop::Model(Error::read(&member.path, e)))?;
+    let file = root.open(&member.path);
+    let file = file.map_err(|e| Stop::Model(Error::read(&member.path, e)))?;
     let mut source = Exactly {
         file,
         path: &member.path,
@@ -143,8 +145,10 @@ mod tests {
     use super::*;
 
     fn packed(tree: &Tree) -> Vec<u8> {
-        let survey = survey(tree.path(), tree.path()).unwrap();
-        pack(&survey, Vec::new()).map_err(|_| "stopped").unwrap()
+        let survey = survey(&tree.root(), tree.path()).unwrap();
+        pack(&tree.root(), &survey, Vec::new())
+            .map_err(|_| "stopped")
+            .unwrap()
     }
 
     /// Name, is a directory, content, of each member, in order.
@@ -226,10 +230,10 @@ mod tests {
     #[test]
     fn a_file_that_shrank_since_the_survey_is_no_archive() {
         let tree = Tree::new(&[("saved_model.pb", "graph")]);
-        let survey = survey(tree.path(), tree.path()).unwrap();
+        let survey = survey(&tree.root(), tree.path()).unwrap();
         tree.put("saved_model.pb", "gra");
         assert!(matches!(
-            pack(&survey, Vec::new()),
+            pack(&tree.root(), &survey, Vec::new()),
             Err(Stop::Model(Error::Changed { .. }))
         ));
     }
@@ -246,8 +250,11 @@ mod tests {
             }
         }
         let tree = Tree::new(&[("saved_model.pb", "graph")]);
-        let survey = survey(tree.path(), tree.path()).unwrap();
-        assert!(matches!(pack(&survey, Full), Err(Stop::Output(_))));
+        let survey = survey(&tree.root(), tree.path()).unwrap();
+        assert!(matches!(
+            pack(&tree.root(), &survey, Full),
+            Err(Stop::Output(_))
+        ));
     }
 
     proptest! {

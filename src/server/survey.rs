@@ -5,7 +5,7 @@
 //! to be still true.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Error;
-use super::confine::{self, Checked};
+use super::confine::{self, Checked, Root};
 
 /// The state of a file or directory. The change time cannot be set by hand, so
 /// it tells also of a file that was rewritten with its old size and time.
@@ -163,8 +163,8 @@ fn shard_count(name: &str) -> Option<u32> {
 /// What cannot be read, and what must not be offered: a link out of `root` is
 /// refused rather than left out, because a model without one of its files is
 /// not that model.
-pub fn survey(root: &Path, dir: &Path) -> Result<Survey, Error> {
-    let meta = fs::metadata(dir).map_err(|e| Error::read(dir, e))?;
+pub fn survey(root: &Root, dir: &Path) -> Result<Survey, Error> {
+    let meta = root.metadata(dir).map_err(|e| Error::read(dir, e))?;
     let mut members = vec![Member {
         name: Vec::new(),
         path: dir.to_owned(),
@@ -182,7 +182,7 @@ pub fn survey(root: &Path, dir: &Path) -> Result<Survey, Error> {
 /// Adds what lies in the last directory of `chain`, whose name is `above`, and below it.
 /// The length that the kernel allows a path bounds the recursion.
 fn add_children(
-    root: &Path,
+    root: &Root,
     chain: &mut Vec<PathBuf>,
     above: &[u8],
     members: &mut Vec<Member>,
@@ -190,17 +190,19 @@ fn add_children(
     let Some(dir) = chain.last().cloned() else {
         return Ok(());
     };
-    for entry in fs::read_dir(&dir).map_err(|e| Error::read(&dir, e))? {
+    for entry in root.list(&dir).map_err(|e| Error::read(&dir, e))? {
         let entry = entry.map_err(|e| Error::read(&dir, e))?;
-        let (at, file_name) = (entry.path(), entry.file_name());
+        let file_name = entry.file_name();
+        let at = dir.join(&file_name);
         if confine::hidden(&file_name) {
             continue;
         }
-        let (path, meta) =
-            match confine::check(root, chain, &at).map_err(|e| Error::read(&at, e))? {
-                Checked::Inside(path, meta) => (path, meta),
-                Checked::Stray(stray) => return Err(Error::Stray { path: at, stray }),
-            };
+        let meta = entry.metadata().map_err(|e| Error::read(&at, e))?;
+        let checked = root.check(chain, &at, meta);
+        let (path, meta) = match checked.map_err(|e| Error::read(&at, e))? {
+            Checked::Inside(path, meta) => (path, meta),
+            Checked::Stray(stray) => return Err(Error::Stray { path: at, stray }),
+        };
         let mut name = [above, file_name.as_bytes()].concat();
         if meta.is_dir() {
             name.push(b'/');
@@ -236,6 +238,7 @@ fn rank(name: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -262,7 +265,7 @@ mod tests {
             (".DS_Store", "junk"),
             ("assets/.hidden/x", "junk"),
         ]);
-        let survey = survey(tree.path(), tree.path()).unwrap();
+        let survey = survey(&tree.root(), tree.path()).unwrap();
         assert_eq!(
             names(&survey),
             [
@@ -283,7 +286,7 @@ mod tests {
     fn parents_come_before_children_however_they_sort() {
         // '-' and '.' sort before '/': plain byte order of full names must not tear a directory apart from its content.
         let tree = Tree::new(&[("a/b/c", ""), ("a-b", ""), ("a.b", ""), ("a/b-c", "")]);
-        let names = names(&survey(tree.path(), tree.path()).unwrap());
+        let names = names(&survey(&tree.root(), tree.path()).unwrap());
         for (at, name) in names.iter().enumerate() {
             let parent = name
                 .trim_end_matches('/')
@@ -301,11 +304,11 @@ mod tests {
         let tree = Tree::new(&[("m/1/saved_model.pb", "s"), ("blobs/x", "weights")]);
         let model = tree.path().join("m/1");
         symlink("../../blobs/x", model.join("near")).unwrap();
-        let seen = survey(tree.path(), &model).unwrap();
+        let seen = survey(&tree.root(), &model).unwrap();
         let near = seen.files()[0];
         assert_eq!((near.name.as_slice(), near.stamp.len), (&b"near"[..], 7));
         symlink("/etc/passwd", model.join("out")).unwrap();
-        let refused = survey(tree.path(), &model).unwrap_err();
+        let refused = survey(&tree.root(), &model).unwrap_err();
         assert!(
             matches!(
                 refused,
@@ -321,8 +324,8 @@ mod tests {
     #[test]
     fn a_rewrite_of_equal_size_and_time_shows() {
         let tree = Tree::new(&[("saved_model.pb", "aaaa")]);
-        let before = survey(tree.path(), tree.path()).unwrap();
-        assert_eq!(before, survey(tree.path(), tree.path()).unwrap());
+        let before = survey(&tree.root(), tree.path()).unwrap();
+        assert_eq!(before, survey(&tree.root(), tree.path()).unwrap());
         std::thread::sleep(Duration::from_millis(20));
         let path = tree.path().join("saved_model.pb");
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
@@ -333,13 +336,13 @@ mod tests {
             .unwrap()
             .set_modified(modified)
             .unwrap();
-        assert_ne!(before, survey(tree.path(), tree.path()).unwrap());
+        assert_ne!(before, survey(&tree.root(), tree.path()).unwrap());
     }
 
     #[test]
     fn a_missing_shard_or_index_is_named() {
         let tree = Tree::new(&[("saved_model.pb", "s")]);
-        let missing = || survey(tree.path(), tree.path()).unwrap().missing();
+        let missing = || survey(&tree.root(), tree.path()).unwrap().missing();
         assert_eq!(missing(), None, "a model may have no variables");
         tree.put("variables/variables.data-00001-of-00002", "d");
         assert_eq!(missing().unwrap(), "variables/variables.index");

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::confine::Root;
 use super::{Catalogue, Simulation, router};
 
 /// A directory of files, removed when dropped.
@@ -37,6 +39,11 @@ impl Tree {
 
     pub fn path(&self) -> &Path {
         &self.root
+    }
+
+    /// It, as it is served.
+    pub fn root(&self) -> Arc<Root> {
+        Arc::new(Root::new(&self.root).unwrap())
     }
 }
 

@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response as HttpResponse, Statu
 use axum::response::Response;
 
 use super::archive::Archive;
+use super::confine::Root;
 use super::digest::Digests;
 use super::range::{self, Wanted};
 use super::{Error, blocking, body};
@@ -84,13 +85,14 @@ impl Sending {
 /// Those of opening it.
 pub async fn respond(
     name: &str,
+    root: &Arc<Root>,
     archive: &Arc<Archive>,
     request: &Parts,
 ) -> Result<Response, Error> {
     let mut sending = Sending::of(request, archive.len, &archive.etag, archive.modified);
     if request.method != Method::HEAD && !sending.part.is_empty() {
-        let opened = Arc::clone(archive);
-        let (file, state) = blocking(name, move || opened.open()).await?;
+        let (root, opened) = (Arc::clone(root), Arc::clone(archive));
+        let (file, state) = blocking(name, move || opened.open(&root)).await?;
         sending.content = body::of(file, sending.part.clone(), state);
     }
     let mut response = sending.response();

@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::checksum::Crc32c;
+use crate::server::confine::Root;
 use crate::server::digest::Halt;
 use crate::server::survey::Stamp;
 
@@ -64,8 +65,8 @@ struct Slot {
 }
 
 impl Slot {
-    fn fill(&self, path: &Path, stamp: &Stamp, halt: &Halt) {
-        let _ = self.sums.set(sum(path, stamp, halt));
+    fn fill(&self, root: &Root, path: &Path, stamp: &Stamp, halt: &Halt) {
+        let _ = self.sums.set(sum(root, path, stamp, halt));
         self.filled.notify_waiters();
     }
 
@@ -80,15 +81,18 @@ impl Slot {
 
 /// The checksums of one server.
 pub struct Checksums {
+    root: Arc<Root>,
     kept: Mutex<LruCache<PathBuf, (Stamp, Arc<Slot>)>>,
     workers: Arc<Semaphore>,
     halt: Halt,
 }
 
-impl Default for Checksums {
-    fn default() -> Checksums {
+impl Checksums {
+    /// Of files in `root`; none is known yet.
+    pub fn new(root: Arc<Root>) -> Checksums {
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         Checksums {
+            root,
             kept: Mutex::new(LruCache::new(KEPT)),
             workers: Arc::new(Semaphore::new(cores)),
             halt: Halt::default(),
@@ -123,10 +127,10 @@ impl Checksums {
             }
         }
         if !small.is_empty() {
-            let halt = self.halt.clone();
+            let (root, halt) = (Arc::clone(&self.root), self.halt.clone());
             tokio::task::spawn_blocking(move || {
                 for (path, stamp, slot) in small {
-                    slot.fill(&path, &stamp, &halt);
+                    slot.fill(&root, &path, &stamp, &halt);
                 }
             });
         }
@@ -135,9 +139,10 @@ impl Checksums {
 
     fn begin_large(&self, (path, stamp, slot): (PathBuf, Stamp, Arc<Slot>)) {
         let (workers, halt) = (Arc::clone(&self.workers), self.halt.clone());
+        let root = Arc::clone(&self.root);
         tokio::spawn(async move {
             let _turn = workers.acquire_owned().await;
-            let fill = move || slot.fill(&path, &stamp, &halt);
+            let fill = move || slot.fill(&root, &path, &stamp, &halt);
             // Nothing to do about a failure: the slot stays empty.
             let _ = tokio::task::spawn_blocking(fill).await;
         });
@@ -179,8 +184,8 @@ impl Asked {
 }
 
 /// Nothing if the file is in another state than `stamp`, before or after it was read.
-fn sum(path: &Path, stamp: &Stamp, halt: &Halt) -> Option<Sums> {
-    let summed = File::open(path).and_then(|file| {
+fn sum(root: &Root, path: &Path, stamp: &Stamp, halt: &Halt) -> Option<Sums> {
+    let summed = root.open(path).and_then(|file| {
         let sums = sum_file(&file, stamp.len, halt)?;
         Ok((sums, Stamp::of(&file.metadata()?)))
     });
@@ -232,7 +237,7 @@ mod tests {
     async fn check_values_of_short_and_long_files() {
         let tree = Tree::new(&[("nine", "123456789"), ("none", "")]);
         tree.put("long", noise(SMALL as usize + 1));
-        let sums = Checksums::default();
+        let sums = Checksums::new(tree.root());
         let paths = ["nine", "none", "long"].map(|name| tree.path().join(name));
         let files: Vec<_> = paths.iter().map(|p| (p.as_path(), stamp(p))).collect();
         let found = sums.ask(&files).within(LONG).await;
@@ -255,7 +260,7 @@ mod tests {
         let tree = Tree::new(&[("file", "one")]);
         let path = tree.path().join("file");
         let old = stamp(&path);
-        let sums = Checksums::default();
+        let sums = Checksums::new(tree.root());
         let one = sums.ask(&[(&path, old)]).within(LONG).await[0].unwrap();
         fs::write(tree.path().join("other"), "two").unwrap();
         fs::rename(tree.path().join("other"), &path).unwrap();

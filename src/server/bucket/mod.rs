@@ -39,6 +39,7 @@ use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::catalogue::{Catalogue, Listing};
+use super::confine::Root;
 use super::survey::{Stamp, Survey, survey};
 use super::{Error, blocking};
 use checksums::Checksums;
@@ -77,6 +78,8 @@ pub fn encoded(text: &str) -> String {
 pub struct Bucket {
     name: String,
     catalogue: Arc<Catalogue>,
+    /// What its files are opened in.
+    root: Arc<Root>,
     sums: Checksums,
     surveys: Arc<Surveys>,
     /// What it holds in place of the catalogue, if it may be written.
@@ -109,8 +112,9 @@ impl Bucket {
         }
         Ok(Bucket {
             name: name.to_owned(),
+            sums: Checksums::new(Arc::clone(catalogue.root())),
+            root: Arc::clone(catalogue.root()),
             catalogue,
-            sums: Checksums::default(),
             surveys: Arc::new(Mutex::new(LruCache::new(SURVEYS))),
             folder: None,
             uploads: Arc::default(),
@@ -123,7 +127,13 @@ impl Bucket {
     /// As [`Bucket::new`]; a directory that cannot be had.
     pub fn writable(name: &str, dir: &Path, catalogue: Arc<Catalogue>) -> Result<Bucket, Error> {
         let mut bucket = Bucket::new(name, catalogue)?;
+        let refused = |source| Error::Dir {
+            dir: dir.to_owned(),
+            source,
+        };
         bucket.folder = Some(Arc::new(Folder::open(dir)?));
+        bucket.root = Arc::new(Root::new(dir).map_err(refused)?);
+        bucket.sums = Checksums::new(Arc::clone(&bucket.root));
         Ok(bucket)
     }
 
@@ -159,7 +169,7 @@ impl Bucket {
     }
 
     async fn find_in(&self, listing: Arc<Listing>, name: &str) -> Result<Option<Object>, Error> {
-        let (root, wanted) = (self.catalogue.root().to_owned(), name.to_owned());
+        let (root, wanted) = (Arc::clone(&self.root), name.to_owned());
         blocking(name, move || objects::find(&root, &listing, &wanted)).await
     }
 
@@ -168,7 +178,7 @@ impl Bucket {
     /// # Errors
     /// What must not be offered; [`Error::Incomplete`]; [`Error::Unnameable`].
     pub async fn whole(&self, handle: &str, dir: &Path) -> Result<Survey, Error> {
-        let (root, dir) = (self.catalogue.root().to_owned(), dir.to_owned());
+        let (root, dir) = (Arc::clone(&self.root), dir.to_owned());
         let above = format!("{handle}/");
         blocking(handle, move || {
             let seen = survey(&root, &dir)?;
@@ -195,7 +205,7 @@ impl Bucket {
             Some(_) => self.catalogue.known(),
             None => self.catalogue.fresh().await?,
         };
-        let (root, surveys) = (self.catalogue.root().to_owned(), Arc::clone(&self.surveys));
+        let (root, surveys) = (Arc::clone(&self.root), Arc::clone(&self.surveys));
         blocking("a listing", move || {
             Ok(page_of(&root, &listing, &query, &surveys))
         })
@@ -203,10 +213,11 @@ impl Bucket {
     }
 }
 
-fn page_of(root: &Path, listing: &Listing, query: &Query, surveys: &Surveys) -> Page<Object> {
+fn page_of(root: &Root, listing: &Listing, query: &Query, surveys: &Surveys) -> Page<Object> {
     let units = objects::units(listing);
     let mut page = listing::page(&units, query, |unit| match unit {
-        Unit::Archive(name, path) => std::fs::metadata(path)
+        Unit::Archive(name, path) => root
+            .metadata(path)
             .map(|meta| Object {
                 name: name.clone(),
                 path: path.to_path_buf(),
@@ -227,7 +238,7 @@ fn page_of(root: &Path, listing: &Listing, query: &Query, surveys: &Surveys) -> 
     if query.after.is_some() {
         // A survey that was kept may be a minute old, what is said of an object may not.
         page.objects.retain_mut(|object| {
-            let now = std::fs::metadata(&object.path);
+            let now = root.metadata(&object.path);
             now.is_ok_and(|meta| {
                 object.stamp = Stamp::of(&meta);
                 true
@@ -238,7 +249,7 @@ fn page_of(root: &Path, listing: &Listing, query: &Query, surveys: &Surveys) -> 
 }
 
 /// What lies below `dir`; a following page takes what the page before saw.
-fn seen(root: &Path, dir: &Path, follows: bool, surveys: &Surveys) -> Result<Arc<Survey>, Error> {
+fn seen(root: &Root, dir: &Path, follows: bool, surveys: &Surveys) -> Result<Arc<Survey>, Error> {
     if follows
         && let Some((at, seen)) = surveys.lock().get(dir)
         && at.elapsed() < SURVEY_KEPT

@@ -6,13 +6,12 @@
 //! google/ready/1.tar.gz              an archive
 //! ```
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::server::Error;
 use crate::server::catalogue::{Form, Found, Listing, Suffix};
-use crate::server::confine::{self, Checked};
+use crate::server::confine::{self, Checked, Root};
 use crate::server::survey::Stamp;
 
 /// The longest name that Cloud Storage gives an object.
@@ -73,7 +72,7 @@ pub fn is_name(name: &str) -> bool {
 ///
 /// # Errors
 /// What cannot be read.
-pub fn find(root: &Path, listing: &Listing, name: &str) -> Result<Option<Object>, Error> {
+pub fn find(root: &Root, listing: &Listing, name: &str) -> Result<Option<Object>, Error> {
     if !is_name(name) {
         return Ok(None);
     }
@@ -81,7 +80,7 @@ pub fn find(root: &Path, listing: &Listing, name: &str) -> Result<Option<Object>
         Some(path) => path,
         None => return Ok(None),
     };
-    let stamp = match fs::metadata(&path) {
+    let stamp = match root.metadata(&path) {
         Ok(meta) => Stamp::of(&meta),
         Err(e) if means_nothing(&e) => return Ok(None),
         Err(e) => return Err(Error::read(&path, e)),
@@ -90,7 +89,7 @@ pub fn find(root: &Path, listing: &Listing, name: &str) -> Result<Option<Object>
     Ok(Some(Object { name, path, stamp }))
 }
 
-fn place(root: &Path, listing: &Listing, name: &str) -> Result<Option<PathBuf>, Error> {
+fn place(root: &Root, listing: &Listing, name: &str) -> Result<Option<PathBuf>, Error> {
     for suffix in Suffix::ALL {
         if let Some(stem) = name.strip_suffix(suffix.text())
             && let Found::Version { form, .. } = listing.find(stem)
@@ -111,7 +110,7 @@ fn place(root: &Path, listing: &Listing, name: &str) -> Result<Option<PathBuf>, 
 }
 
 /// Follows `rest` below `dir`, each step looked at as a survey looks at it.
-fn descend(root: &Path, dir: &Path, rest: &str) -> Result<Option<PathBuf>, Error> {
+fn descend(root: &Root, dir: &Path, rest: &str) -> Result<Option<PathBuf>, Error> {
     let mut chain = vec![dir.to_owned()];
     let mut steps = rest.split('/').peekable();
     while let Some(step) = steps.next() {
@@ -122,7 +121,8 @@ fn descend(root: &Path, dir: &Path, rest: &str) -> Result<Option<PathBuf>, Error
             return Ok(None);
         };
         let at = above.join(step);
-        match confine::check(root, &chain, &at) {
+        let checked = root.metadata(&at);
+        match checked.and_then(|meta| root.check(&chain, &at, meta)) {
             Ok(Checked::Inside(place, meta)) if meta.is_dir() && steps.peek().is_some() => {
                 chain.push(place);
             }
@@ -163,7 +163,7 @@ mod tests {
         symlink("..", tree.path().join("g/m/1/a/up")).unwrap();
         symlink("a/b.txt", tree.path().join("g/m/1/near")).unwrap();
         let listing = Catalogue::open(tree.path()).unwrap().known();
-        let find = |name: &str| find(tree.path(), &listing, name).unwrap();
+        let find = |name: &str| find(&tree.root(), &listing, name).unwrap();
         for (name, at) in [
             ("g/m/1/saved_model.pb", "g/m/1/saved_model.pb"),
             ("g/m/1/a/b.txt", "g/m/1/a/b.txt"),

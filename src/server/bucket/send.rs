@@ -36,7 +36,7 @@ impl Bucket {
         let none = || Fault::NoObject(self.name.clone(), name.to_owned());
         let object = self.find(name).await.map_err(Fault::Failed)?;
         let object = object.ok_or_else(none)?;
-        let (file, stamp) = match open(&object).await {
+        let (file, stamp) = match self.open(&object).await {
             Ok(opened) => opened,
             Err(error) if error.is_gone() => return Err(none()),
             Err(error) => return Err(Fault::Failed(error)),
@@ -76,6 +76,18 @@ impl Bucket {
         );
         Ok(response)
     }
+
+    async fn open(&self, object: &Object) -> Result<(Arc<File>, Stamp), Error> {
+        let (root, path) = (Arc::clone(&self.root), object.path.clone());
+        blocking(&object.name, move || {
+            let opened = root.open(&path).and_then(|file| {
+                let stamp = Stamp::of(&file.metadata()?);
+                Ok((Arc::new(file), stamp))
+            });
+            opened.map_err(|e| Error::read(&path, e))
+        })
+        .await
+    }
 }
 
 /// The answer to who has this generation already.
@@ -83,18 +95,6 @@ pub fn not_modified() -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
-}
-
-async fn open(object: &Object) -> Result<(Arc<File>, Stamp), Error> {
-    let path = object.path.clone();
-    blocking(&object.name, move || {
-        let opened = File::open(&path).and_then(|file| {
-            let stamp = Stamp::of(&file.metadata()?);
-            Ok((Arc::new(file), stamp))
-        });
-        opened.map_err(|e| Error::read(&path, e))
-    })
-    .await
 }
 
 fn check_match(headers: &HeaderMap, tag: &str) -> Result<(), Fault> {

@@ -10,8 +10,7 @@
 mod listing;
 mod scan;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,10 +19,11 @@ use parking_lot::RwLock;
 pub use listing::{Form, Found, Listing, PassedOver, Suffix};
 
 use super::Error;
+use super::confine::Root;
 
 /// The models of one directory.
 pub struct Catalogue {
-    root: PathBuf,
+    root: Arc<Root>,
     current: RwLock<(u64, Arc<Listing>)>,
     begun: AtomicU64,
     scanning: tokio::sync::Mutex<()>,
@@ -39,10 +39,7 @@ impl Catalogue {
             dir: dir.to_owned(),
             source,
         };
-        let root = std::fs::canonicalize(dir).map_err(refused)?;
-        if !root.is_dir() {
-            return Err(refused(io::ErrorKind::NotADirectory.into()));
-        }
+        let root = Arc::new(Root::new(dir).map_err(refused)?);
         let listing = scan::scan(&root)?;
         warn_of_new(&listing, &Listing::default());
         Ok(Catalogue {
@@ -53,8 +50,8 @@ impl Catalogue {
         })
     }
 
-    /// The served directory, absolute and without links.
-    pub fn root(&self) -> &Path {
+    /// The served directory.
+    pub fn root(&self) -> &Arc<Root> {
         &self.root
     }
 
@@ -77,7 +74,7 @@ impl Catalogue {
             }
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let root = self.root.clone();
+        let root = Arc::clone(&self.root);
         let listing = tokio::task::spawn_blocking(move || scan::scan(&root))
             .await
             .map_err(|e| Error::Lost {

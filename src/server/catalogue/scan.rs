@@ -7,26 +7,26 @@
 //! but cannot have a handle is reported, not silently missing.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::listing::{Form, Listing, PassedOver, Suffix, is_component, version_number};
+use crate::os::beneath::Listing as Listed;
 use crate::server::Error;
-use crate::server::confine::{self, Checked};
+use crate::server::confine::{self, Checked, Root};
 
 /// Beyond this depth nobody keeps models; it ends every walk.
 const MAX_DEPTH: usize = 24;
 
-/// Scans `root`, which is canonical.
-pub fn scan(root: &Path) -> Result<Listing, Error> {
-    let entries = fs::read_dir(root).map_err(|source| Error::Dir {
-        dir: root.to_owned(),
+/// Scans `root`.
+pub fn scan(root: &Root) -> Result<Listing, Error> {
+    let entries = root.list(root.path()).map_err(|source| Error::Dir {
+        dir: root.path().to_owned(),
         source,
     })?;
     let mut walk = Walk {
         root,
-        chain: vec![root.to_owned()],
+        chain: vec![root.path().to_owned()],
         listing: Listing::default(),
     };
     walk.entries("", entries);
@@ -35,7 +35,7 @@ pub fn scan(root: &Path) -> Result<Listing, Error> {
 }
 
 struct Walk<'a> {
-    root: &'a Path,
+    root: &'a Root,
     /// The directories through which the walk came, the served one first.
     chain: Vec<PathBuf>,
     listing: Listing,
@@ -49,7 +49,10 @@ impl Walk<'_> {
         });
     }
 
-    fn entries(&mut self, above: &str, entries: fs::ReadDir) {
+    fn entries(&mut self, above: &str, entries: Listed) {
+        let Some(dir) = self.chain.last().cloned() else {
+            return;
+        };
         for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -65,7 +68,9 @@ impl Walk<'_> {
             } else {
                 format!("{above}/{text}")
             };
-            match confine::check(self.root, &self.chain, &entry.path()) {
+            let at = dir.join(&file_name);
+            let checked = entry.metadata();
+            match checked.and_then(|meta| self.root.check(&self.chain, &at, meta)) {
                 Ok(Checked::Inside(place, meta)) if meta.is_dir() => {
                     self.directory(above, &name, &text, &place)
                 }
@@ -85,7 +90,7 @@ impl Walk<'_> {
                 "a handle has only letters, digits, '_', '-' and '.' in its names",
             );
         }
-        if last.bytes().all(|b| b.is_ascii_digit()) && holds_files(place) {
+        if last.bytes().all(|b| b.is_ascii_digit()) && self.holds_files(place) {
             return match version_number(last) {
                 Some(_) if self.chain.len() < 3 => self.pass_over(name, TOO_HIGH),
                 // A ready-made archive of the same version wins, whatever the order of the entries.
@@ -100,7 +105,7 @@ impl Walk<'_> {
         if self.chain.len() > MAX_DEPTH {
             return self.pass_over(name, format!("more than {MAX_DEPTH} directories deep"));
         }
-        match fs::read_dir(place) {
+        match self.root.list(place) {
             Ok(entries) => {
                 self.chain.push(place.to_owned());
                 self.entries(name, entries);
@@ -140,6 +145,29 @@ impl Walk<'_> {
         }
     }
 
+    /// True if a directory holds a file that could be a model's: not hidden, and not the archive of a version below.
+    fn holds_files(&self, dir: &Path) -> bool {
+        let Ok(mut entries) = self.root.list(dir) else {
+            return false;
+        };
+        entries.any(|entry| {
+            let Ok(entry) = entry else {
+                return false;
+            };
+            let name = entry.file_name();
+            let text = name.to_string_lossy();
+            let archive = Suffix::ALL.iter().any(|s| {
+                text.strip_suffix(s.text())
+                    .is_some_and(|v| version_number(v).is_some())
+            });
+            let check = |meta| self.root.check(&self.chain, &dir.join(&name), meta);
+            let checked = || entry.metadata().and_then(check);
+            !confine::hidden(&name)
+                && !archive
+                && matches!(checked(), Ok(Checked::Inside(_, meta)) if meta.is_file())
+        })
+    }
+
     fn versions(&mut self, model: &str) -> &mut BTreeMap<u64, Form> {
         self.listing.models.entry(model.to_owned()).or_default()
     }
@@ -147,27 +175,9 @@ impl Walk<'_> {
 
 const TOO_HIGH: &str = "a handle is <publisher>/<model>/<version>; move it one directory down";
 
-/// True if a directory holds a file that could be a model's: not hidden, and
-/// not the archive of a version below.
-fn holds_files(dir: &Path) -> bool {
-    let Ok(entries) = fs::read_dir(dir) else {
-        return false;
-    };
-    entries.flatten().any(|entry| {
-        let name = entry.file_name();
-        let text = name.to_string_lossy();
-        let archive = Suffix::ALL.iter().any(|s| {
-            text.strip_suffix(s.text())
-                .is_some_and(|v| version_number(v).is_some())
-        });
-        !confine::hidden(&name)
-            && !archive
-            && fs::metadata(entry.path()).is_ok_and(|meta| meta.is_file())
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -184,7 +194,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(temp.path()).unwrap();
         touch(&root, files);
-        let listing = scan(&root).unwrap();
+        let listing = scan(&Root::new(&root).unwrap()).unwrap();
         (temp, root, listing)
     }
 
@@ -266,7 +276,7 @@ mod tests {
         symlink(elsewhere.path(), root.join("leak")).unwrap();
         symlink("1", root.join("g/m/2")).unwrap();
         symlink("..", root.join("g/up")).unwrap();
-        let listing = scan(&root).unwrap();
+        let listing = scan(&Root::new(&root).unwrap()).unwrap();
         assert_eq!(listing.handles().collect::<Vec<_>>(), ["g/m/1", "g/m/2"]);
         let names: Vec<_> = listing
             .passed_over

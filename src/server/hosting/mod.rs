@@ -174,10 +174,12 @@ impl Hosting {
             outcome = self.archives.get(self.catalogue().root(), name, form).await;
         }
         match outcome {
-            Ok(archive) => match transfer::respond(name, &archive, request).await {
-                Ok(response) => response,
-                Err(error) => unavailable(name, &error),
-            },
+            Ok(archive) => {
+                match transfer::respond(name, self.catalogue().root(), &archive, request).await {
+                    Ok(response) => response,
+                    Err(error) => unavailable(name, &error),
+                }
+            }
             Err(error) => unavailable(name, &error),
         }
     }

@@ -1,6 +1,9 @@
 //! The whole origin over a real socket.
 
 use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::super::digest::{Halt, Summing};
 use super::super::testing::{Tree, ask, get, serve};
@@ -387,4 +390,84 @@ async fn lite_and_js_models_have_forms_of_their_own() {
     assert_eq!((json.status, json.text().as_str()), (200, "{}"));
     let shard = "/g/tfjs-model/m/1/group1-shard1of1.bin?tfjs-format=file";
     assert_eq!(get(addr, shard).await.text(), "weights");
+}
+
+/// Exchanges what `at` names and a link to `outside`, over and over, until dropped.
+struct Swapping {
+    ended: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Swapping {
+    fn start(at: PathBuf, outside: PathBuf) -> Swapping {
+        let ended = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&ended);
+        let (real, link) = (at.with_extension("real"), at.with_extension("link"));
+        std::os::unix::fs::symlink(outside, &link).unwrap();
+        let thread = std::thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                for (from, to) in [(&at, &real), (&link, &at), (&at, &link), (&real, &at)] {
+                    std::fs::rename(from, to).unwrap();
+                }
+                std::thread::yield_now();
+            }
+        });
+        let thread = Some(thread);
+        Swapping { ended, thread }
+    }
+}
+
+impl Drop for Swapping {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_swapped_in_after_the_check_leads_nowhere() {
+    let tree = models();
+    let outside = Tree::new(&[("assets/vocab.txt", "secret"), ("1.tar.gz", "secret")]);
+    let addr = serve(&tree, Simulation::default()).await;
+    for (swapped, target) in [
+        (
+            "google/spice/2/assets",
+            "/tfhub-models/google/spice/2/assets/vocab.txt",
+        ),
+        (
+            "google/spice/2/assets",
+            "/google/spice/2/assets/vocab.txt?tfjs-format=file",
+        ),
+        (
+            "google/spice/2/assets/vocab.txt",
+            "/tfhub-models/google/spice/2/assets/vocab.txt",
+        ),
+        (
+            "google/ready/1.tar.gz",
+            "/google/ready/1?tf-hub-format=compressed",
+        ),
+        (
+            "google/ready/1.tar.gz",
+            "/tfhub-models/google/ready/1.tar.gz",
+        ),
+    ] {
+        let name = swapped.rsplit_once('/').unwrap().1;
+        let to = match name {
+            "vocab.txt" => "assets/vocab.txt",
+            name => name,
+        };
+        let swapping = Swapping::start(tree.path().join(swapped), outside.path().join(to));
+        let (mut sent, since) = (0, std::time::Instant::now());
+        while since.elapsed() < Duration::from_millis(800) {
+            let reply = get(addr, target).await;
+            sent += u32::from(reply.status == 200);
+            assert!(
+                !reply.text().contains("secret"),
+                "{target}: after {sent} answers"
+            );
+        }
+        assert!(sent > 0, "{target}: the file itself was never sent");
+        drop(swapping);
+        std::fs::remove_file(tree.path().join(swapped).with_extension("link")).unwrap();
+    }
 }

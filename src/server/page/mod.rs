@@ -6,7 +6,7 @@ mod html;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::sync::Arc;
 
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::Error;
 use super::bucket::encoded;
 use super::catalogue::{Form, Listing};
+use super::confine::Root;
 use super::origin::Origin;
 use super::survey::survey;
 use html::{code, crumbs, escape, plural, shell, size};
@@ -31,8 +32,8 @@ impl Content {
     ///
     /// # Errors
     /// What cannot be read or must not be offered.
-    pub async fn of(root: &Path, form: &Form) -> Result<Content, Error> {
-        let (root, form) = (root.to_owned(), form.clone());
+    pub async fn of(root: &Arc<Root>, form: &Form) -> Result<Content, Error> {
+        let (root, form) = (Arc::clone(root), form.clone());
         let look = move || match form {
             Form::Tree(dir) => {
                 let survey = survey(&root, &dir)?;
@@ -44,7 +45,7 @@ impl Content {
                 ))
             }
             Form::Ready(path, suffix) => {
-                let meta = std::fs::metadata(&path).map_err(|e| Error::read(&path, e))?;
+                let meta = root.metadata(&path).map_err(|e| Error::read(&path, e))?;
                 Ok(Content::Archive(suffix.text().to_owned(), meta.len()))
             }
         };
