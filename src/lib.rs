@@ -7,6 +7,7 @@
 //! ```
 
 pub mod archive;
+pub mod bucket;
 pub mod cache;
 pub mod checksum;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod hubdir;
 pub mod models;
 pub mod os;
 pub mod server;
+pub mod shared_cache;
 pub mod source;
 pub mod status;
 pub mod vfs;

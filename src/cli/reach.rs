@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use super::Failure;
 use super::args::Hub;
+use crate::bucket::{BucketOptions, Buckets};
 use crate::config::{
     AwsProfile, BaseUrl, HttpHosts, KaggleCredentials, Mirror, Surroundings, gcs_endpoint,
     verify_certificates,
 };
-use crate::fetch::{self, Client, HostCredential};
+use crate::fetch::{Client, FetchOptions, HostCredential};
 use crate::os;
-use crate::source::{BucketOptions, Buckets};
 
 /// What the program calls itself to servers.
 const USER_AGENT: &str = concat!("tfhub-fs/", env!("CARGO_PKG_VERSION"));
@@ -28,7 +28,7 @@ const METADATA: [&str; 3] = [
 /// Checked settings of the network.
 pub(super) struct Reach {
     pub http_hosts: HttpHosts,
-    fetch: fetch::Options,
+    fetch: FetchOptions,
     buckets: BucketOptions,
 }
 
@@ -56,7 +56,7 @@ impl Reach {
             .chain(endpoints.into_iter().flatten().map(String::as_str));
         let http_hosts = HttpHosts::new(configured, &hub.allow_http).map_err(Failure::usage)?;
         Ok(Reach {
-            fetch: fetch::Options {
+            fetch: FetchOptions {
                 timeout,
                 verify_certificates: verify_certificates(around),
                 offline: hub.offline,

@@ -16,8 +16,8 @@ use crate::handle::{BucketPath, Names};
 use crate::models::{self, Models};
 use crate::os;
 use crate::os::mountinfo::{FSTYPE, Table};
-use crate::source::tier::{self, Tier};
-use crate::source::{self, Source};
+use crate::shared_cache::{self, SharedCacheOptions};
+use crate::source::{Source, SourceOptions};
 
 /// The variable that tensorflow_hub reads, and that may well point into a mount.
 const OF_TFHUB: &str = "TFHUB_CACHE_DIR";
@@ -57,7 +57,7 @@ impl Setup {
                 may_stream: format == LoadFormat::Auto,
                 prefetch: hub.prefetch.parse().map_err(Failure::usage)?,
                 kagglehub: outside(kagglehub_cache(&around))?,
-                tier: None,
+                shared_cache: None,
             },
             cache: cache::Options {
                 memory: bytes(&hub.memory)?,
@@ -94,13 +94,13 @@ impl Setup {
         let (client, buckets) = self.reach.open()?;
         let format = self.format;
         let mut options = self.models.clone();
-        options.tier = self.shared.clone().map(|at| {
+        options.shared_cache = self.shared.clone().map(|at| {
             let host = os::host::hostname();
-            let mut options = tier::Options::new(at, host, os::process::pid_exists);
+            let mut options = SharedCacheOptions::new(at, host, os::process::pid_exists);
             options.place = os::host::numbering().ok();
-            Tier::new(buckets.clone(), options)
+            shared_cache::SharedCache::new(buckets.clone(), options)
         });
-        let source = Source::new(client, source::Options { format, buckets });
+        let source = Source::new(client, SourceOptions { format, buckets });
         Ok(Models::new(cache, source, options, runtime.clone()))
     }
 }

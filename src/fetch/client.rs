@@ -11,16 +11,16 @@ use reqwest::{ClientBuilder, Method, Response};
 use super::address::Address;
 use super::error::{Error, chain};
 use super::headers::{retry_after, text};
-use super::options::Options;
+use super::options::FetchOptions;
 use super::redact::redacted;
 use super::refusal::Refusal;
-use super::retry::{Failure, Patience, transient};
+use super::retry::{Failure, RetryState, transient};
 use super::sending::Sending;
 
 /// A host that has not picked up by then will not; leaves room for another attempt within the usual timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longer patience than this is the same as none at all, and a clock cannot be added up to it.
+/// A longer timeout is the same as none at all, and a clock cannot be added up to it.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How an origin's words about a refusal are read: no more bytes, no longer.
@@ -40,7 +40,7 @@ struct Shared {
     loopback: reqwest::Client,
     /// Why https is impossible here.
     no_certificates: Option<String>,
-    options: Options,
+    options: FetchOptions,
 }
 
 /// What is sent, whatever it takes.
@@ -54,7 +54,7 @@ impl Client {
     /// Sets up TLS roots (the system's, or `SSL_CERT_FILE` and `SSL_CERT_DIR`) and proxies (`HTTPS_PROXY`,
     /// `NO_PROXY` and their kin) from the environment. Needs no network. Without certificates it works for plain
     /// http, and https fails with a message that says so.
-    pub fn new(mut options: Options) -> Result<Client, Error> {
+    pub fn new(mut options: FetchOptions) -> Result<Client, Error> {
         // Fails only if a provider is installed already, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         if !options.verify_certificates {
@@ -101,8 +101,13 @@ impl Client {
     }
 
     /// The rules this client was made with; `http_hosts` has the mirrors' hosts too.
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &FetchOptions {
         &self.shared.options
+    }
+
+    /// The retry policy for one request or transfer.
+    pub(crate) fn retry_state(&self) -> RetryState {
+        RetryState::new(self.options().timeout)
     }
 
     /// The URL that is asked for `url`: at its mirror, if it has one.
@@ -138,14 +143,14 @@ impl Client {
         &self,
         address: &Address,
         headers: &HeaderMap,
-        patience: &mut Patience,
+        retry: &mut RetryState,
     ) -> Result<Response, Error> {
         let question = Question {
             method: Method::GET,
             headers: headers.clone(),
             body: Bytes::new(),
         };
-        self.exchange(address, &question, patience).await
+        self.exchange(address, &question, retry).await
     }
 
     /// One request, made until there is an answer for which another attempt would not help. Of redirects, the answer
@@ -154,7 +159,7 @@ impl Client {
         &self,
         address: &Address,
         question: &Question,
-        patience: &mut Patience,
+        retry: &mut RetryState,
     ) -> Result<Response, Error> {
         self.may_be_asked(address)?;
         let url = address.to_request().map_err(|why| Error::BadUrl {
@@ -172,30 +177,30 @@ impl Client {
             headers.insert(AUTHORIZATION, value);
         }
         loop {
-            patience.attempt();
+            retry.begin_attempt();
             let sending = Sending::new(&question.body);
             let request = http
                 .request(question.method.clone(), url.clone())
                 .headers(headers.clone())
                 .body(sending.body())
                 .send();
-            let failure = match sending.answered(request, patience).await {
+            let failure = match sending.answered(request, retry).await {
                 Some(Ok(answer)) if !transient(answer.status().as_u16()) => return Ok(answer),
                 Some(Ok(answer)) => refusal(&answer),
                 Some(Err(error)) => broken(error),
                 None => Failure::Silent,
             };
-            patience.again(address, failure).await?;
+            retry.wait_for_retry(address, failure).await?;
         }
     }
 
     /// The error for an answer without a body for us, with what the origin says in it.
-    pub(super) async fn refused(address: &Address, patience: &Patience, answer: Response) -> Error {
+    pub(super) async fn refused(address: &Address, retry: &RetryState, answer: Response) -> Error {
         let mut failure = refusal(&answer);
         if let Failure::Answer { refusal, .. } = &mut failure {
             *refusal = read_refusal(answer).await;
         }
-        patience.spent(address, failure)
+        retry.give_up(address, failure)
     }
 
     /// What the host of `address` may be told. Judged anew at every hop, so that no redirect takes it along.
@@ -230,7 +235,7 @@ impl Client {
     }
 }
 
-fn builder(options: &Options) -> ClientBuilder {
+fn builder(options: &FetchOptions) -> ClientBuilder {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     reqwest::Client::builder()

@@ -8,31 +8,19 @@ use tokio::time::timeout_at;
 use super::address::Address;
 use super::client::{Client, Question, broken};
 use super::error::Error;
-use super::retry::{Failure, Patience};
+use super::retry::{Failure, RetryState};
 
-/// What is asked for.
+/// A request whose answer is small.
 #[derive(Debug, Clone, Default)]
 pub struct Ask<'a> {
-    /// Headers beside our own.
-    pub headers: HeaderMap,
-    /// Longest body that is read, in bytes.
-    pub max: usize,
-    /// Statuses that are answers; others are [`Error::Status`].
-    pub accept: &'a [u16],
-}
-
-/// Longest answer to a request that changes something, in bytes.
-const MAX_RECEIPT: usize = 256 << 10;
-
-/// What is to be changed.
-#[derive(Debug, Clone, Default)]
-pub struct Submit<'a> {
-    /// PUT, POST, DELETE.
+    /// GET, unless something is to be changed or only headers are wanted.
     pub method: Method,
     /// Headers beside our own.
     pub headers: HeaderMap,
     /// What is sent.
     pub body: Bytes,
+    /// Longest body that is read, in bytes.
+    pub max: usize,
     /// Statuses that are answers; others are [`Error::Status`].
     pub accept: &'a [u16],
 }
@@ -49,40 +37,26 @@ pub struct Document {
 }
 
 impl Client {
-    /// Asks for a document, at the mirror of its host if that has one. Redirects are not followed. What is asked with an
-    /// `Authorization` of its own goes to the host itself: it is not the mirror's to know.
+    /// Makes a request and reads its whole answer. Redirects are not followed. What only reads and has no `Authorization`
+    /// goes to the mirror of its host, if that has one: who asks is not the mirror's to know. It is made again as every
+    /// request is; one that changes something has to do the same when it is made twice, and its second answer must be told
+    /// from somebody else's doing.
     ///
     /// # Errors
     ///
     /// Another status; a body that is too long or breaks off again and again; everything that a request may fail with.
     pub async fn document(&self, url: &str, ask: Ask<'_>) -> Result<Document, Error> {
-        let address = match ask.headers.contains_key(AUTHORIZATION) {
-            true => Client::address(url)?,
-            false => Client::address(&self.mirrored(url))?,
+        let reads = matches!(ask.method, Method::GET | Method::HEAD);
+        let address = match reads && !ask.headers.contains_key(AUTHORIZATION) {
+            true => Client::address(&self.mirrored(url))?,
+            false => Client::address(url)?,
         };
         let question = Question {
-            method: Method::GET,
+            method: ask.method,
             headers: ask.headers,
-            body: Bytes::new(),
+            body: ask.body,
         };
         self.answered(address, question, ask.max, ask.accept).await
-    }
-
-    /// Sends a request that changes something, to the host itself. It is made again as every request is: it has to be one
-    /// that does the same when it is made twice, and whose second answer can be told from somebody else's doing.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::document`].
-    pub async fn submit(&self, url: &str, submit: Submit<'_>) -> Result<Document, Error> {
-        let question = Question {
-            method: submit.method,
-            headers: submit.headers,
-            body: submit.body,
-        };
-        let address = Client::address(url)?;
-        self.answered(address, question, MAX_RECEIPT, submit.accept)
-            .await
     }
 
     async fn answered(
@@ -97,14 +71,14 @@ impl Client {
         headers
             .entry(ACCEPT_ENCODING)
             .or_insert(HeaderValue::from_static("identity"));
-        let mut patience = Patience::new(self.options().timeout);
+        let mut retry = self.retry_state();
         loop {
-            let answer = self.exchange(&address, &question, &mut patience).await?;
+            let answer = self.exchange(&address, &question, &mut retry).await?;
             if !accept.contains(&answer.status().as_u16()) {
-                return Err(Client::refused(&address, &patience, answer).await);
+                return Err(Client::refused(&address, &retry, answer).await);
             }
             let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            let failure = match whole(answer, max, &mut patience).await {
+            let failure = match whole(answer, max, &mut retry).await {
                 Ok(Some(body)) => {
                     return Ok(Document {
                         status,
@@ -120,7 +94,7 @@ impl Client {
                 }
                 Err(failure) => failure,
             };
-            patience.again(&address, failure).await?;
+            retry.wait_for_retry(&address, failure).await?;
         }
     }
 }
@@ -129,11 +103,11 @@ impl Client {
 async fn whole(
     mut answer: Response,
     max: usize,
-    patience: &mut Patience,
+    retry: &mut RetryState,
 ) -> Result<Option<Bytes>, Failure> {
     let mut body = BytesMut::new();
     loop {
-        match timeout_at(patience.deadline(), answer.chunk()).await {
+        match timeout_at(retry.deadline(), answer.chunk()).await {
             Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
             Ok(Ok(None)) => return Ok(Some(body.freeze())),
             Ok(Err(error)) => return Err(broken(error)),
@@ -142,6 +116,6 @@ async fn whole(
         if body.len() > max {
             return Ok(None);
         }
-        patience.sign_of_life();
+        retry.extend();
     }
 }

@@ -8,6 +8,8 @@
 //!   every byte. No credentials or cookies are sent anywhere.
 //! - Never from https to plain http, and plain http only to hosts that are trusted with it.
 //! - One retry policy (`retry`): whatever happens, nothing is silent for longer than the timeout.
+//! - One loop for every body (`transfer`): it resumes where a connection broke, believes only what it asked for, and renews
+//!   signatures that expire.
 //! - A download ends well only after its length and its announced checksum were seen to be right.
 //! - Secrets in URLs never reach a message ([`redacted`]).
 //!
@@ -23,24 +25,28 @@ mod download;
 mod error;
 mod headers;
 mod options;
+mod part;
 mod probe;
 mod range;
 mod redact;
 mod refusal;
 mod retry;
 mod sending;
+mod transfer;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use client::Client;
 pub use connector::{Connector, cause};
-pub use document::{Ask, Document, Submit};
+pub use document::{Ask, Document};
 pub use download::Download;
 pub use error::{Error, Tries};
-pub use options::{HostCredential, Options};
+pub use options::{FetchOptions, HostCredential};
+pub(crate) use part::Part;
 pub use probe::{Hop, MAX_HOPS, Resource};
 pub use range::{RangeDownload, SharedResource};
 pub use redact::redacted;
 pub use refusal::Refusal;
-pub(crate) use retry::{MAX_ATTEMPTS, backoff};
+pub(crate) use retry::{RetryState, backoff};
+pub(crate) use transfer::{Damage, Opened, Origin, Span, Transfer};

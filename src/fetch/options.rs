@@ -8,7 +8,7 @@ use crate::config::{HttpHosts, Mirror};
 
 /// What a [`Client`](super::Client) is made of.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct FetchOptions {
     /// Longest time without progress, of a probe as a whole or between two chunks of a download.
     pub timeout: Duration,
     /// False accepts any certificate, which `TFHUB_DISABLE_CERT_VALIDATION=true` asks for.

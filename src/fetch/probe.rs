@@ -20,13 +20,16 @@ use crate::checksum::Hashes;
 
 use super::headers::{self, ContentRange, expiry, number, text};
 use super::redact::redacted;
-use super::retry::Patience;
+use super::retry::RetryState;
 
 /// Longest chain of redirects, as in Python's urllib and thus in tensorflow_hub.
 pub const MAX_HOPS: usize = 10;
 
 /// How long the single byte of a 206 is waited for, so that its connection can serve the download too.
 const ONE_BYTE: Duration = Duration::from_secs(1);
+
+/// A signature about to expire is renewed before it is used, not after it was refused.
+pub(super) const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 
 /// A body that can be downloaded, and what its origin says about it.
 #[derive(Debug, Clone)]
@@ -88,8 +91,8 @@ impl Resource {
         &self.hops
     }
 
-    /// Takes over what the headers of a 200 or 206 say about the whole body.
-    pub(super) fn told(&mut self, headers: &HeaderMap, size: Option<u64>) {
+    /// Reads what the headers of a 200 or 206 say about the whole body.
+    pub(super) fn read_headers(&mut self, headers: &HeaderMap, size: Option<u64>) {
         let stored_gzip = text(headers, GOOG_STORED_ENCODING).as_deref() == Some("gzip");
         let unpacked = stored_gzip && !headers.contains_key(CONTENT_ENCODING);
         self.size = match size {
@@ -127,6 +130,24 @@ impl Resource {
         dates.map(|(old, new)| format!("it was last modified {old} and is {new}"))
     }
 
+    /// Takes over the address and the signature of `now`, which the redirects lead to at present.
+    ///
+    /// # Errors
+    ///
+    /// It is another body.
+    pub(super) fn renew(&mut self, now: Resource) -> Result<(), Error> {
+        if let Some(why) = self.differs(&now) {
+            return Err(Error::Changed {
+                url: self.shown(),
+                why,
+            });
+        }
+        self.address = now.address;
+        self.hops = now.hops;
+        self.expires = now.expires;
+        Ok(())
+    }
+
     /// The validator for `If-Range`: a strong ETag, or else a date.
     pub(super) fn validator(&self) -> Option<&str> {
         let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
@@ -143,15 +164,15 @@ impl Client {
     /// Follows `url` to where its body is and reads the headers there: one request per hop, at most one byte of
     /// body, all within one timeout. 401, 403, 404, 410 and the like are [`Error::Status`].
     pub async fn probe(&self, url: &str) -> Result<Resource, Error> {
-        let mut patience = Patience::new(self.options().timeout);
-        self.follow(&Client::address(url)?, &mut patience).await
+        let mut retry = self.retry_state();
+        self.follow(&Client::address(url)?, &mut retry).await
     }
 
-    /// [`Client::probe`] with patience that others have begun to spend.
+    /// [`Client::probe`] as part of a request or transfer that has begun.
     pub(super) async fn follow(
         &self,
         start: &Address,
-        patience: &mut Patience,
+        retry: &mut RetryState,
     ) -> Result<Resource, Error> {
         let range = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
         let mut here = self.at_mirror(start)?;
@@ -164,13 +185,11 @@ impl Client {
                     again: here.to_string(),
                 });
             }
-            patience.another_question();
-            let answer = self.ask(&here, &range, patience).await?;
+            retry.begin_target();
+            let answer = self.ask(&here, &range, retry).await?;
             let status = answer.status().as_u16();
             if !is_redirect(status) {
-                return self
-                    .arrived(start.clone(), here, hops, answer, patience)
-                    .await;
+                return self.arrived(start.clone(), here, hops, answer, retry).await;
             }
             let target = target(&here, answer.headers().get(LOCATION))?;
             if hops.len() == MAX_HOPS {
@@ -197,7 +216,7 @@ impl Client {
         address: Address,
         hops: Vec<Hop>,
         mut answer: Response,
-        patience: &Patience,
+        retry: &RetryState,
     ) -> Result<Resource, Error> {
         let headers = answer.headers();
         let range = text(headers, CONTENT_RANGE).and_then(|text| ContentRange::parse(&text));
@@ -212,7 +231,7 @@ impl Client {
             ) => (total, true),
             // Not even the first byte exists.
             (416, _) if total.unwrap_or(0) == 0 => (Some(0), true),
-            _ => return Err(Client::refused(&address, patience, answer).await),
+            _ => return Err(Client::refused(&address, retry, answer).await),
         };
         let mut resource = Resource {
             size: None,
@@ -227,7 +246,7 @@ impl Client {
             address,
             hops,
         };
-        resource.told(answer.headers(), size);
+        resource.read_headers(answer.headers(), size);
         if answer.status() == 206 || resource.is_html() {
             let chunk = tokio::time::timeout(ONE_BYTE, answer.chunk()).await;
             let chunk = chunk.ok().and_then(Result::ok).flatten();

@@ -1,6 +1,6 @@
-//! The one retry policy, for probes and downloads alike: what is worth another attempt, when, and when patience ends.
+//! The one retry policy, for probes and downloads alike: what is worth another attempt, when, and when to give up.
 //!
-//! Patience is counted from the last progress, not from the first attempt: a download may take days, but nothing may
+//! RetryState is counted from the last progress, not from the first attempt: a download may take days, but nothing may
 //! be silent for longer than `--timeout`. Worth another attempt are 408, 429, every 5xx, and connections that fail
 //! or break (what Google Cloud Storage asks its clients to retry); a `Retry-After` is obeyed, or, if it lies beyond
 //! the timeout, ends the matter at once.
@@ -16,7 +16,7 @@ use super::refusal::Refusal;
 
 /// Attempts without progress before an origin counts as down. With [`FIRST_WAIT`] doubling each time it is about ten
 /// seconds, which outlasts a restarting server but does not hold a reader of a dead one for a whole `--timeout`.
-pub(crate) const MAX_ATTEMPTS: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 /// The wait after the first failure; long enough for a load balancer to pick another backend.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// No single wait is longer, unless the origin asks for it.
@@ -47,8 +47,8 @@ enum Verdict {
     Enough,
 }
 
-/// How long one probe or one stretch of a download without progress may still take.
-pub(super) struct Patience {
+/// Attempts and time since the last progress of one request or transfer.
+pub(crate) struct RetryState {
     timeout: Duration,
     since: Instant,
     attempts: u32,
@@ -59,9 +59,9 @@ pub(super) struct Patience {
     before: Option<Failure>,
 }
 
-impl Patience {
-    pub fn new(timeout: Duration) -> Patience {
-        Patience {
+impl RetryState {
+    pub fn new(timeout: Duration) -> RetryState {
+        RetryState {
             timeout,
             since: Instant::now(),
             attempts: 0,
@@ -71,36 +71,36 @@ impl Patience {
         }
     }
 
-    /// Something came: the clock starts anew.
-    pub fn progress(&mut self) {
-        *self = Patience::new(self.timeout);
+    /// Starts the clock anew: something came.
+    pub fn record_progress(&mut self) {
+        *self = RetryState::new(self.timeout);
     }
 
-    /// Something came, but nothing new: the clock starts anew, attempts and waits count on.
-    pub fn sign_of_life(&mut self) {
+    /// Starts the clock anew for something that came and was not new: attempts and waits count on.
+    pub fn extend(&mut self) {
         self.since = Instant::now();
     }
 
-    /// Something has gone at this time: the clock starts anew from there. False if that was known.
-    pub fn has_moved(&mut self, at: Instant) -> bool {
+    /// Starts the clock anew from the time at which something was sent. False if that was known.
+    pub fn record_sent(&mut self, at: Instant) -> bool {
         let is_new = at > self.since;
         self.since = self.since.max(at);
         is_new
     }
 
-    /// The question changed (another hop, another URL): attempts count anew, the clock goes on.
-    pub fn another_question(&mut self) {
+    /// Counts attempts anew for another hop or URL; the clock goes on.
+    pub fn begin_target(&mut self) {
         self.attempts = 0;
         self.before = None;
     }
 
-    /// An attempt begins.
-    pub fn attempt(&mut self) {
+    /// Counts an attempt.
+    pub fn begin_attempt(&mut self) {
         self.attempts += 1;
         self.began = Instant::now();
     }
 
-    /// When patience ends.
+    /// When to give up.
     pub fn deadline(&self) -> Instant {
         self.since + self.timeout
     }
@@ -113,8 +113,12 @@ impl Patience {
         }
     }
 
-    /// Returns when it is time for another attempt; an error if there shall be none.
-    pub async fn again(&mut self, address: &Address, failure: Failure) -> Result<(), Error> {
+    /// Waits until it is time for another attempt; an error if there is to be none.
+    pub(super) async fn wait_for_retry(
+        &mut self,
+        address: &Address,
+        failure: Failure,
+    ) -> Result<(), Error> {
         let wait = match self.verdict(&failure, self.since.elapsed()) {
             Verdict::After(wait) => wait,
             Verdict::TooLate { status, after } => {
@@ -125,9 +129,9 @@ impl Patience {
                     tries: self.tries(),
                 });
             }
-            Verdict::Enough => return Err(self.spent(address, failure)),
+            Verdict::Enough => return Err(self.give_up(address, failure)),
         };
-        let why = self.spent(address, failure.clone());
+        let why = self.give_up(address, failure.clone());
         self.before = Some(failure);
         self.waited += wait;
         tracing::debug!(attempt = self.attempts, "trying again in {wait:?}: {why}");
@@ -161,7 +165,7 @@ impl Patience {
     }
 
     /// The error that a failure is once nothing more is tried.
-    pub fn spent(&self, address: &Address, failure: Failure) -> Error {
+    pub(super) fn give_up(&self, address: &Address, failure: Failure) -> Error {
         let (url, tries) = (address.to_string(), self.tries());
         match self.telling(failure) {
             Failure::Answer {
@@ -242,27 +246,27 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     /// Fails in the same way until it is enough, in a time that passes only by waiting.
-    fn run(failure: Failure, each: Duration) -> (Patience, Duration, Verdict) {
-        let mut patience = Patience::new(MINUTE);
+    fn run(failure: Failure, each: Duration) -> (RetryState, Duration, Verdict) {
+        let mut retry = RetryState::new(MINUTE);
         let mut elapsed = Duration::ZERO;
         loop {
-            patience.attempt();
+            retry.begin_attempt();
             // An attempt ends at the deadline at the latest.
             elapsed = (elapsed + each).min(MINUTE);
-            match patience.verdict(&failure, elapsed) {
+            match retry.verdict(&failure, elapsed) {
                 Verdict::After(wait) => elapsed += wait,
-                verdict => return (patience, elapsed, verdict),
+                verdict => return (retry, elapsed, verdict),
             }
         }
     }
 
     #[test]
     fn an_origin_that_stays_down_is_given_up() {
-        let (patience, elapsed, verdict) = run(answer(503, None), Duration::ZERO);
+        let (retry, elapsed, verdict) = run(answer(503, None), Duration::ZERO);
         assert!(matches!(verdict, Verdict::Enough));
-        assert_eq!(patience.attempts, MAX_ATTEMPTS);
+        assert_eq!(retry.attempts, MAX_ATTEMPTS);
         assert!((5..15).contains(&elapsed.as_secs()), "{elapsed:?}");
-        let error = patience.spent(&address(), answer(503, None));
+        let error = retry.give_up(&address(), answer(503, None));
         assert!(!error.is_timeout() && !error.is_denied() && !error.is_not_found());
         assert!(
             error.to_string().contains("answered 503 (8 attempts in "),
@@ -273,20 +277,20 @@ mod tests {
 
     #[test]
     fn a_host_that_never_picks_up_is_a_timeout_within_the_timeout() {
-        let (patience, elapsed, verdict) = run(Failure::Silent, Duration::from_secs(10));
+        let (retry, elapsed, verdict) = run(Failure::Silent, Duration::from_secs(10));
         assert!(
             matches!(verdict, Verdict::Enough) && elapsed <= MINUTE,
             "{elapsed:?}"
         );
-        assert!(patience.attempts > 3 && patience.spent(&address(), Failure::Silent).is_timeout());
+        assert!(retry.attempts > 3 && retry.give_up(&address(), Failure::Silent).is_timeout());
     }
 
     #[test]
     fn retry_after_is_obeyed_within_the_timeout_only() {
-        let mut patience = Patience::new(MINUTE);
-        patience.attempt();
+        let mut retry = RetryState::new(MINUTE);
+        retry.begin_attempt();
         let after = |seconds, elapsed| {
-            patience.verdict(&answer(429, Some(seconds)), Duration::from_secs(elapsed))
+            retry.verdict(&answer(429, Some(seconds)), Duration::from_secs(elapsed))
         };
         assert!(matches!(after(7, 0), Verdict::After(wait) if wait.as_secs() == 7));
         assert!(matches!(after(7, 50), Verdict::After(wait) if wait.as_secs() == 7));
@@ -297,9 +301,8 @@ mod tests {
 
     #[test]
     fn what_will_not_change_is_not_asked_again() {
-        let patience = Patience::new(MINUTE);
-        let enough =
-            |failure| matches!(patience.verdict(&failure, Duration::ZERO), Verdict::Enough);
+        let retry = RetryState::new(MINUTE);
+        let enough = |failure| matches!(retry.verdict(&failure, Duration::ZERO), Verdict::Enough);
         for status in [400, 401, 403, 404, 410, 206] {
             assert!(enough(answer(status, Some(1))), "{status}");
         }
@@ -314,30 +317,33 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_overtaken_by_the_deadline_does_not_hide_what_failed() {
-        let mut patience = Patience::new(Duration::from_millis(400));
-        patience.attempt();
-        patience.again(&address(), answer(503, None)).await.unwrap();
-        patience.attempt();
+        let mut retry = RetryState::new(Duration::from_millis(400));
+        retry.begin_attempt();
+        retry
+            .wait_for_retry(&address(), answer(503, None))
+            .await
+            .unwrap();
+        retry.begin_attempt();
         assert_eq!(
-            patience.spent(&address(), Failure::Silent).status(),
+            retry.give_up(&address(), Failure::Silent).status(),
             Some(503)
         );
         tokio::time::sleep(Duration::from_millis(210)).await;
-        assert!(patience.spent(&address(), Failure::Silent).is_timeout());
-        patience.another_question();
-        patience.attempt();
-        assert!(patience.spent(&address(), Failure::Silent).is_timeout());
+        assert!(retry.give_up(&address(), Failure::Silent).is_timeout());
+        retry.begin_target();
+        retry.begin_attempt();
+        assert!(retry.give_up(&address(), Failure::Silent).is_timeout());
     }
 
     #[test]
     fn progress_starts_the_clock_anew() {
-        let mut patience = Patience::new(MINUTE);
-        let began = patience.since;
-        patience.attempt();
-        patience.sign_of_life();
-        assert!(patience.since > began && patience.attempts == 1);
-        patience.progress();
-        assert_eq!(patience.attempts, 0);
+        let mut retry = RetryState::new(MINUTE);
+        let began = retry.since;
+        retry.begin_attempt();
+        retry.extend();
+        assert!(retry.since > began && retry.attempts == 1);
+        retry.record_progress();
+        assert_eq!(retry.attempts, 0);
     }
 
     #[test]
@@ -347,15 +353,15 @@ mod tests {
             lasting: false,
         };
         let timeout = Duration::from_secs(4);
-        let mut patience = Patience::new(timeout);
+        let mut retry = RetryState::new(timeout);
         loop {
-            patience.attempt();
-            patience.sign_of_life();
-            match patience.verdict(&cut, Duration::ZERO) {
-                Verdict::After(wait) => patience.waited += wait,
+            retry.begin_attempt();
+            retry.extend();
+            match retry.verdict(&cut, Duration::ZERO) {
+                Verdict::After(wait) => retry.waited += wait,
                 verdict => break assert!(matches!(verdict, Verdict::Enough)),
             }
         }
-        assert!(patience.waited < timeout, "{:?}", patience.waited);
+        assert!(retry.waited < timeout, "{:?}", retry.waited);
     }
 }

@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-use super::retry::Patience;
+use super::retry::RetryState;
 
 /// What goes at once; less is sent as a whole.
 const PIECE: usize = 64 << 10;
@@ -46,13 +46,13 @@ impl Sending {
     pub async fn answered<T>(
         &self,
         request: impl Future<Output = T>,
-        patience: &mut Patience,
+        retry: &mut RetryState,
     ) -> Option<T> {
         let mut request = pin!(request);
         loop {
-            let answer = timeout_at(patience.deadline(), &mut request).await.ok();
+            let answer = timeout_at(retry.deadline(), &mut request).await.ok();
             let moved = *self.moved.lock();
-            let has_moved = moved.is_some_and(|at| patience.has_moved(at));
+            let has_moved = moved.is_some_and(|at| retry.record_sent(at));
             if answer.is_some() || !has_moved {
                 return answer;
             }

@@ -11,7 +11,7 @@ use super::memo::{Answer, Kind, Memo, Old};
 use super::{Error, Shared};
 use crate::handle::BucketPath;
 use crate::source::RemoteFile;
-use crate::source::bucket::{MAX_PAGES, in_circles};
+use crate::source::{MAX_PAGES, endless_listing};
 
 /// What a name in a bucket is.
 #[derive(Debug, Clone)]
@@ -160,7 +160,7 @@ async fn pages(
 ) -> Answer<Arc<BucketNames>> {
     let mut names = begun.map_or_else(BucketNames::default, Arc::unwrap_or_clone);
     for _ in 0..MAX_PAGES {
-        let page = shared.source.buckets().page(&dir, names.next.take()).await;
+        let page = shared.source.bucket_page(&dir, names.next.take()).await;
         let page = page.map_err(Error::Source)?;
         names.dirs.extend(page.dirs);
         let files = page.files.into_iter();
@@ -172,14 +172,14 @@ async fn pages(
             return Ok(Arc::new(names));
         }
     }
-    Err(Error::Source(in_circles(&dir)))
+    Err(Error::Source(endless_listing(&dir)))
 }
 
 async fn ask_name(shared: &Arc<Shared>, path: &BucketPath) -> Answer<Seen> {
     let ask = |_| {
         let (shared, path) = (shared.clone(), path.clone());
         async move {
-            let answer = shared.source.buckets().look(&path).await;
+            let answer = shared.source.bucket_name(&path).await;
             answer.map_err(Error::Source).map(|seen| match seen.file {
                 _ if seen.dir => Seen::Dir,
                 Some(file) => Seen::File(file),

@@ -22,13 +22,13 @@ mod model;
 mod newest;
 mod patience;
 mod progress;
+mod shared_cache;
 mod siblings;
 mod step;
 pub mod stream;
 mod streaming;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tier;
 
 pub use bucket::{BucketNames, Seen};
 pub use error::Error;
@@ -51,7 +51,7 @@ use crate::cache::Cache;
 use crate::config::Prefetch;
 use crate::fetch::Client;
 use crate::handle::{BucketPath, Catalogue, Handle, Key};
-use crate::source::tier::Tier;
+use crate::shared_cache::SharedCache;
 use crate::source::{RemoteFile, Source};
 
 use streaming::Object;
@@ -79,7 +79,7 @@ pub struct Options {
     /// The cache of kagglehub, where models may be already.
     pub kagglehub: Option<PathBuf>,
     /// The cache that hosts share.
-    pub tier: Option<Tier>,
+    pub shared_cache: Option<SharedCache>,
 }
 
 /// All models, by handle.
@@ -239,8 +239,8 @@ impl Models {
 
     /// Ends when what was fetched is in the shared cache, as far as this process is to see to it.
     pub async fn settled(&self) {
-        if let Some(tier) = &self.shared.options.tier {
-            tier.settled().await;
+        if let Some(shared_cache) = &self.shared.options.shared_cache {
+            shared_cache.settled().await;
         }
     }
 

@@ -312,7 +312,7 @@ impl Model {
 
     /// Says that a filling has come to a bad end.
     pub(super) fn has_failed(&self, filling: &Filling, error: &Error) {
-        let of_tier = self.shared.tier_failed(&self.handle, error);
+        let of_copy = self.shared.record_copy_failure(&self.handle, error);
         // First this, then the readers: whoever of them opens again at once starts anew.
         let mut state = self.state.lock();
         state.content = None;
@@ -320,7 +320,7 @@ impl Model {
         state.streamer = None;
         state.kept = None;
         state.too_large |= error.is_no_space();
-        match of_tier {
+        match of_copy {
             // What the bucket refuses is not refused by the hub.
             true => state.shared_failures += 1,
             false => state.refuse(error),

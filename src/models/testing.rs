@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::{Error, Models, Options};
 use crate::archive::{Limits, Refusal};
+use crate::bucket::{BucketOptions, Buckets};
 use crate::cache::{self, Cache};
 use crate::config::{LoadFormat, Prefetch};
 use crate::fetch::Client;
 use crate::fetch::tests::options;
-use crate::source::{self, BucketOptions, Buckets, Source};
+use crate::source::{self, Source, SourceOptions};
 
 pub(crate) use crate::fetch::tests::origin;
 
@@ -28,7 +29,7 @@ pub(crate) fn models(cache: &Path, timeout: Duration) -> Models {
             may_stream: false,
             prefetch: Prefetch::File,
             kagglehub: None,
-            tier: None,
+            shared_cache: None,
         },
         tokio::runtime::Handle::current(),
     )
@@ -38,7 +39,7 @@ pub(crate) fn models(cache: &Path, timeout: Duration) -> Models {
 fn source(client: Client) -> Source {
     let buckets = Buckets::new(client.clone(), client.clone(), BucketOptions::default());
     let format = LoadFormat::Auto;
-    Source::new(client, source::Options { format, buckets })
+    Source::new(client, SourceOptions { format, buckets })
 }
 
 /// One error of each kind, by the errno that a reader is to see.

@@ -69,7 +69,7 @@ impl Error {
             true => unknown_advice(handle, why.url().unwrap_or_default()),
             false => advice(why, || page_about(handle, why)),
         };
-        Error::told(handle.url(), why, advice)
+        Error::of_request(handle.url(), why, advice)
     }
 
     /// What a failed request about `model` means, which Kaggle has a page about.
@@ -78,11 +78,11 @@ impl Error {
             true => kaggle_advice(page),
             false => advice(why, || page.to_owned()),
         };
-        Error::told(model, why, advice)
+        Error::of_request(model, why, advice)
     }
 
     /// The case that `why` is.
-    pub(super) fn told(model: String, why: &fetch::Error, advice: String) -> Error {
+    pub(super) fn of_request(model: String, why: &fetch::Error, advice: String) -> Error {
         let text = why.to_string();
         match why {
             fetch::Error::Offline { .. } => Error::Unknown {

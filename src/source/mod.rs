@@ -6,21 +6,20 @@
 //!
 //! - `hosting` and `uncompressed` speak the two forms of TensorFlow Hub's protocol, `formats` its variants for TF Lite and
 //!   TF.js. tensorflow_hub treats Kaggle's pages and plain archives in the same way.
-//! - `kaggle` speaks Kaggle's API, `bucket` lists and reads `gs://` and `s3://`.
-//! - `tier` is the shared cache, a bucket in which other hosts leave what they have fetched.
+//! - `kaggle` speaks Kaggle's API.
+//! - `objects` makes files of models of what lies in buckets (`crate::bucket`).
 //! - `web` reads a file behind redirects by ranges.
 
 mod archive;
-pub mod bucket;
 mod error;
 mod formats;
 mod hosting;
 mod kaggle;
 mod listed;
+mod objects;
 mod plan;
 #[cfg(test)]
 mod tests;
-pub mod tier;
 mod uncompressed;
 mod web;
 
@@ -29,17 +28,18 @@ use std::time::Instant;
 use tokio::time::timeout;
 
 pub use archive::Archive;
-pub use bucket::{Buckets, Local, Options as BucketOptions, Page, Seen};
 pub use error::Error;
+pub use objects::{BucketName, BucketPage, MAX_PAGES, endless_listing};
 pub use plan::{Bytestream, Folder, Plan, Ranged, RemoteFile};
 
+use crate::bucket::Buckets;
 use crate::config::LoadFormat;
 use crate::fetch::{Client, Resource};
 use crate::handle::{BucketPath, Catalogue, Format, Handle, Kind};
 
 /// How models are asked for.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct SourceOptions {
     /// In which form.
     pub format: LoadFormat,
     /// Where `gs://` and `s3://` are read.
@@ -50,7 +50,7 @@ pub struct Options {
 #[derive(Debug, Clone)]
 pub struct Source {
     client: Client,
-    options: Options,
+    options: SourceOptions,
 }
 
 /// What an unversioned handle stands for at the moment, and what its own answer was where that is a plan: it holds
@@ -67,7 +67,7 @@ pub enum Newest {
 
 impl Source {
     /// Sources that are reached through `client`.
-    pub fn new(client: Client, options: Options) -> Source {
+    pub fn new(client: Client, options: SourceOptions) -> Source {
         Source { client, options }
     }
 
@@ -101,7 +101,7 @@ impl Source {
     /// The uncompressed form alone: the files, wherever they are.
     pub async fn files(&self, handle: &Handle) -> Result<Folder, Error> {
         if let Some(path) = handle.bucket() {
-            return self.options.buckets.folder(&path.to_string()).await;
+            return self.bucket_folder(&path.to_string()).await;
         }
         if handle.kind() != Kind::Kaggle {
             return self.hosted_files(handle).await;
@@ -224,7 +224,7 @@ impl Source {
     async fn hosted_files(&self, handle: &Handle) -> Result<Folder, Error> {
         let walk = uncompressed::walk(&self.client, handle).await;
         let error = match walk.end {
-            Ok(folder) => return self.options.buckets.folder(&folder).await,
+            Ok(folder) => return self.bucket_folder(&folder).await,
             Err(error) => error,
         };
         match hosting::version_told(&self.client, handle, walk.hops) {
@@ -243,8 +243,8 @@ impl Source {
         if handle.kind() != Kind::Archive {
             return self.files(handle).await.map(Plan::of_files);
         }
-        let seen = self.options.buckets.look(path).await?;
-        let archive = seen.file.map(|file| Plan::Archive(Archive::Object(file)));
+        let entry = self.bucket_name(path).await?;
+        let archive = entry.file.map(|file| Plan::Archive(Archive::Object(file)));
         archive.ok_or_else(|| Error::Unknown {
             model: handle.url(),
             why: String::from("the bucket has no such object"),

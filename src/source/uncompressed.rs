@@ -84,7 +84,7 @@ async fn ask(client: &Client, handle: &Handle, url: &str) -> Result<Document, Er
             Some(200) if is_start_page(url) => Error::page(handle, &redacted(url)),
             // 404 stays what it is: nobody knows whether the model is, in another form.
             Some(status) if !transient(status) => {
-                Error::told(handle.url(), &why, ADVICE.to_owned())
+                Error::of_request(handle.url(), &why, ADVICE.to_owned())
             }
             _ => Error::explain(handle, &why),
         }

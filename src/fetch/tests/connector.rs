@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
 use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, RetryConfig};
@@ -88,46 +88,11 @@ async fn trouble_is_tried_again_here_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout_before_and_within_a_body() {
-    for answer in [whole(b"abc").headless().hanging(), whole(b"abc").hang(2)] {
-        let origin = Origin::playing([answer]).await;
-        let error = get(&bucket(&origin.base, hasty(300), None), 3).await;
-        let error = error.unwrap_err();
-        assert!(cause(&error).is_some_and(Error::is_timeout), "{error:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_body_that_breaks_is_our_error_too() {
-    let origin = Origin::playing([whole(b"abcdef").cut(3)]).await;
-    let error = get(&bucket(&origin.base, client(), None), 6).await;
+async fn silence_is_a_timeout() {
+    let origin = Origin::playing([whole(b"abc").headless().hanging()]).await;
+    let error = get(&bucket(&origin.base, hasty(300), None), 3).await;
     let error = error.unwrap_err();
-    assert!(
-        matches!(cause(&error), Some(Error::Transport { .. })),
-        "{error:?}"
-    );
-    assert_eq!(origin.asked().len(), 1);
-}
-
-/// The time in which nobody asks is not the origin's.
-#[tokio::test]
-async fn a_slow_reader_is_no_stall() {
-    let body = vec![7; 4 << 20];
-    let origin = Origin::playing([whole(&body)]).await;
-    let store = bucket(&origin.base, hasty(400), None);
-    let options = GetOptions {
-        range: Some(GetRange::Bounded(0..body.len() as u64)),
-        ..GetOptions::default()
-    };
-    let got = store.get_opts(&Path::from("o"), options).await.unwrap();
-    let (mut stream, mut length) = (got.into_stream(), 0);
-    while let Some(bytes) = stream.next().await {
-        if length == 0 {
-            tokio::time::sleep(Duration::from_millis(900)).await;
-        }
-        length += bytes.unwrap().len();
-    }
-    assert_eq!(length, body.len());
+    assert!(cause(&error).is_some_and(Error::is_timeout), "{error:?}");
 }
 
 #[tokio::test]
@@ -138,7 +103,7 @@ async fn headers_go_out_as_they_are() {
     let header = |name| origin.header(0, name);
     assert_eq!(header("authorization").as_deref(), Some("Bearer T0K3N"));
     assert_eq!(header("range").as_deref(), Some("bytes=0-2"));
-    assert_eq!(header("accept-encoding").as_deref(), Some("gzip"));
+    assert_eq!(header("accept-encoding").as_deref(), Some("identity"));
     assert_eq!(origin.base, format!("http://{}", header("host").unwrap()));
 }
 

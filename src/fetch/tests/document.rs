@@ -12,9 +12,9 @@ const SECRET: &str = "Bearer S3CR3T";
 
 fn ask(max: usize) -> Ask<'static> {
     Ask {
-        headers: HeaderMap::new(),
         max,
         accept: &[200, 404],
+        ..Ask::default()
     }
 }
 

@@ -10,10 +10,10 @@ mod sending;
 
 use std::time::Duration;
 
-use super::{Client, Download, Error, Options};
+use super::{Client, Download, Error, FetchOptions};
 
-pub fn options(timeout: Duration) -> Options {
-    Options {
+pub fn options(timeout: Duration) -> FetchOptions {
+    FetchOptions {
         timeout,
         verify_certificates: true,
         offline: false,
@@ -29,7 +29,7 @@ pub fn client() -> Client {
     Client::new(options(Duration::from_secs(20))).unwrap()
 }
 
-/// A client whose patience is short.
+/// A client with a short timeout.
 pub fn hasty(millis: u64) -> Client {
     Client::new(options(Duration::from_millis(millis))).unwrap()
 }

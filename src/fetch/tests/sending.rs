@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::hasty;
-use crate::fetch::Submit;
+use crate::fetch::Ask;
 
 /// A host that takes so many bytes every tenth of a second, and answers when it has all of them.
 async fn slow_host(each: usize, whole: usize) -> String {
@@ -44,12 +44,13 @@ async fn take(mut stream: TcpStream, each: usize, whole: usize) {
     std::future::pending::<()>().await;
 }
 
-fn submit(body: &Bytes) -> Submit<'static> {
-    Submit {
+fn submit(body: &Bytes) -> Ask<'static> {
+    Ask {
         method: Method::PUT,
         body: body.clone(),
         accept: &[200],
-        ..Submit::default()
+        max: 9,
+        ..Ask::default()
     }
 }
 
@@ -58,7 +59,7 @@ async fn a_body_that_goes_takes_as_long_as_it_takes() {
     let body = Bytes::from(vec![7; 64 << 20]);
     let url = slow_host(3 << 20, body.len()).await;
     let began = Instant::now();
-    let told = hasty(1000).submit(&url, submit(&body)).await.unwrap();
+    let told = hasty(1000).document(&url, submit(&body)).await.unwrap();
     assert_eq!(&told.body[..], b"ok");
     assert!(began.elapsed() > Duration::from_millis(1500), "it was slow");
 }
@@ -69,7 +70,7 @@ async fn a_body_that_does_not_go_is_given_up() {
     // What the connection holds is all that goes.
     let url = slow_host(0, 1).await;
     let began = Instant::now();
-    let error = hasty(500).submit(&url, submit(&body)).await.unwrap_err();
+    let error = hasty(500).document(&url, submit(&body)).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
     assert!(began.elapsed() < Duration::from_secs(5));
 }

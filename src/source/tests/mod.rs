@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 
-use super::{
-    Archive, BucketOptions, Buckets, Error, Folder, Newest, Options, Plan, RemoteFile, Source,
-};
+use super::{Archive, Error, Folder, Newest, Plan, RemoteFile, Source, SourceOptions};
+use crate::bucket::{BucketOptions, Buckets};
 use crate::config::LoadFormat;
 use crate::fetch::tests::options;
 use crate::fetch::tests::origin::{Answer, Origin, answer, full, probed, redirect};
@@ -40,7 +39,10 @@ async fn world(format: LoadFormat, answers: Vec<Answer>) -> (Origin, Source) {
     .to_vec();
     let client = Client::new(options).unwrap();
     let buckets = buckets(&client);
-    (origin, Source::new(client, Options { format, buckets }))
+    (
+        origin,
+        Source::new(client, SourceOptions { format, buckets }),
+    )
 }
 
 fn buckets(client: &Client) -> Buckets {
