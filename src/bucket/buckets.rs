@@ -7,6 +7,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::client::BucketClient;
+use super::error::ErrorKind;
 use super::get::{self, NamedObject, Object};
 use super::list::{ListPager, NameTree, OddNames};
 use super::put::BucketWriter;
@@ -196,9 +197,6 @@ fn named(client: &Arc<BucketClient>, files: Vec<(String, super::ObjectInfo)>) ->
 }
 
 fn absent(dir: &BucketPath) -> Error {
-    Error::Absent {
-        object: dir.to_string(),
-        why: String::from("the bucket has nothing below this name"),
-        advice: String::from("check the name"),
-    }
+    let why = "the bucket has nothing below this name";
+    Error::new(ErrorKind::NotFound, &dir.to_string(), why, "check the name")
 }

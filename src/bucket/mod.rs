@@ -21,7 +21,7 @@ mod put;
 mod tests;
 
 pub use buckets::{Buckets, DirPage, NameEntry, ObjectTree};
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use get::{NamedObject, Object, ObjectStream};
 pub use object::ObjectInfo;
 pub use options::BucketOptions;

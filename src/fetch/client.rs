@@ -17,15 +17,15 @@ use super::refusal::Refusal;
 use super::retry::{Failure, RetryState, transient};
 use super::sending::Sending;
 
-/// A host that has not picked up by then will not; leaves room for another attempt within the usual timeout.
+/// Longest wait for a connection; leaves room for another attempt within the usual timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A longer timeout is the same as none at all, and a clock cannot be added up to it.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How an origin's words about a refusal are read: no more bytes, no longer.
-const MAX_WORDS: usize = 4096;
-const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
+/// Limits for reading the body of a refusal: bytes and time.
+const MAX_REFUSAL: usize = 4096;
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A pool of connections with the rules of this room. Clones share it.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ struct Shared {
     options: FetchOptions,
 }
 
-/// What is sent, whatever it takes.
+/// A request, before it has an address.
 pub(super) struct Question {
     pub method: Method,
     pub headers: HeaderMap,
@@ -118,8 +118,8 @@ impl Client {
             .unwrap_or_else(|| url.to_owned())
     }
 
-    /// The URLs that `url`, told by a mirror, may be known by: itself, and what it stands in for. A mirror that
-    /// redirects within itself speaks of itself, and several hosts may have one mirror.
+    /// The canonical URLs that `url` of a mirror may stand for, itself included: a mirror may redirect within itself, and
+    /// several hosts may have one mirror.
     pub fn stands_for(&self, url: &str) -> Vec<String> {
         let mirrors = self.options().mirrors.iter();
         let others = mirrors.filter_map(|mirror| {
@@ -130,7 +130,7 @@ impl Client {
         std::iter::once(url.to_owned()).chain(others).collect()
     }
 
-    /// A checked start of a walk.
+    /// Parses a URL to request.
     pub(super) fn address(url: &str) -> Result<Address, Error> {
         Address::parse(url).map_err(|why| Error::BadUrl {
             url: redacted(url),
@@ -161,7 +161,7 @@ impl Client {
         question: &Question,
         retry: &mut RetryState,
     ) -> Result<Response, Error> {
-        self.may_be_asked(address)?;
+        self.check_allowed(address)?;
         let url = address.to_request().map_err(|why| Error::BadUrl {
             url: address.to_string(),
             why,
@@ -203,14 +203,14 @@ impl Client {
         retry.give_up(address, failure)
     }
 
-    /// What the host of `address` may be told. Judged anew at every hop, so that no redirect takes it along.
+    /// The credential for the host of `address`. Looked up at every hop, so that no redirect takes it along.
     fn authorization(&self, address: &Address) -> Option<HeaderValue> {
         let mut known = self.options().credentials.iter();
         let told = known.find(|known| known.authority == address.authority())?;
         Some(told.authorization.clone())
     }
 
-    fn may_be_asked(&self, address: &Address) -> Result<(), Error> {
+    fn check_allowed(&self, address: &Address) -> Result<(), Error> {
         if self.options().offline {
             return Err(Error::Offline {
                 url: address.to_string(),
@@ -270,7 +270,7 @@ fn refusal(answer: &Response) -> Failure {
     }
 }
 
-/// A transport error as a reason to try again, or not.
+/// Classifies a transport error for the retry policy.
 pub(super) fn broken(error: reqwest::Error) -> Failure {
     if error.is_timeout() {
         return Failure::Silent;
@@ -286,7 +286,7 @@ pub(super) fn broken(error: reqwest::Error) -> Failure {
     }
 }
 
-/// Whether the other side showed a certificate that is not trusted: it will show it again.
+/// Whether the certificate of the other side is not trusted, which no retry changes.
 fn bad_certificate(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -309,7 +309,7 @@ fn bad_certificate(error: &reqwest::Error) -> bool {
 async fn read_refusal(mut answer: Response) -> Refusal {
     let mut body = Vec::new();
     let read = async {
-        while body.len() < MAX_WORDS {
+        while body.len() < MAX_REFUSAL {
             match answer.chunk().await {
                 Ok(Some(bytes)) => body.extend_from_slice(&bytes),
                 _ => break,
@@ -317,7 +317,7 @@ async fn read_refusal(mut answer: Response) -> Refusal {
         }
     };
     // What came until then is read; a refusal is no reason to wait.
-    let _ = tokio::time::timeout(WORDS_TIMEOUT, read).await;
-    body.truncate(MAX_WORDS);
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, read).await;
+    body.truncate(MAX_REFUSAL);
     Refusal::parse(&body)
 }

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::headers::{ContentRange, number, text};
 use super::probe::{EXPIRY_MARGIN, Resource, is_redirect};
 use super::retry::RetryState;
-use super::transfer::{Damage, Opened, Origin, Span, Transfer};
+use super::transfer::{Opened, Origin, Span, Transfer};
 use crate::checksum::Verifier;
 
 /// A running download.
@@ -114,20 +114,6 @@ impl Origin for WholeBody {
     fn failed(&self, cause: Error) -> Error {
         cause
     }
-
-    fn overrun(&self, found: u64, end: u64) -> Error {
-        let (announced, found) = (format!("{end} bytes"), format!("at least {found} bytes"));
-        self.damaged("length", announced, found)
-    }
-
-    fn mismatch(&self, what: Damage) -> Error {
-        match what {
-            Damage::Replaced(first) => {
-                self.changed(format!("its first {first} bytes are others now"))
-            }
-            Damage::Checksum(wrong) => self.damaged(wrong.what, wrong.announced, wrong.found),
-        }
-    }
 }
 
 impl WholeBody {
@@ -210,15 +196,6 @@ impl WholeBody {
         Error::Changed {
             url: self.resource.shown(),
             why,
-        }
-    }
-
-    fn damaged(&self, what: &'static str, announced: String, found: String) -> Error {
-        Error::Integrity {
-            url: self.resource.shown(),
-            what,
-            announced,
-            found,
         }
     }
 }

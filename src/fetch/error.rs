@@ -1,4 +1,4 @@
-//! What can go wrong between here and an origin, and which of the few things a reader cares about it is.
+//! Errors of requests and transfers.
 //!
 //! URLs in messages are [redacted](super::redacted). The model's name and what to do about a refusal are added by
 //! `source`, which knows them.
@@ -33,7 +33,7 @@ pub enum Error {
         /// Attempts made and time they took.
         tries: Tries,
     },
-    /// The origin asks for more patience than `--timeout` allows.
+    /// The origin asks to retry later than `--timeout` allows.
     #[error("{url} answered {status} and asks to come back in {} s, which is beyond --timeout{tries}", .after.as_secs())]
     RetryAfter {
         /// What was asked, redacted.
@@ -75,16 +75,16 @@ pub enum Error {
         again: String,
     },
     /// A redirect from an encrypted connection to a plain one.
-    #[error("{from} redirects to {to}: an https origin must not lead to plain http")]
+    #[error("refusing the redirect of {from} from HTTPS to plain HTTP ({to})")]
     Downgrade {
         /// Who sent us, redacted.
         from: String,
         /// Where to, redacted.
         to: String,
     },
-    /// Plain http to a host that is not trusted with it.
+    /// Plain HTTP to a host that is not allowed.
     #[error(
-        "{url} is plain http, where anyone on the way can change a model; if that is wanted, add --allow-http {host}"
+        "refusing plain HTTP to {host} ({url}): anyone on the way can change a model; use https:// or pass --allow-http {host}"
     )]
     PlainHttp {
         /// What was to be asked, redacted.
@@ -92,8 +92,8 @@ pub enum Error {
         /// The host that would have to be allowed.
         host: String,
     },
-    /// Nothing may be asked.
-    #[error("{url} is not asked, because of --offline")]
+    /// The network may not be used.
+    #[error("{url} was not requested: --offline is set")]
     Offline {
         /// What was to be asked, redacted.
         url: String,
@@ -108,7 +108,7 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The URL to begin with is none.
+    /// The URL to begin with is not valid.
     #[error("{url} cannot be requested: it {why}")]
     BadUrl {
         /// The text, redacted.
@@ -124,7 +124,7 @@ pub enum Error {
         /// What differs.
         why: String,
     },
-    /// The answer to a question for a part is not that part.
+    /// The answer is not the range that was requested.
     #[error("{url} cannot be read in parts: {why}")]
     WrongPart {
         /// What was read, redacted.
@@ -132,8 +132,8 @@ pub enum Error {
         /// What came instead.
         why: String,
     },
-    /// A listing or another small document is none.
-    #[error("{url} sends more than {max} bytes where a small document was expected")]
+    /// An answer that should be small is too long.
+    #[error("the answer of {url} is longer than {max} bytes")]
     TooLong {
         /// What was asked, redacted.
         url: String,
@@ -152,9 +152,9 @@ pub enum Error {
         /// What came.
         found: String,
     },
-    /// https was asked for on a machine that trusts nobody.
+    /// HTTPS was requested, but no CA certificates were found.
     #[error(
-        "{url} needs https, but no CA certificates were found ({why}); install ca-certificates or set SSL_CERT_FILE"
+        "{url} needs HTTPS, but no CA certificates were found ({why}); install ca-certificates or set SSL_CERT_FILE"
     )]
     NoCertificates {
         /// What was to be asked, redacted.

@@ -49,4 +49,4 @@ pub use range::{RangeDownload, SharedResource};
 pub use redact::redacted;
 pub use refusal::Refusal;
 pub(crate) use retry::{RetryState, backoff};
-pub(crate) use transfer::{Damage, Opened, Origin, Span, Transfer};
+pub(crate) use transfer::{Opened, Origin, Span, Transfer};

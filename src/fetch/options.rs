@@ -1,4 +1,4 @@
-//! The rules that a client works by.
+//! Settings of a client.
 
 use std::time::Duration;
 
@@ -6,26 +6,26 @@ use reqwest::header::HeaderValue;
 
 use crate::config::{HttpHosts, Mirror};
 
-/// What a [`Client`](super::Client) is made of.
+/// Settings of a [`Client`](super::Client).
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
     /// Longest time without progress, of a probe as a whole or between two chunks of a download.
     pub timeout: Duration,
     /// False accepts any certificate, which `TFHUB_DISABLE_CERT_VALIDATION=true` asks for.
     pub verify_certificates: bool,
-    /// True asks nobody anything: every request fails at once, without a socket.
+    /// Never use the network: every request fails at once, without a socket.
     pub offline: bool,
-    /// The hosts that may be spoken to in plain http, beside the mirrors.
+    /// Hosts that may be reached over plain HTTP, besides the mirrors.
     pub http_hosts: HttpHosts,
-    /// Other places for the bytes of a host.
+    /// Where the content of a host is fetched from instead.
     pub mirrors: Vec<Mirror>,
-    /// What hosts are told of who asks.
+    /// Credentials, each for one host.
     pub credentials: Vec<HostCredential>,
     /// `User-Agent` of every request.
     pub user_agent: String,
 }
 
-/// What one host, and no other, is told of who asks.
+/// A credential that is sent to one host and no other.
 #[derive(Debug, Clone)]
 pub struct HostCredential {
     /// `host` or `host:port`.

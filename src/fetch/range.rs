@@ -15,7 +15,7 @@ use super::client::Client;
 use super::error::Error;
 use super::probe::{EXPIRY_MARGIN, Resource, is_redirect};
 use super::retry::RetryState;
-use super::transfer::{Damage, Opened, Origin, Span, Transfer};
+use super::transfer::{Opened, Origin, Span, Transfer};
 
 /// What a probe found, shared by everyone who reads parts of it: a signature is renewed once for all.
 #[derive(Debug)]
@@ -150,19 +150,5 @@ impl Origin for SharedPart {
 
     fn failed(&self, cause: Error) -> Error {
         cause
-    }
-
-    fn overrun(&self, _: u64, _: u64) -> Error {
-        Error::WrongPart {
-            url: self.url(),
-            why: String::from("it sends more bytes than were asked for"),
-        }
-    }
-
-    fn mismatch(&self, _: Damage) -> Error {
-        Error::Changed {
-            url: self.url(),
-            why: String::from("its bytes are others now"),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The one retry policy, for probes and downloads alike: what is worth another attempt, when, and when to give up.
 //!
-//! RetryState is counted from the last progress, not from the first attempt: a download may take days, but nothing may
+//! Time is counted from the last progress, not from the first attempt: a download may take days, but nothing may
 //! be silent for longer than `--timeout`. Worth another attempt are 408, 429, every 5xx, and connections that fail
 //! or break (what Google Cloud Storage asks its clients to retry); a `Retry-After` is obeyed, or, if it lies beyond
 //! the timeout, ends the matter at once.
@@ -33,7 +33,7 @@ pub(super) enum Failure {
     },
     /// A connection that failed or broke; `lasting` if another attempt cannot mend it.
     Broken { why: String, lasting: bool },
-    /// Nothing came, or nobody picked up.
+    /// No answer, or no connection, within the timeout.
     Silent,
 }
 
@@ -197,7 +197,7 @@ impl RetryState {
     }
 }
 
-/// Whether the same question may be answered better later.
+/// Whether a retry may be answered otherwise.
 pub(super) fn transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
 }

@@ -1,5 +1,4 @@
-//! A body on its way: what has gone of it is progress, as what comes is. A part of many megabytes takes a slow uplink longer
-//! than any answer may take.
+//! Request bodies whose sending counts as progress: a part of many megabytes takes a slow uplink longer than the timeout.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -13,13 +12,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::retry::RetryState;
 
-/// What goes at once; less is sent as a whole.
+/// Bytes sent at once; a shorter body is sent whole.
 const PIECE: usize = 64 << 10;
 
-/// One sending of a body.
+/// One attempt to send a body.
 pub(super) struct Sending {
     body: Bytes,
-    /// When a piece went last.
+    /// When the last piece was sent.
     moved: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -31,7 +30,7 @@ impl Sending {
         }
     }
 
-    /// What the client is to send.
+    /// The body for the HTTP client.
     pub fn body(&self) -> reqwest::Body {
         match self.body.len() > PIECE {
             true => reqwest::Body::wrap(Pieces {
@@ -42,7 +41,7 @@ impl Sending {
         }
     }
 
-    /// Waits for the answer as long as patience lasts, which begins anew with every piece. `None`: nothing has moved.
+    /// Waits for the answer; every piece that is sent starts the clock anew. `None`: nothing has moved within the timeout.
     pub async fn answered<T>(
         &self,
         request: impl Future<Output = T>,

@@ -11,7 +11,7 @@ use super::address::Address;
 use super::client::broken;
 use super::error::Error;
 use super::retry::{Failure, RetryState};
-use crate::checksum::{Crc32c, Mismatch, Verifier};
+use crate::checksum::{Crc32c, Verifier};
 
 /// The bytes of a transfer: from `at` to `end`, or to the end of the body.
 #[derive(Debug, Clone, Copy)]
@@ -45,21 +45,6 @@ pub(crate) trait Origin: Send {
 
     /// The error for a request or connection that failed.
     fn failed(&self, cause: Error) -> Self::Error;
-
-    /// The error for a body of `found` bytes or more where `end` were promised.
-    fn overrun(&self, found: u64, end: u64) -> Self::Error;
-
-    /// The error for a body that is not what was delivered of it before, or not what was announced.
-    fn mismatch(&self, what: Damage) -> Self::Error;
-}
-
-/// How bytes can be wrong.
-#[derive(Debug)]
-pub(crate) enum Damage {
-    /// A body that was read again begins with other bytes than those delivered before.
-    Replaced(u64),
-    /// A checksum is not the announced one.
-    Checksum(Mismatch),
 }
 
 /// An answer whose body is about to be read.
@@ -172,7 +157,7 @@ impl<O: Origin> Transfer<O> {
         }
         match self.check.as_mut().map_or(Ok(()), Verifier::finish) {
             Ok(()) => Ok(None),
-            Err(wrong) => Err(self.origin.mismatch(Damage::Checksum(wrong))),
+            Err(wrong) => Err(self.damaged(wrong.what, wrong.announced, wrong.found)),
         }
     }
 
@@ -209,7 +194,10 @@ impl<O: Origin> Transfer<O> {
                 .as_ref()
                 .is_some_and(|check| check.crc32c() != sum.value())
             {
-                return Err(self.origin.mismatch(Damage::Replaced(self.span.at)));
+                return Err(self.origin.failed(Error::Changed {
+                    url: self.origin.url(),
+                    why: format!("its first {} bytes are others now", self.span.at),
+                }));
             }
             *repeated = None;
         }
@@ -217,8 +205,18 @@ impl<O: Origin> Transfer<O> {
             return Ok(None);
         }
         let at = self.span.at + bytes.len() as u64;
+        match self.span.end {
+            Some(end) if at > end => {
+                return Err(self.origin.failed(Error::WrongPart {
+                    url: self.origin.url(),
+                    why: String::from("it sends more bytes than were asked for"),
+                }));
+            }
+            _ => {}
+        }
         if let Some(end) = self.end().filter(|end| at > *end) {
-            return Err(self.origin.overrun(at, end));
+            let (announced, found) = (format!("{end} bytes"), format!("at least {at} bytes"));
+            return Err(self.damaged("length", announced, found));
         }
         self.span.at = at;
         self.retry.record_progress();
@@ -226,6 +224,15 @@ impl<O: Origin> Transfer<O> {
             check.update(&bytes);
         }
         Ok(Some(bytes))
+    }
+
+    fn damaged(&self, what: &'static str, announced: String, found: String) -> O::Error {
+        self.origin.failed(Error::Integrity {
+            url: self.origin.url(),
+            what,
+            announced,
+            found,
+        })
     }
 
     fn end(&self) -> Option<u64> {

@@ -85,15 +85,7 @@ impl Error {
     pub(super) fn of_request(model: String, why: &fetch::Error, advice: String) -> Error {
         let text = why.to_string();
         match why {
-            fetch::Error::Offline { .. } => Error::Unknown {
-                model,
-                why: String::from(
-                    "it is not in the cache, and with --offline nobody is asked for it",
-                ),
-                advice: String::from(
-                    "fetch it where there is a network (tfhub-fs prefetch), or bring it with tfhub-fs cache import",
-                ),
-            },
+            fetch::Error::Offline { .. } => Error::offline(model),
             _ if why.is_not_found() => Error::Unknown {
                 model,
                 why: text,
@@ -114,6 +106,17 @@ impl Error {
                 why: text,
                 advice,
             },
+        }
+    }
+
+    /// Nothing may be asked for a model that is not cached.
+    pub(super) fn offline(model: String) -> Error {
+        Error::Unknown {
+            model,
+            why: String::from("it is not in the cache, and --offline forbids to ask for it"),
+            advice: String::from(
+                "fetch it where there is a network (tfhub-fs prefetch), or bring it with tfhub-fs cache import",
+            ),
         }
     }
 
@@ -151,7 +154,7 @@ impl Error {
         matches!(self, Error::Changed { .. })
     }
 
-    /// Patience ran out.
+    /// The timeout has passed.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Error::Late { .. })
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Bytestream, Error, Folder, Ranged, RemoteFile, Source};
-use crate::bucket::{self, NamedObject, Object, ObjectTree};
+use crate::bucket::{self, ErrorKind, NamedObject, Object, ObjectTree};
 use crate::handle::BucketPath;
 
 /// The most pages that a listing may have: ten million objects, if they are full.
@@ -114,28 +114,19 @@ impl Ranged for Object {
 
 impl From<bucket::Error> for Error {
     fn from(error: bucket::Error) -> Error {
-        match error {
-            bucket::Error::Request {
-                object,
-                cause,
-                advice,
-            } => Error::of_request(object, &cause, advice),
-            bucket::Error::Absent {
-                object: model,
-                why,
-                advice,
-            } => Error::Unknown { model, why, advice },
-            bucket::Error::Denied {
-                object: model,
-                why,
-                advice,
-            } => Error::Denied { model, why, advice },
-            bucket::Error::Failed {
-                object: model,
-                why,
-                advice,
-            } => Error::Failed { model, why, advice },
-            bucket::Error::Changed { object: model, why } => Error::Changed { model, why },
+        let bucket::Error {
+            kind,
+            object: model,
+            why,
+            advice,
+        } = error;
+        match kind {
+            ErrorKind::NotFound => Error::Unknown { model, why, advice },
+            ErrorKind::Denied => Error::Denied { model, why, advice },
+            ErrorKind::Timeout => Error::Late { model, why, advice },
+            ErrorKind::Offline => Error::offline(model),
+            ErrorKind::Changed => Error::Changed { model, why },
+            ErrorKind::Failed => Error::Failed { model, why, advice },
         }
     }
 }

@@ -64,7 +64,11 @@ impl<'a> Attempts<'a> {
     /// Why no way led anywhere.
     pub fn into_error(self) -> Error {
         match (self.refused, self.useless) {
-            (Some(refused), Some(useless)) => refused.with_useless_credentials(&useless),
+            (Some(mut refused), Some(useless)) => {
+                let advice = &refused.advice;
+                refused.advice = format!("the credentials cannot be used: {useless}; {advice}");
+                refused
+            }
             (Some(refused), None) => refused,
             (None, useless) => Error::unreadable(
                 &self.client.shown(""),

@@ -1,6 +1,5 @@
 //! How one bucket is asked: anonymously, or with credentials once it wants them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::attempts::Attempts;
 use super::signer::Signer;
-use crate::bucket::{BucketOptions, Error};
+use crate::bucket::{BucketOptions, Error, ErrorKind};
 use crate::fetch::{self, Ask, Client, Connector, Document};
 use crate::handle::{BucketPath, Scheme};
 
@@ -142,9 +141,9 @@ impl BucketClient {
     ) -> Result<Document, Error> {
         let headers = std::mem::take(&mut ask.headers);
         let signed = signer.sign(url, &ask.method, headers, &ask.body).await;
-        ask.headers = signed.map_err(|error| self.explain_credentials(object, &error))?;
+        ask.headers = signed.map_err(|error| BucketClient::explain_credentials(object, &error))?;
         let answer = self.client.document(url, ask).await;
-        answer.map_err(|cause| self.explain(object, cause))
+        answer.map_err(|cause| self.explain(object, &cause))
     }
 
     /// The headers with which a GET of `url` is asked.
@@ -157,24 +156,17 @@ impl BucketClient {
     ) -> Result<HeaderMap, Error> {
         let (method, body) = (Method::GET, Bytes::new());
         let signed = signer.sign(url, &method, headers, &body).await;
-        signed.map_err(|error| self.explain_credentials(object, &error))
+        signed.map_err(|error| BucketClient::explain_credentials(object, &error))
     }
 
     /// What a failed request about `object` means.
-    pub fn explain(&self, object: &str, cause: fetch::Error) -> Error {
-        Error::Request {
-            object: object.to_owned(),
-            advice: self.advice(&cause),
-            cause: Arc::new(cause),
-        }
+    pub fn explain(&self, object: &str, cause: &fetch::Error) -> Error {
+        Error::of_request(object, cause, self.advice(cause))
     }
 
-    fn explain_credentials(&self, object: &str, error: &object_store::Error) -> Error {
-        Error::Failed {
-            object: object.to_owned(),
-            why: text(error),
-            advice: String::from("look after the credentials"),
-        }
+    fn explain_credentials(object: &str, error: &object_store::Error) -> Error {
+        let advice = "look after the credentials";
+        Error::new(ErrorKind::Failed, object, text(error), advice)
     }
 
     /// What asks with or without credentials; `Err` says why they cannot be used.
@@ -236,18 +228,15 @@ impl BucketClient {
             true => self.signer(signs).await,
             false => Err(String::from("there are no credentials")),
         };
-        ready.map_err(|why| Error::Denied {
-            object: self.shown(""),
-            why,
-            advice: String::from(match self.scheme {
-                Scheme::S3 => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-                _ => "set GOOGLE_APPLICATION_CREDENTIALS",
-            }),
-        })
+        let advice = match self.scheme {
+            Scheme::S3 => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            _ => "set GOOGLE_APPLICATION_CREDENTIALS",
+        };
+        ready.map_err(|why| Error::new(ErrorKind::Denied, &self.shown(""), why, advice))
     }
 
-    fn advice(&self, cause: &fetch::Error) -> String {
-        let text = match (self.scheme, cause.status()) {
+    fn advice(&self, cause: &fetch::Error) -> &'static str {
+        match (self.scheme, cause.status()) {
             (Scheme::S3, Some(301 | 307)) => "the bucket is in another region: set AWS_REGION",
             (Scheme::S3, Some(401 | 403)) => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of somebody who may read it"
@@ -258,8 +247,7 @@ impl BucketClient {
             (_, Some(404)) => "check the names of the bucket and what is in it",
             _ if cause.is_timeout() => "try again, or give it more time with --timeout",
             _ => "try again later",
-        };
-        text.to_owned()
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::bucket::client::{BucketClient, Signer};
 use crate::bucket::{Error, ObjectInfo};
-use crate::fetch::{self, Damage, Opened, Origin, Part, RetryState, Span, Transfer};
+use crate::fetch::{self, Opened, Origin, Part, RetryState, Span, Transfer};
 
 /// Bytes in order; ends early with an error only.
 pub type ObjectStream = BoxStream<'static, Result<Bytes, Error>>;
@@ -74,13 +74,6 @@ impl Object {
             false => format!("{url}?generation={}", self.info.version),
         }
     }
-
-    fn changed(&self, why: String) -> Error {
-        Error::Changed {
-            object: self.shown(),
-            why,
-        }
-    }
 }
 
 impl fmt::Debug for Object {
@@ -114,16 +107,7 @@ impl Origin for ObjectPart {
     }
 
     fn failed(&self, cause: fetch::Error) -> Error {
-        self.0.client.explain(&self.0.shown(), cause)
-    }
-
-    fn overrun(&self, _: u64, _: u64) -> Error {
-        let why = String::from("more bytes came than were asked for");
-        self.0.changed(why)
-    }
-
-    fn mismatch(&self, _: Damage) -> Error {
-        self.0.changed(String::from("its bytes are others now"))
+        self.0.client.explain(&self.0.shown(), &cause)
     }
 
     fn url(&self) -> String {
@@ -152,15 +136,8 @@ impl ObjectPart {
             .sign_get(signer, &shown, &url, headers)
             .await?;
         let part = object.client.http().part_of(&url, signed, range, retry);
-        part.await.map_err(|cause| match cause {
-            fetch::Error::Changed { .. } => object.changed(cause.to_string()),
-            fetch::Error::WrongPart { .. } => Error::Failed {
-                object: shown,
-                why: cause.to_string(),
-                advice: String::from("the fault is on the bucket's side; nothing of it was kept"),
-            },
-            cause => object.client.explain(&shown, cause),
-        })
+        part.await
+            .map_err(|cause| object.client.explain(&shown, &cause))
     }
 
     /// That the answer is about the content that was listed.
@@ -168,7 +145,7 @@ impl ObjectPart {
         let (object, info) = (&self.0, &self.0.info);
         if let Some(total) = part.total.filter(|total| *total != info.size) {
             let why = format!("its length was {} and is {total}", info.size);
-            return Err(object.changed(why));
+            return Err(Error::changed(&object.shown(), why));
         }
         let name = match object.client.is_amazon() {
             true => ETAG,
@@ -178,7 +155,8 @@ impl ObjectPart {
         let version = version.and_then(|version| version.to_str().ok());
         match version.filter(|version| *version != info.version) {
             Some(version) => {
-                Err(object.changed(format!("it was {} and is {version}", info.version)))
+                let why = format!("it was {} and is {version}", info.version);
+                Err(Error::changed(&object.shown(), why))
             }
             None => Ok(()),
         }

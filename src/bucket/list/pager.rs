@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::page::{Listed, prefix_of};
 use super::{amazon, google};
-use crate::bucket::Error;
 use crate::bucket::client::BucketClient;
+use crate::bucket::{Error, ErrorKind};
 use crate::fetch::Ask;
 use crate::handle::BucketPath;
 
@@ -150,9 +150,5 @@ impl<'a> ListPager<'a> {
 }
 
 fn endless(dir: &BucketPath, why: String, advice: &str) -> Error {
-    Error::Failed {
-        object: dir.to_string(),
-        why,
-        advice: advice.to_owned(),
-    }
+    Error::new(ErrorKind::Failed, &dir.to_string(), why, advice)
 }

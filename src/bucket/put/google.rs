@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::unfinished::{Begun, Upload};
 use super::writer::{BucketWriter, LocalBytes, PART, Precondition, REFUSED, changing, one};
 use crate::bucket::list::object;
-use crate::bucket::{Error, ObjectInfo};
+use crate::bucket::{Error, ErrorKind, ObjectInfo};
 use crate::checksum::{Crc32c, crc32c};
 use crate::fetch::{Ask, Document, backoff};
 
@@ -85,11 +85,12 @@ async fn checked(
         return Ok(stored.version);
     }
     writer.remove(key, &stored.version).await?;
-    Err(Error::Failed {
-        object: writer.client.shown(key),
-        why: String::from("the bucket has stored other bytes than were sent"),
-        advice: String::from("they were deleted again; look for what changes them on the way"),
-    })
+    Err(Error::new(
+        ErrorKind::Failed,
+        &writer.client.shown(key),
+        "the bucket has stored other bytes than were sent",
+        "they were deleted again; look for what changes them on the way",
+    ))
 }
 
 /// Sends a large object in parts; `None` if the condition does not hold.
@@ -128,7 +129,7 @@ async fn to_session(
 ) -> Result<Document, Error> {
     let client = &writer.client;
     let answer = client.http().document(session, ask).await;
-    answer.map_err(|cause| client.explain(&client.shown(key), cause))
+    answer.map_err(|cause| client.explain(&client.shown(key), &cause))
 }
 
 async fn send_parts(

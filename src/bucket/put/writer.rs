@@ -15,7 +15,7 @@ use super::{amazon, google};
 use crate::bucket::client::BucketClient;
 use crate::bucket::get::info;
 use crate::bucket::list::ListPager;
-use crate::bucket::{Error, ObjectInfo};
+use crate::bucket::{Error, ErrorKind, ObjectInfo};
 use crate::checksum::crc32c;
 use crate::fetch::{Ask, Document, Refusal};
 use crate::handle::BucketPath;
@@ -100,11 +100,15 @@ impl BucketWriter {
             }));
         }
         match Refusal::parse(&answer.body).code.as_deref() {
-            Some("NoSuchBucket") => Err(Error::Absent {
-                object,
-                why: String::from("there is no such bucket"),
-                advice: String::from("check its name"),
-            }),
+            Some("NoSuchBucket") => {
+                let why = "there is no such bucket";
+                Err(Error::new(
+                    ErrorKind::NotFound,
+                    &object,
+                    why,
+                    "check its name",
+                ))
+            }
             _ => Ok(None),
         }
     }
@@ -195,11 +199,14 @@ impl BucketWriter {
             Ok(_) => String::from("it is shorter than it was"),
             Err(error) => error.to_string(),
         };
-        Err(Error::Failed {
-            object: self.client.shown(key),
-            why: format!("the local copy cannot be read: {why}"),
-            advice: String::from("the local copy may be damaged"),
-        })
+        let why = format!("the local copy cannot be read: {why}");
+        let advice = "the local copy may be damaged";
+        Err(Error::new(
+            ErrorKind::Failed,
+            &self.client.shown(key),
+            why,
+            advice,
+        ))
     }
 
     pub(super) fn version(&self, answer: &Document) -> Result<String, Error> {

@@ -290,7 +290,7 @@ async fn passing_trouble_is_retried() {
 }
 
 #[tokio::test]
-async fn patience_ends() {
+async fn the_timeout_ends_a_probe() {
     // An origin that hangs is a timeout ...
     let origin = Origin::playing([full(BODY, &[]).cut(0).headless().hanging()]).await;
     let began = Instant::now();
@@ -300,7 +300,7 @@ async fn patience_ends() {
         "{error}"
     );
     assert!(began.elapsed() < Duration::from_secs(2));
-    // ... one that asks for too much patience fails at once ...
+    // ... one that asks to wait too long fails at once ...
     let origin = Origin::playing([answer(&["503 Busy", "Retry-After: 3600"], b"")]).await;
     let began = Instant::now();
     let error = client().probe(&origin.url("/")).await.unwrap_err();
@@ -329,7 +329,7 @@ async fn patience_ends() {
 }
 
 #[tokio::test]
-async fn endless_patience_is_no_overflow() {
+async fn an_endless_timeout_is_no_overflow() {
     let origin = Origin::playing([full(BODY, &[])]).await;
     let client = Client::new(options(Duration::MAX)).unwrap();
     client.probe(&origin.url("/")).await.unwrap();
