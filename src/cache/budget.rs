@@ -87,7 +87,7 @@ pub(super) struct Limits {
 
 #[derive(Debug)]
 pub(super) struct DiskBudget {
-    layout: Arc<Layout>,
+    pub(super) layout: Arc<Layout>,
     limits: Limits,
     pub(super) idle: IdleParts,
     pub(super) ledger: Ledger,
@@ -99,13 +99,15 @@ pub(super) struct DiskBudget {
     staging: Mutex<HashSet<String>>,
     space: Mutex<Option<(Instant, Whole)>>,
     stuck: Mutex<Option<Instant>>,
+    /// What this process has completed, if none of it is to leave while it lives.
+    kept: Mutex<Option<HashSet<Key>>>,
 }
 
 /// What the disk has, and what everything may take by it.
 #[derive(Clone, Copy, Debug)]
-struct Whole {
-    disk: u64,
-    allowed: u64,
+pub(super) struct Whole {
+    pub(super) disk: u64,
+    pub(super) allowed: u64,
 }
 
 impl DiskBudget {
@@ -120,7 +122,22 @@ impl DiskBudget {
             staging: Mutex::default(),
             space: Mutex::default(),
             stuck: Mutex::default(),
+            kept: Mutex::default(),
         }
+    }
+
+    /// From now on nothing that this process completes leaves to make room for what it does.
+    pub(super) fn keep_completed(&self) {
+        self.kept.lock().get_or_insert_default();
+    }
+
+    /// The complete models that may leave, the longest unused first.
+    pub(super) fn candidates(&self) -> Vec<Row> {
+        let mut rows = ledger::in_order(self.ledger.rows(), self.limits.evict_foreign);
+        if let Some(kept) = &*self.kept.lock() {
+            rows.retain(|row| !kept.contains(&row.key));
+        }
+        rows
     }
 
     /// What the open fillings may take: what nobody has open goes before any of theirs.
@@ -211,8 +228,7 @@ impl DiskBudget {
     /// The complete models that may leave, in the order in which they would.
     pub(super) fn next_to_leave(&self) -> Vec<Key> {
         self.complete();
-        let rows = ledger::in_order(self.ledger.rows(), self.limits.evict_foreign);
-        rows.into_iter().map(|row| row.key).collect()
+        self.candidates().into_iter().map(|row| row.key).collect()
     }
 
     fn reclaim(&self, want: u64, may: Leave) -> u64 {
@@ -264,8 +280,7 @@ impl DiskBudget {
         });
         let mut leaving: Vec<Leaving> = parts.collect();
         if may == Leave::Models {
-            let rows = ledger::in_order(self.ledger.rows(), self.limits.evict_foreign);
-            leaving.extend(rows.into_iter().map(|row| Leaving {
+            leaving.extend(self.candidates().into_iter().map(|row| Leaving {
                 used: row.used,
                 bytes: row.bytes,
                 what: What::Model(row),
@@ -313,7 +328,7 @@ impl DiskBudget {
             .saturating_add(self.staged())
     }
 
-    fn staged(&self) -> u64 {
+    pub(super) fn staged(&self) -> u64 {
         self.staged.load(Ordering::Relaxed)
     }
 
@@ -322,16 +337,16 @@ impl DiskBudget {
     }
 
     /// The bytes of all complete models, and of those that other processes are unpacking.
-    fn complete(&self) -> u64 {
+    pub(super) fn complete(&self) -> u64 {
         self.ledger.bytes(|| self.staging.lock().clone())
     }
 
-    fn cap(&self, disk: u64) -> u64 {
+    pub(super) fn cap(&self, disk: u64) -> u64 {
         self.limits.cap.map_or(u64::MAX, |cap| cap.bytes(disk))
     }
 
     /// What everything may take, that takes what it does while the open fillings take `used`.
-    fn whole(&self, used: u64) -> Whole {
+    pub(super) fn whole(&self, used: u64) -> Whole {
         if let Some((at, whole)) = *self.space.lock()
             && at.elapsed() < SPACE_FOR
         {
@@ -358,6 +373,9 @@ impl DiskBudget {
 
     /// A model is not streamed any more, and may be complete.
     pub(super) fn is_ended(&self, key: &Key) {
+        if let Some(kept) = &mut *self.kept.lock() {
+            kept.insert(*key);
+        }
         self.ledger.is_here(key);
         *self.space.lock() = None;
     }

@@ -10,4 +10,7 @@ pub trait Demand: Send + Sync + std::fmt::Debug {
     /// `file` is read at `range` (within the file). `present` says whether these bytes were there already; if they were
     /// not, somebody waits for them now.
     fn read(&self, filling: &Filling, file: &str, range: Range<u64>, present: bool);
+
+    /// Somebody has taken a file away, or cut it off: nothing of it is present any more.
+    fn lost(&self) {}
 }

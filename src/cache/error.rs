@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::os;
 
+use super::turns::{Mebibytes, Shortage};
+
 /// Why a filling ended without being sealed, as it is told to every reader of it.
 pub type Failure = Arc<dyn std::error::Error + Send + Sync>;
 
@@ -177,6 +179,12 @@ pub enum Error {
         /// Whether it would fit if everything left that nobody has asked to stay.
         fits: bool,
     },
+    /// The limit of the cache, or its disk, leaves no space for a whole model.
+    #[error(
+        "cannot keep the whole model: it takes {}, and the cache has space for {} even if every model leaves that is neither pinned nor in use; {}",
+        Mebibytes(.0.needs), Mebibytes(.0.has), .0.remedy
+    )]
+    TooSmall(Shortage),
     /// The filling had failed before.
     #[error("the filling of this model has failed")]
     Failed(#[source] Failure),

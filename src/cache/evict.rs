@@ -131,7 +131,7 @@ pub(super) fn remove(layout: &Arc<Layout>, key: &Key) -> Result<Result<(), Stays
 
 /// Whether anybody has a file of the model open, or mapped. A file system that cannot tell says no: what is open stays
 /// readable when its name goes.
-fn is_in_use(layout: &Layout, key: &Key) -> io::Result<bool> {
+pub(super) fn is_in_use(layout: &Layout, key: &Key) -> io::Result<bool> {
     let Some(model) = if_there(Sealed::load(layout.model(key)))? else {
         return Ok(false);
     };

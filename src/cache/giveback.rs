@@ -150,6 +150,7 @@ impl FillFile {
         if let Err(error) = cleared {
             tracing::warn!(file = %self.shown().display(), %error, "cannot note that bytes are lost");
         }
+        self.shared.tell_lost();
     }
 
     fn lose(&self, bytes: u64) {

@@ -248,12 +248,13 @@ impl Partial {
     /// Ends what the room knows of the filling. `idle`: how many of its bytes stay on disk.
     fn end(&self, idle: u64) {
         self.over.store(true, Ordering::Release);
-        if let Some(stake) = &self.filling.shared.stake {
-            stake.take();
-        }
         if let (Some(home), Budget::Disk(budget)) = (&self.home, self.room.budget()) {
             budget.idle.is_idle(home.parts.name(), idle);
             budget.is_ended(&Key::of(&self.id));
+        }
+        // Last: whoever waits for this space then sees what is complete.
+        if let Some(stake) = &self.filling.shared.stake {
+            stake.take();
         }
     }
 }

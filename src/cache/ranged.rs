@@ -11,11 +11,13 @@ use super::filling::{Filling, Found, vet};
 use super::index::{Conflict, Index};
 use super::parts::Parts;
 use super::plan::Kept;
-use super::room::{Room, Stake};
+use super::reservation::Stake;
+use super::room::Room;
 use super::shared::Shared;
 use super::site::Site;
 use super::sparse::Sparse;
 use super::spec::FileSpec;
+use super::turns::Turn;
 
 /// The parts of a filling on disk, and what is there of each file.
 pub(super) type OnDisk = (Arc<Parts>, Vec<Option<Kept>>);
@@ -31,9 +33,9 @@ impl Filling {
         let parts = on_disk.as_ref().map(|(parts, _)| parts.clone());
         let kept = on_disk.map(|(_, kept)| kept).unwrap_or_default();
         let sizes = files.iter().map(|file| file.size);
-        let may = room.may_leave_for(sizes.fold(0, u64::saturating_add));
+        let whole = sizes.fold(0, u64::saturating_add);
         let filling = Arc::new_cyclic(|me| {
-            let stake = Stake::new(room.clone(), may);
+            let stake = Stake::new(room.clone(), whole);
             let shared = Arc::new(Shared::ranged(stake, me.clone()));
             let made = make(files, kept, parts.as_ref(), &shared);
             let mut index = names.0;
@@ -68,6 +70,25 @@ impl Filling {
     /// Whether every byte of every file is present.
     pub fn is_complete(&self) -> bool {
         self.ranged.iter().all(|file| file.is_complete())
+    }
+
+    /// Reserves space for all of a range filling, so that nothing of it is given back: beside other models that are to come
+    /// whole, or after them. To be called again when a write was refused ([`FillFile::write_at`]). Looks at the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooSmall`]: it does not fit.
+    pub fn reserve(&self) -> Result<Turn, Error> {
+        match &self.shared.stake {
+            Some(stake) => stake.reserve().map_err(Error::TooSmall),
+            None => Ok(Turn::Reserved),
+        }
+    }
+
+    /// Whether its bytes may be given back.
+    pub(super) fn may_shrink(&self) -> bool {
+        let is_reserved = |stake: &Stake| stake.is_reserved();
+        !self.is_frozen() && !self.shared.stake.as_ref().is_some_and(is_reserved)
     }
 
     /// Nothing is given back while the answer lives.

@@ -46,7 +46,7 @@ impl FillFile {
             let Some((cost, awaited)) = self.cost(&range) else {
                 return Ok(true);
             };
-            if !stake.room.admit(cost, awaited, stake.may) {
+            if !stake.admit(cost, awaited) {
                 return Ok(false);
             }
             let put = match &self.body {
@@ -59,6 +59,10 @@ impl FillFile {
                 Ok(Some(_)) => return Ok(true),
                 Ok(None) => {} // the file was taken away meanwhile
                 Err(error) if self.shared.has_spared(&error, &mut tries) => {}
+                Err(Error::NoSpace { .. }) if !awaited => {
+                    stake.refuse();
+                    return Ok(false);
+                }
                 Err(error) => return Err(error),
             }
         }

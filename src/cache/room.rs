@@ -16,6 +16,7 @@ use super::fillfile::FillFile;
 use super::filling::Filling;
 use super::giveback::Unit;
 use super::segments::Worth;
+use super::turns::{Remedy, Shortage, Turns};
 
 /// What is given back in one go beyond what is needed at once: this share of the limit, and at most so many bytes.
 const SLACK_SHARE: u64 = 64;
@@ -30,6 +31,7 @@ pub(super) struct Room {
     fillings: Mutex<Vec<Weak<Filling>>>,
     /// One gives back at a time.
     giving: Mutex<()>,
+    pub(super) turns: Turns,
     born: Instant,
 }
 
@@ -40,6 +42,7 @@ impl Room {
             used: AtomicU64::new(0),
             fillings: Mutex::default(),
             giving: Mutex::default(),
+            turns: Turns::default(),
             born: Instant::now(),
         })
     }
@@ -65,8 +68,8 @@ impl Room {
     }
 
     /// Makes room for `cost` bytes and counts them as used. `false`: nobody waits for them, and nothing may go for them.
-    /// `may` says what may go for them besides.
-    pub(super) fn admit(&self, cost: u64, awaited: bool, may: Leave) -> bool {
+    /// What was read ahead goes for them if they are `awaited` or have space `reserved`; `may` says what goes besides.
+    pub(super) fn admit(&self, cost: u64, awaited: bool, reserved: bool, may: Leave) -> bool {
         self.used.fetch_add(cost, Ordering::Relaxed);
         if may == Leave::Models {
             let excess = self.budget.excess(self.used());
@@ -77,7 +80,7 @@ impl Room {
         if self.over() == 0 {
             return true;
         }
-        self.give_back(awaited, Leave::Parts, || self.over());
+        self.give_back(awaited || reserved, Leave::Parts, || self.over());
         if awaited || self.over() == 0 {
             return true;
         }
@@ -124,6 +127,33 @@ impl Room {
         }
     }
 
+    /// Why a model of so many bytes does not fit beside what cannot leave, if it is to come whole with `together` bytes of
+    /// all that do.
+    pub(super) fn shortage(&self, bytes: u64, together: u64) -> Option<Shortage> {
+        match &self.budget {
+            Budget::Memory(limit) => (together > *limit).then_some(Shortage {
+                needs: bytes,
+                has: *limit,
+                remedy: Remedy::Memory(together),
+            }),
+            Budget::Disk(disk) => disk.shortage(self.used(), bytes, together),
+        }
+    }
+
+    /// The same for a model that was thought to fit, of which so many bytes are there.
+    pub(super) fn refused(&self, bytes: u64, there: u64) -> Shortage {
+        self.shortage(bytes, bytes).unwrap_or(Shortage {
+            needs: bytes,
+            has: there,
+            remedy: Remedy::Disk(bytes.saturating_sub(there)),
+        })
+    }
+
+    /// Counts bytes that are there without having been admitted.
+    pub(super) fn add(&self, bytes: u64) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Corrects what [`Room::admit`] counted.
     pub(super) fn release(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
@@ -166,7 +196,7 @@ impl Room {
         };
         let now = self.now();
         let mut offers: Vec<Offer> = Vec::new();
-        let files = fillings.iter().filter(|filling| !filling.is_frozen());
+        let files = fillings.iter().filter(|filling| filling.may_shrink());
         for file in files.flat_map(|filling| filling.files()) {
             file.offer(now, |worth, unit, bytes| {
                 offers.push(Offer {
@@ -216,65 +246,4 @@ struct Offer<'a> {
     file: &'a Arc<FillFile>,
     unit: Unit,
     bytes: u64,
-}
-
-/// What one filling has taken of a room. Dropped, it gives that back.
-#[derive(Debug)]
-pub(super) struct Stake {
-    pub(super) room: Arc<Room>,
-    /// What may leave for it.
-    pub(super) may: Leave,
-    bytes: AtomicU64,
-}
-
-impl Stake {
-    pub(super) fn new(room: Arc<Room>, may: Leave) -> Stake {
-        Stake {
-            room,
-            may,
-            bytes: AtomicU64::new(0),
-        }
-    }
-
-    /// Counts bytes that were there before this run.
-    pub(super) fn begin_with(&self, bytes: u64) {
-        self.room.used.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Settles what was admitted against what was written.
-    pub(super) fn settle(&self, admitted: u64, written: u64) {
-        self.bytes.fetch_add(written, Ordering::Relaxed);
-        // Bytes of a block that another write made meanwhile may be more than were admitted for them.
-        if written > admitted {
-            self.room
-                .used
-                .fetch_add(written - admitted, Ordering::Relaxed);
-        } else {
-            self.room.release(admitted - written);
-        }
-    }
-
-    /// Says that so many bytes are gone.
-    pub(super) fn lose(&self, bytes: u64) {
-        let less = |had: u64| Some(had.saturating_sub(bytes));
-        // After its end nothing is left to lose.
-        let had = self
-            .bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        self.room.release(had.unwrap_or(0).min(bytes));
-    }
-
-    /// Ends the stake: the bytes are somebody else's to count.
-    pub(super) fn take(&self) -> u64 {
-        let bytes = self.bytes.swap(0, Ordering::Relaxed);
-        self.room.release(bytes);
-        bytes
-    }
-}
-
-impl Drop for Stake {
-    fn drop(&mut self) {
-        self.take();
-    }
 }

@@ -77,6 +77,13 @@ impl Cache {
         }
     }
 
+    /// From now on nothing that this process completes leaves to make room for what it does.
+    pub fn keep_completed(&self) {
+        if let Some(Budget::Disk(budget)) = self.disk.as_deref().map(Room::budget) {
+            budget.keep_completed();
+        }
+    }
+
     /// The model with this handle, if it is complete.
     ///
     /// # Errors

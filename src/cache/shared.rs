@@ -10,7 +10,8 @@ use parking_lot::{Mutex, RwLock};
 use super::demand::Demand;
 use super::error::{Error, Failure};
 use super::filling::Filling;
-use super::room::{Room, Stake};
+use super::reservation::Stake;
+use super::room::Room;
 use super::waiting::Progress;
 
 /// How much a full disk is asked to give back at once, and how often.
@@ -91,6 +92,14 @@ impl Shared {
         };
         if let Some(filling) = self.filling.upgrade() {
             demand.read(&filling, file, range, present);
+        }
+    }
+
+    /// Tells the filler that a file was taken away. No lock is held meanwhile.
+    pub(super) fn tell_lost(&self) {
+        let demand = self.demand.read().clone();
+        if let Some(demand) = demand {
+            demand.lost();
         }
     }
 

@@ -51,6 +51,7 @@ pub(super) fn run(command: &Prefetch) -> Result<(), Failure> {
     }
     let runtime = Runtime::new()?;
     let models = setup.models(runtime.handle())?;
+    models.keep_completed();
     for handle in catalog.pinned() {
         models.pin(handle, true).map_err(Failure::failed)?;
     }

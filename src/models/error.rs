@@ -126,7 +126,11 @@ impl Error {
         };
         matches!(
             cause.downcast_ref(),
-            Some(cache::Error::NoSpace { .. } | cache::Error::Full { .. })
+            Some(
+                cache::Error::NoSpace { .. }
+                    | cache::Error::Full { .. }
+                    | cache::Error::TooSmall(_)
+            )
         )
     }
 

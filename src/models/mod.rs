@@ -244,6 +244,11 @@ impl Models {
         }
     }
 
+    /// From now on nothing that is completed leaves the cache to make room for another.
+    pub fn keep_completed(&self) {
+        self.shared.cache.keep_completed();
+    }
+
     /// How long a wait without progress may last.
     pub fn timeout(&self) -> Duration {
         self.shared.options.timeout

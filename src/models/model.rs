@@ -161,18 +161,21 @@ impl Model {
                     state.never_sealed,
                 )
             };
-            if let Some(streamer) = streamer {
-                if never {
-                    return Err(Error::Unsealed {
-                        handle: self.handle.url(),
-                    });
-                }
-                streamer.await_all();
+            if streamer.is_some() && never {
+                return Err(Error::Unsealed {
+                    handle: self.handle.url(),
+                });
             }
             let Some(ending) = ending else {
                 continue;
             };
-            let ended = ending.await;
+            let ended = match streamer {
+                None => ending.await,
+                Some(streamer) => tokio::select! {
+                    ended = ending => ended,
+                    shortage = streamer.await_all() => return Err(shortage),
+                },
+            };
             let failed = std::mem::replace(&mut failures, self.state.lock().shared_failures);
             match ended {
                 Err(_) if failed < failures => {}

@@ -126,10 +126,9 @@ impl Model {
             partial,
             streamer: streamer.clone(),
         };
-        let bytes: u64 = ending.folder.files.iter().map(|file| file.size).sum();
-        let fits = !ending.partial.is_in_memory() && bytes <= limit;
+        let is_kept = !ending.partial.is_in_memory() && self.object.is_none();
         let content = self.is_filling(filling, Some(streamer), ending.run());
-        self.may_be_sealed(fits && self.object.is_none());
+        self.may_be_sealed(is_kept);
         if self.shared.options.prefetch != Prefetch::None
             && let Some(object) = &self.object
         {
@@ -228,11 +227,46 @@ impl Ending {
     /// Waits for every byte, verifies and seals. `None`: it cannot be sealed, being an object, or in memory.
     async fn complete(&self) -> Result<Option<Arc<Sealed>>, Error> {
         let begun = Instant::now();
+        loop {
+            self.arrived().await?;
+            match self.check().await {
+                Err(error) if !error.is_incomplete() => return Err(error),
+                Err(_) => {}
+                Ok(()) if self.is_object || self.partial.is_in_memory() => {
+                    return match self.blocking(|partial| partial.verify()).await {
+                        // What was given back meanwhile comes again when it is read.
+                        Err(error) if !error.is_incomplete() => Err(error),
+                        _ => Ok(None),
+                    };
+                }
+                Ok(()) => match self.sealed().await {
+                    Err(error) if error.is_incomplete() => {}
+                    Ok(Some(sealed)) => {
+                        let seconds = begun.elapsed().as_secs_f32();
+                        tracing::info!(
+                            model = self.name,
+                            bytes = sealed.bytes(),
+                            seconds,
+                            "the model is complete and verified"
+                        );
+                        return Ok(Some(sealed));
+                    }
+                    ended => return ended,
+                },
+            }
+            // Something was given back, or taken away, meanwhile.
+            self.again(SEAL_AGAIN).await?;
+            self.streamer.reopen();
+        }
+    }
+
+    /// Waits for every byte.
+    async fn arrived(&self) -> Result<(), Error> {
         let done = self.streamer.done();
         tokio::pin!(done);
         loop {
             tokio::select! {
-                done = &mut done => break done?,
+                done = &mut done => return done,
                 () = sleep(SYNC) => {
                     // What is not synced is fetched again after the machine went down, that is all.
                     if let Err(error) = self.blocking(|partial| partial.sync()).await {
@@ -241,33 +275,13 @@ impl Ending {
                 }
             }
         }
-        self.check().await?;
-        if self.is_object || self.partial.is_in_memory() {
-            return match self.blocking(|partial| partial.verify()).await {
-                // What was given back meanwhile comes again when it is read.
-                Err(error) if !error.is_incomplete() => Err(error),
-                _ => Ok(None),
-            };
-        }
+    }
+
+    /// Verifies and seals, as soon as whoever else fills the same model lets it.
+    async fn sealed(&self) -> Result<Option<Arc<Sealed>>, Error> {
         loop {
-            let sealing = match self.blocking(|partial| partial.seal()).await {
-                Err(error) if error.is_incomplete() => {
-                    self.again(SEAL_AGAIN).await?;
-                    continue;
-                }
-                sealing => sealing?,
-            };
-            match sealing {
-                Sealing::Sealed(sealed) => {
-                    let seconds = begun.elapsed().as_secs_f32();
-                    tracing::info!(
-                        model = self.name,
-                        bytes = sealed.bytes(),
-                        seconds,
-                        "the model is complete and verified"
-                    );
-                    return Ok(Some(Arc::new(sealed)));
-                }
+            match self.blocking(|partial| partial.seal()).await? {
+                Sealing::Sealed(sealed) => return Ok(Some(Arc::new(sealed))),
                 Sealing::Busy(holder) => {
                     tracing::debug!(
                         model = self.name,

@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::{Mounting, SOON, Tar, eventually, program, run_with, saved_model, sha1_of};
+use crate::common::{
+    Mounting, SOON, Tar, eventually, files_below, program, run_with, saved_model, sha1_of,
+};
+use crate::disk::SmallDisk;
 use crate::origin::{Fault, Gate, Hop, Object, Origin};
+use crate::stream::{DATA, object, offer, uncompressed};
 
 fn host(origin: &Origin, name: &str, size: usize) -> String {
     host_as(origin, name, size).0
@@ -258,4 +262,128 @@ fn resolve_of_a_cache_in_the_environment_asks_no_mount() {
         wanted.to_str().unwrap(),
         "{resolved:?}"
     );
+}
+
+/// A hub that publishes models to be streamed.
+fn streamed(origin: &Origin, names: &[&str], size: usize) -> Vec<String> {
+    let published = names.iter().enumerate().map(|(number, name)| {
+        offer(
+            origin,
+            &format!("google/{name}/1"),
+            &saved_model(number as u64, size),
+        );
+        format!("https://tfhub.dev/google/{name}/1")
+    });
+    published.collect()
+}
+
+fn prefetch_streamed(origin: &Origin, cache: &Path, args: &[&str]) -> Command {
+    let mut command = command(origin, cache, &["prefetch"]);
+    command
+        .arg("--load-format=uncompressed")
+        .arg(format!("--gcs-endpoint={}", origin.url(Hop::Gcs)))
+        .args(args);
+    command
+}
+
+/// Together they are larger than the cache: one comes, and the other fails with the size that would do.
+#[test]
+fn streamed_models_that_do_not_fit_together_end() {
+    let origin = Origin::start();
+    let handles = streamed(&origin, &["a", "b"], 16 << 20);
+    let cache = tempfile::tempdir().unwrap();
+    let args = ["--cache-size=24MiB", &handles[0], &handles[1]];
+    let done = run_with(prefetch_streamed(&origin, cache.path(), &args));
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let here = handles
+        .iter()
+        .filter(|handle| is_here(cache.path(), handle));
+    assert_eq!(here.count(), 1, "{done:?}");
+    assert!(done.stderr.contains("--cache-size 33MiB"), "{done:?}");
+    // Larger than the cache could ever be.
+    let args = ["--cache-size=12MiB", &handles[0], &handles[1]];
+    let done = run_with(prefetch_streamed(
+        &origin,
+        &cache.path().join("small"),
+        &args,
+    ));
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains("--cache-size 17MiB"), "{done:?}");
+    let args = ["--cache-size=33MiB", &handles[0], &handles[1]];
+    let done = run_with(prefetch_streamed(
+        &origin,
+        &cache.path().join("large"),
+        &args,
+    ));
+    assert_eq!(done.code, Some(0), "{done:?}");
+}
+
+/// The same for what is to stay free of the disk, and for space that others take meanwhile.
+#[test]
+fn streamed_models_that_the_disk_has_no_space_for_end() {
+    let origin = Origin::start();
+    let handles = streamed(&origin, &["a", "b"], 16 << 20);
+    let disk = SmallDisk::of("36m");
+    let args = ["--min-free=12MiB", &handles[0], &handles[1]];
+    let done = run_with(prefetch_streamed(&origin, disk.cache(), &args));
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let here = handles
+        .iter()
+        .filter(|handle| is_here(disk.cache(), handle));
+    assert_eq!(here.count(), 1, "{done:?}");
+    assert!(done.stderr.contains("--min-free"), "{done:?}");
+
+    let disk = SmallDisk::of("40m");
+    for name in ["a", "b"] {
+        let slow = vec![
+            Fault::Rate {
+                bytes_per_second: 1_000_000
+            };
+            64
+        ];
+        object(&origin, &format!("google/{name}/1"), DATA).faults(slow);
+    }
+    let args = ["--min-free=1MiB", "--timeout=60s", &handles[0], &handles[1]];
+    let mut fetching = prefetch_streamed(&origin, disk.cache(), &args);
+    fetching.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut fetching = Guarded(fetching.spawn().unwrap());
+    let mut told = fetching.0.stderr.take().unwrap();
+    let arrived = || {
+        let files = files_below(disk.cache());
+        files.iter().filter(|file| file.ends_with(DATA)).count() == 2
+    };
+    eventually("both are under way", SOON, arrived);
+    std::fs::write(disk.cache().join("another's"), vec![1; 18 << 20]).unwrap();
+    eventually("it ends", Duration::from_secs(40), || {
+        fetching.0.try_wait().unwrap().is_some()
+    });
+    let mut words = String::new();
+    std::io::Read::read_to_string(&mut told, &mut words).unwrap();
+    let here = handles
+        .iter()
+        .filter(|handle| is_here(disk.cache(), handle));
+    assert_eq!(here.count(), 1, "{words}");
+    assert!(words.contains("1 of 2 models"), "{words}");
+}
+
+/// In a mount nobody holds what a catalog has brought: one comes after the other.
+#[test]
+fn a_catalog_of_streamed_models_that_do_not_fit_together_comes_one_by_one() {
+    let origin = Origin::start();
+    let handles = streamed(&origin, &["a", "b", "c"], 16 << 20);
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = dir.path().join("catalog");
+    let lines = handles.iter().map(|handle| format!("{handle} prefetch\n"));
+    std::fs::write(&catalog, lines.collect::<String>()).unwrap();
+    let mount = uncompressed(&origin)
+        .arg("--cache-size=24MiB")
+        .arg(format!("--catalog={}", catalog.display()))
+        .start();
+    let manifest = |handle: &String| {
+        let manifests = mount.cache.join(".tfhub-fs/v1/manifests");
+        manifests.join(sha1_of(handle)).exists()
+    };
+    eventually("each was here", Duration::from_secs(40), || {
+        handles.iter().all(manifest)
+    });
 }

@@ -29,13 +29,16 @@ impl Streamer {
             }
         };
         match result {
-            Ok(()) => {
+            Ok(kept) => {
                 let missing = |file, range| self.missing(file, range);
                 let awaited = |file: usize, range| {
                     let source = self.files.get(file);
                     source.is_some_and(|source| source.file.is_awaited(range))
                 };
                 self.wants.lock().landed(&job, missing, awaited);
+                if !kept {
+                    self.short.notify_one();
+                }
                 self.verify(source).await;
                 self.look_for_the_end();
             }

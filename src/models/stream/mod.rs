@@ -14,6 +14,7 @@ mod readers;
 mod tests;
 mod transfer;
 mod wants;
+mod whole;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -87,6 +88,12 @@ pub struct Streamer {
     again: AtomicBool,
     /// Somebody waits for bytes that are not there.
     demanded: Notify,
+    /// Somebody sees to it that all of it comes.
+    gathering: AtomicBool,
+    /// Not all that came could be kept, or something has gone.
+    short: Notify,
+    /// Why all of it cannot be kept, when that turned out.
+    shortage: watch::Sender<Option<Error>>,
     end: watch::Sender<Option<Result<(), Error>>>,
 }
 
@@ -111,6 +118,12 @@ impl Demand for Listener {
     fn read(&self, _filling: &Filling, file: &str, range: Range<u64>, present: bool) {
         if let Some(streamer) = self.0.upgrade() {
             streamer.read(file, range, present);
+        }
+    }
+
+    fn lost(&self) {
+        if let Some(streamer) = self.0.upgrade() {
+            streamer.short.notify_one();
         }
     }
 }
@@ -149,6 +162,9 @@ impl Streamer {
             all_awaited: AtomicBool::new(false),
             again: AtomicBool::new(false),
             demanded: Notify::new(),
+            gathering: AtomicBool::new(false),
+            short: Notify::new(),
+            shortage: watch::Sender::new(None),
             end: watch::Sender::new(None),
         });
         streamer.look_for_the_end();
@@ -157,10 +173,9 @@ impl Streamer {
         streamer
     }
 
-    /// Somebody waits for everything: a failure is final.
-    pub fn await_all(self: &Arc<Streamer>) {
-        self.all_awaited.store(true, Ordering::Relaxed);
-        self.want_all();
+    fn shown(&self) -> String {
+        let first = self.files.first();
+        first.map_or_else(String::new, |source| source.from.shown())
     }
 
     /// Everything is wanted.

@@ -221,7 +221,8 @@ async fn a_failure_ahead_is_not_the_end_of_a_model_that_is_to_come_whole() {
 async fn who_waits_for_all_of_it_hears_why_it_does_not_come() {
     let world = world(8 * MIB, None, Prefetch::None);
     world.origin.down.store(true, Ordering::Relaxed);
-    world.streamer.await_all();
+    let streamer = world.streamer.clone();
+    tokio::spawn(async move { streamer.await_all().await });
     let error = world.streamer.done().await.unwrap_err();
     assert!(error.to_string().contains("is down"), "{error}");
 }

@@ -16,12 +16,13 @@ const WRITE: usize = 512 << 10;
 /// Written without waiting for more, when no more is there yet.
 const SOON: usize = 128 << 10;
 
-/// Brings `range` of a file. What has come before an error stays.
+/// Brings `range` of a file. What has come before an error stays. `false`: not all of it was kept, for want of space.
 pub(super) async fn bring(
     from: &Arc<dyn Ranged>,
     file: &Arc<FillFile>,
     range: Range<u64>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
+    let mut kept = true;
     let mut bytes = from.read(range.clone());
     let mut at = range.start;
     let mut held = Vec::new();
@@ -31,7 +32,7 @@ pub(super) async fn bring(
             Some(next) => next,
             None => {
                 if holding >= SOON {
-                    at = write(file, at, std::mem::take(&mut held)).await?;
+                    at = write(file, at, std::mem::take(&mut held), &mut kept).await?;
                     holding = 0;
                 }
                 bytes.next().await
@@ -42,46 +43,54 @@ pub(super) async fn bring(
                 holding += chunk.len();
                 held.push(chunk);
                 if holding >= WRITE {
-                    at = write(file, at, std::mem::take(&mut held)).await?;
+                    at = write(file, at, std::mem::take(&mut held), &mut kept).await?;
                     holding = 0;
                 }
             }
             Some(Err(error)) => {
-                write(file, at, held).await?;
+                write(file, at, held, &mut kept).await?;
                 return Err(Error::Source(error));
             }
             None => {
-                at = write(file, at, held).await?;
+                at = write(file, at, held, &mut kept).await?;
                 break;
             }
         }
     }
     match at == range.end {
-        true => Ok(()),
+        true => Ok(kept),
         // The promise of Ranged::read.
         false => Err(Error::lost(&from.shown())),
     }
 }
 
 /// Writes off the async threads; gives the offset behind it.
-async fn write(file: &Arc<FillFile>, at: u64, held: Vec<Bytes>) -> Result<u64, Error> {
+async fn write(
+    file: &Arc<FillFile>,
+    at: u64,
+    held: Vec<Bytes>,
+    kept: &mut bool,
+) -> Result<u64, Error> {
     if held.is_empty() {
         return Ok(at);
     }
     let writing = {
         let file = file.clone();
-        tokio::task::spawn_blocking(move || -> Result<u64, cache::Error> {
-            let mut at = at;
+        tokio::task::spawn_blocking(move || -> Result<(u64, bool), cache::Error> {
+            let (mut at, mut kept) = (at, true);
             for bytes in held {
                 // What is not kept for want of room is fetched again when somebody waits for it.
-                file.write_at(at, &bytes)?;
+                kept &= file.write_at(at, &bytes)?;
                 at += bytes.len() as u64;
             }
-            Ok(at)
+            Ok((at, kept))
         })
     };
     match writing.await {
-        Ok(Ok(at)) => Ok(at),
+        Ok(Ok((at, all))) => {
+            *kept &= all;
+            Ok(at)
+        }
         Ok(Err(cause)) => Err(Error::Store {
             handle: file.path().to_owned(),
             cause: Arc::new(cause),
