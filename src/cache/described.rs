@@ -7,6 +7,7 @@ use super::manifest::Manifest;
 use super::root::Cache;
 use super::{ledger, plain};
 use crate::hubdir::{Descriptor, is_handle_of};
+use crate::os::blocking;
 
 impl Cache {
     /// The names of all models that are, or were, in the cache. Whether each is whole is not looked at.
@@ -17,6 +18,7 @@ impl Cache {
     /// The handle of the model with this name, if it is here or was: as its descriptor, or else its manifest, has it. One that
     /// has another name is not believed.
     pub fn described(&self, key: &Key) -> Option<String> {
+        blocking::may_wait();
         self.layouts().find_map(|layout| described(layout, key))
     }
 

@@ -151,6 +151,11 @@ impl FillFile {
         self.mtime
     }
 
+    /// Whether its bytes are in memory: reading them waits for no disk.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.body, Body::Memory)
+    }
+
     /// Opens the file. As long as the result is held, every `read_at` and `write_at` uses it; otherwise each opens the file
     /// anew, so that a model of 100,000 files does not take 100,000 descriptors.
     ///

@@ -19,10 +19,12 @@ use super::plain;
 use super::root::Cache;
 use super::sealed::Sealed;
 use crate::hubdir::{Descriptor, is_handle_of};
+use crate::os::blocking;
 
 impl Cache {
     /// The names in a model that was complete here before, wherever its bytes are now.
     pub fn outline(&self, url: &str) -> Option<Outline> {
+        blocking::may_wait();
         let key = Key::of(url);
         let locks = self.locks.as_ref();
         let ours = locks.and_then(|locks| Manifest::read(&locks.layout, &key)?.outline());

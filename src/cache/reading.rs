@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use super::fillfile::{Appended, Body, FillFile, ReadAt};
+use crate::os::blocking;
+
 use super::sparse::{Sparse, is_lost};
 
 impl FillFile {
@@ -32,6 +34,7 @@ impl FillFile {
         if !self.map.lock().present.covers(range.clone()) {
             return ReadAt::NotYet;
         }
+        blocking::may_wait();
         let file = disk.open(self.path());
         match file.and_then(|file| file.read_exact_at(buf, range.start)) {
             Ok(()) => ReadAt::Ready(buf.len()),
@@ -76,6 +79,7 @@ impl FillFile {
             }
             map.segments.losses(range)
         };
+        blocking::may_wait();
         let read = disk
             .open()
             .and_then(|file| file.read_exact_at(buf, range.start));

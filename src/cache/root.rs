@@ -19,6 +19,7 @@ use super::room::Room;
 use super::sealed::Sealed;
 use super::shared::SPARE;
 use super::spec::FileSpec;
+use crate::os::blocking;
 
 /// One cache directory, which other processes, tensorflow_hub among them, use at the same time.
 ///
@@ -90,6 +91,7 @@ impl Cache {
     ///
     /// Its entry is no directory, or cannot be read.
     pub fn sealed(&self, url: &str) -> Result<Option<Sealed>, Error> {
+        blocking::may_wait();
         let key = Key::of(url);
         if let Some(locks) = &self.locks
             && let Look::Whole(sealed) = entry::look(&locks.layout, &key)?

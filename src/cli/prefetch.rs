@@ -187,6 +187,7 @@ async fn complete(
 ) -> Result<(Arc<Sealed>, bool), Error> {
     let handle = newest(typed, models).await?;
     let model = models.model(&handle);
+    model.look().await?;
     let was_here = matches!(model.here(), Some(Content::Sealed(_)));
     let sealed = model.sealed();
     tokio::pin!(sealed);

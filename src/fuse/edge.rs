@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use fuser::Errno;
 
 use super::errno::errno;
+use crate::os::blocking;
 use crate::vfs::{Error, Tree};
 
 /// Logs an error that somebody can mend, remembers it for `user.tfhub.error`, and gives its errno.
@@ -33,7 +34,7 @@ pub(super) fn report(tree: &Tree, operation: &str, path: &str, error: &Error) ->
 
 /// Runs a callback; a panic in it is logged and the unanswered reply becomes EIO, but the mount lives on.
 pub(super) fn guarded(operation: &str, callback: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(callback)).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| blocking::answering(callback))).is_err() {
         tracing::error!(
             operation,
             "a panic in a callback; this is a bug of tfhub-fs"

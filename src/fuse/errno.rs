@@ -32,7 +32,9 @@ fn of_model(error: &models::Error) -> Errno {
         models::Error::Archive { .. } => Errno::EIO,
         models::Error::Store { .. } if error.is_no_space() => Errno::ENOSPC,
         models::Error::Store { .. } => Errno::EIO,
-        models::Error::Stalled { .. } | models::Error::Held { .. } => Errno::ETIMEDOUT,
+        models::Error::Stalled { .. } | models::Error::Held { .. } | models::Error::Hung { .. } => {
+            Errno::ETIMEDOUT
+        }
         models::Error::Lost { .. } | models::Error::Unsealed { .. } => Errno::EIO,
     }
 }

@@ -12,7 +12,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -74,8 +73,9 @@ impl Modes {
     pub fn open(&self, inode: u64, opened: Opened, reply: ReplyOpen) -> bool {
         let handle = fuser::FileHandle(opened.handle);
         let file = opened.sealed.as_deref();
-        let register = || file.and_then(|file| self.register(file, &reply));
-        let Some(Entered { mode, keep }) = self.enter(inode, file.map(file_id), register) else {
+        let register = || file.and_then(|sealed| self.register(&sealed.file, &reply));
+        let id = file.map(|sealed| sealed.id);
+        let Some(Entered { mode, keep }) = self.enter(inode, id, register) else {
             reply.error(Errno::EIO);
             return false;
         };
@@ -159,12 +159,6 @@ impl Modes {
             }
         }
     }
-}
-
-/// The file's identity; one that cannot be asked is like no other.
-fn file_id(file: &File) -> FileId {
-    file.metadata()
-        .map_or((0, 0), |meta| (meta.dev(), meta.ino()))
 }
 
 /// Nothing is written, so the kernel need not send FLUSH at close.

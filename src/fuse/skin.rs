@@ -249,7 +249,7 @@ impl Filesystem for Skin {
 
     fn getxattr(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         name: &OsStr,
         size: u32,
@@ -257,10 +257,11 @@ impl Filesystem for Skin {
     ) {
         guarded("getxattr", || {
             let name = name.to_str().unwrap_or_default();
-            match self.inner.tree.xattr(ino.0, name) {
+            let answer = self.inner.tree.xattr(ino.0, name);
+            self.answer(request, answer, move |inner, result| match result {
                 Ok(value) => reply_xattr(value.as_bytes(), size, reply),
-                Err(error) => reply.error(self.inner.report("getxattr", ino, &error)),
-            }
+                Err(error) => reply.error(inner.report("getxattr", ino, &error)),
+            });
         });
     }
 

@@ -47,6 +47,14 @@ pub enum Error {
         /// How long nothing moved.
         after: Duration,
     },
+    /// The cache's disk does not answer.
+    #[error("{handle}: the disk of its cache has not answered for {}", human(.after))]
+    Hung {
+        /// The model's handle.
+        handle: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// There is no place where all of it could stay.
     #[error(
         "{handle}: it can be streamed, but the cache has no room to keep all of it; give --cache-dir a directory that can be written, and a larger --cache-size, or read it through a mount"

@@ -5,36 +5,83 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::Error;
 use super::model::{Content, Model};
+use super::step::{join, step};
+use super::{Disk, Error};
 use crate::cache::{Outline, Sealed, kagglehub};
 
 /// How often it is noted on the disk that a model is used.
 const NOTE: Duration = Duration::from_secs(60);
 
 impl Model {
-    /// What is here now, without any request: from memory, or from the local disk at the first look.
+    /// What is here, as far as memory knows.
     pub fn here(&self) -> Option<Content> {
-        if let Some(content) = &self.state.lock().content {
-            return Some(content.clone());
+        self.state.lock().content.clone()
+    }
+
+    /// Whether memory knows what the disk has of it, or did a moment ago.
+    pub fn is_looked_at(&self) -> bool {
+        self.object.is_some() || self.state.lock().is_looked_at()
+    }
+
+    /// Looks at what the disk has of it, unless memory knows; once however many ask at the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hung`]: the disk does not answer. That it fails is logged.
+    pub async fn look(self: &Arc<Model>) -> Result<(), Error> {
+        if self.is_looked_at() {
+            return Ok(());
         }
-        if self.object.is_some() {
-            return None;
+        let looking = {
+            let state = &mut *self.state.lock();
+            join(&mut state.looking, || {
+                let (model, lost) = (self.clone(), Err(self.lost()));
+                step(&self.shared.runtime, lost, model.look_at_disk())
+            })
+        };
+        looking.await
+    }
+
+    async fn look_at_disk(self: Arc<Model>) -> Result<(), Error> {
+        let disk = match self.handle.variation() {
+            Some(_) if self.shared.options.kagglehub.is_some() => Disk::Kaggle,
+            _ => Disk::Cache,
+        };
+        let model = self.clone();
+        let look = move || {
+            let sealed = model.on_disk();
+            let outline = match sealed {
+                None => model.shared.cache.outline(&model.handle.url()),
+                Some(_) => None,
+            };
+            (sealed, outline)
+        };
+        let found = self.shared.on_disk(disk, &self.handle, look).await;
+        let mut state = self.state.lock();
+        state.looking = None;
+        let (sealed, outline) = found?;
+        state.looked = Some(Instant::now());
+        match sealed {
+            Some(sealed) if state.content.is_none() => {
+                state.content = Some(Content::Sealed(Arc::new(sealed)));
+                state.outline = None; // the copy has the names too
+            }
+            None if state.outline.is_none() => state.outline = outline.map(Arc::new),
+            _ => {}
         }
-        let sealed = match self.shared.cache.sealed(&self.handle.url()) {
-            Ok(Some(found)) => Arc::new(found),
-            Ok(None) => Arc::new(self.of_kagglehub()?),
+        Ok(())
+    }
+
+    fn on_disk(&self) -> Option<Sealed> {
+        match self.shared.cache.sealed(&self.handle.url()) {
+            Ok(Some(found)) => Some(found),
+            Ok(None) => self.of_kagglehub(),
             Err(error) => {
                 tracing::warn!(model = %self.handle, %error, "the cached copy cannot be read");
-                return None;
+                None
             }
-        };
-        let mut state = self.state.lock();
-        if state.content.is_none() {
-            state.content = Some(Content::Sealed(sealed));
-            state.outline = None; // the copy has the names too
         }
-        state.content.clone()
     }
 
     /// What kagglehub has downloaded already.
@@ -45,15 +92,7 @@ impl Model {
 
     /// The names in a model that was here before, while they are not all here: it has left the cache, or comes back.
     pub fn outline(&self) -> Option<Arc<Outline>> {
-        if self.object.is_some() {
-            return None;
-        }
-        if let Some(known) = &self.state.lock().outline {
-            return known.clone();
-        }
-        let known = self.shared.cache.outline(&self.handle.url());
-        let known = known.map(Arc::new);
-        self.state.lock().outline.get_or_insert(known).clone()
+        self.state.lock().outline.clone()
     }
 
     /// Says that a complete model is being read, so that it leaves the cache last, and has it looked at again now and then.
@@ -98,7 +137,7 @@ impl Model {
         if matches!(&state.content, Some(Content::Sealed(present)) if Arc::ptr_eq(present, copy)) {
             state.content = None;
             state.suspect = false;
-            state.outline = Some(Some(copy.outline().clone()));
+            state.outline = Some(copy.outline().clone());
         } else {
             return;
         }

@@ -12,6 +12,7 @@
 
 mod bucket;
 pub mod carry;
+mod disk;
 mod download;
 mod error;
 mod fill;
@@ -31,6 +32,7 @@ mod streaming;
 pub(crate) mod testing;
 
 pub use bucket::{BucketNames, Seen};
+pub use disk::Disk;
 pub use error::Error;
 pub use model::{Content, Model};
 pub use newest::Latest;
@@ -99,6 +101,7 @@ pub(crate) struct Shared {
     table: Mutex<Table>,
     told: newest::Told,
     buckets: bucket::Told,
+    shares: disk::Shares,
 }
 
 /// Every model that somebody holds (a node of the kernel's, a reader, a step on its way) exactly once, so that all of them
@@ -162,6 +165,7 @@ impl Models {
                 table: Mutex::new(Table::new()),
                 told: newest::Told::default(),
                 buckets: bucket::Told::default(),
+                shares: disk::Shares::default(),
             }),
         }
     }

@@ -19,6 +19,9 @@ const PLAN: Duration = Duration::from_secs(300);
 /// How long a model whose archive does not fit is not looked for in a bucket again: where none answers, each look takes long.
 const NO_FILES: Duration = Duration::from_secs(60);
 
+/// How long it is taken for true that the disk has no copy.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// A model's files: still arriving, or all here.
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -58,8 +61,11 @@ pub(super) struct State {
     too_large: bool,
     /// When its files could not be found in place of its archive.
     no_files: Option<Instant>,
-    /// The names of the model that was here before; looked for once.
-    pub(super) outline: Option<Option<Arc<Outline>>>,
+    /// The names of the model that was here before.
+    pub(super) outline: Option<Arc<Outline>>,
+    /// When the disk was last looked at, and the look that goes on.
+    pub(super) looked: Option<Instant>,
+    pub(super) looking: Option<Step<Result<(), Error>>>,
     /// Somebody seems to have been at the complete copy.
     pub(super) suspect: bool,
     /// It was left for other hosts, or need not be.
@@ -91,8 +97,7 @@ impl Model {
         self.state.lock().source.clone()
     }
 
-    /// Whether the model is known to exist or known not to, without any request. What memory knows is not asked of the
-    /// disk: programs look for absent names all day.
+    /// Whether the model is known to exist or known not to, as far as memory knows.
     pub fn verdict(&self) -> Option<Result<(), Error>> {
         if self.object.is_some() {
             return Some(Ok(()));
@@ -102,12 +107,15 @@ impl Model {
             Some(Ok(())) => known,
             // What was here exists, whatever its origin says now.
             _ if self.outline().is_some() => Some(Ok(())),
-            _ => known.or_else(|| self.here().map(|_| Ok(()))),
+            _ => known,
         }
     }
 
     /// Asks the source whether the model exists: headers only, one lookup however many ask.
     pub async fn exists(self: &Arc<Model>) -> Result<(), Error> {
+        if self.verdict().is_none() {
+            self.look().await?;
+        }
         if let Some(verdict) = self.verdict() {
             return verdict;
         }
@@ -126,6 +134,7 @@ impl Model {
 
     /// The model's files; starts the download when they are not here.
     pub async fn content(self: &Arc<Model>) -> Result<Content, Error> {
+        self.look().await?;
         if let Some(content) = self.here() {
             return Ok(content);
         }
@@ -355,7 +364,24 @@ impl Model {
     }
 }
 
+impl Drop for Model {
+    /// Ends its transfers, and deletes what was staged: not in the thread that drops it, which may be one that answers the
+    /// kernel.
+    fn drop(&mut self) {
+        self.stop_streaming();
+        let state = std::mem::take(self.state.get_mut());
+        if state.content.is_some() || state.kept.is_some() {
+            self.shared.runtime.spawn_blocking(move || drop(state));
+        }
+    }
+}
+
 impl State {
+    /// Whether what is known of the disk is true, or was a moment ago.
+    pub(super) fn is_looked_at(&self) -> bool {
+        self.content.is_some() || self.looked.is_some_and(|at| at.elapsed() < LOOK)
+    }
+
     fn refuse(&mut self, error: &Error) {
         self.refused = error.is_verdict().then(|| (error.clone(), Instant::now()));
     }

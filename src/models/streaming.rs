@@ -346,9 +346,3 @@ impl Ending {
         }
     }
 }
-
-impl Drop for Model {
-    fn drop(&mut self) {
-        self.stop_streaming();
-    }
-}

@@ -113,6 +113,13 @@ pub(crate) fn errors() -> Vec<(Error, i32)> {
     all.extend([
         (stalled, libc::ETIMEDOUT),
         (
+            Error::Hung {
+                handle: handle.clone(),
+                after,
+            },
+            libc::ETIMEDOUT,
+        ),
+        (
             Error::Unsealed {
                 handle: handle.clone(),
             },

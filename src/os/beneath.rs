@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::fs::{open_in, target, through};
-use super::own;
+use super::{blocking, own};
 
 /// How many links one leads through, each to the next.
 const MAX_LINKS: u32 = 8;
@@ -35,6 +35,7 @@ pub fn top_path(path: &Path) -> io::Result<File> {
 }
 
 fn top_through(path: &Path, flags: libc::c_int, links: u32) -> io::Result<File> {
+    blocking::may_wait();
     let open = |flags| {
         let flags = flags | libc::O_NOFOLLOW;
         OpenOptions::new().read(true).custom_flags(flags).open(path)

@@ -3,14 +3,16 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::blocking;
 
 const FDS: &str = "/proc/self/fd";
 
@@ -25,7 +27,23 @@ const TRIES: u32 = 100;
 ///
 /// EIO or ENOSPC: something written since the file was opened did not reach the disk.
 pub fn syncfs(file: &impl AsFd) -> io::Result<()> {
+    blocking::may_wait();
     Ok(rustix::fs::syncfs(file)?)
+}
+
+/// Fills `buffer` from `offset` with bytes that are in memory already. Never waits for a disk.
+///
+/// # Errors
+///
+/// `WouldBlock`: not all of them are. `Unsupported` of file systems that cannot tell, as network file systems.
+pub fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let wanted = buffer.len();
+    let into = &mut [IoSliceMut::new(buffer)];
+    let read = rustix::io::preadv2(file, into, offset, ReadWriteFlags::NOWAIT)?;
+    match read == wanted {
+        true => Ok(()),
+        false => Err(io::ErrorKind::WouldBlock.into()),
+    }
 }
 
 /// Makes the names in a directory durable.
@@ -34,6 +52,7 @@ pub fn syncfs(file: &impl AsFd) -> io::Result<()> {
 ///
 /// The directory cannot be opened, or the disk failed.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    blocking::may_wait();
     File::open(dir)?.sync_all()
 }
 
@@ -74,6 +93,7 @@ pub(super) fn target(link: &File) -> io::Result<PathBuf> {
 /// Opens `name` below the open directory `base`, following no link on the way from there, not even in place of a directory,
 /// which `O_NOFOLLOW` does not look at. Never waits for a FIFO's other end.
 pub(super) fn open_in(base: impl AsFd, name: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
+    blocking::may_wait();
     let base = base.as_fd();
     let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     // O_PATH allows no other flags than these.

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use super::blocking;
+
 /// An exclusive lock, held until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct Locked(File);
@@ -16,6 +18,7 @@ impl Locked {
     ///
     /// The file system has no locks.
     pub fn try_lock(file: File) -> io::Result<Option<Locked>> {
+        blocking::may_wait();
         match file.try_lock() {
             Ok(()) => Ok(Some(Locked(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -32,6 +35,7 @@ impl Locked {
     ///
     /// The file cannot be opened, is no plain file, or the file system has no locks.
     pub fn open(path: &Path, mode: u32) -> io::Result<Option<Locked>> {
+        blocking::may_wait();
         loop {
             let file = OpenOptions::new()
                 .read(true)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -14,7 +14,8 @@ use super::filling::{FillingFile, Try};
 use super::nodes::Spot;
 use super::{Answer, Buffer, Error, Tree};
 use crate::cache::{Attr, FillFile, Filling, Found, Need, Sealed};
-use crate::models::{Content, Model};
+use crate::models::{Content, Disk, Model};
+use crate::os::{blocking, fs};
 
 /// How often a sealed copy that turns out damaged is fetched again within one open.
 const HEAL: usize = 2;
@@ -24,22 +25,28 @@ pub struct Opened {
     /// The handle to give back in `read` and `close`.
     pub handle: u64,
     /// A complete file on the local disk, which the kernel may read by itself; `None` while filling.
-    pub sealed: Option<Arc<File>>,
+    pub sealed: Option<Arc<SealedFile>>,
+}
+
+/// A complete file on the local disk.
+pub struct SealedFile {
+    /// The file.
+    pub file: Arc<File>,
+    /// Which one it is: device and inode.
+    pub id: (u64, u64),
+    size: u64,
+    disk: Disk,
+    /// Its path in the model, and the model, for messages.
+    path: String,
+    model: String,
 }
 
 /// An open file.
 pub(super) enum OpenFile {
     /// Of a sealed model.
-    Sealed {
-        /// The file on the local disk.
-        file: Arc<File>,
-        /// Its size when it was sealed.
-        size: u64,
-        /// Its path in the model, for messages.
-        path: String,
-    },
+    Sealed(Arc<SealedFile>),
     /// Of a model that was filling when it was opened.
-    Filling(FillingFile),
+    Filling(Arc<FillingFile>),
 }
 
 /// The table of open files.
@@ -74,10 +81,12 @@ impl Tree {
             // The kernel looks the name up again, and gets what the bucket has now.
             return Answer::Now(Err(Error::Stale));
         }
-        if let Some(content) = model.here()
-            && let Some(opened) = self.open_here(model, &content, &node.path, inside)
+        if let Some(Content::Filling(filling)) = model.here()
+            && let Found::File(file) = filling.find(inside)
+            && file.is_in_memory()
         {
-            return Answer::Now(opened);
+            let opened = self.filling_file(model, &filling, file, inside);
+            return Answer::Now(Ok(self.opened(opened)));
         }
         let (tree, model, inside) = (self.clone(), model.clone(), inside.clone());
         Answer::later(async move { tree.wait_open(model, node.path.clone(), inside).await })
@@ -88,32 +97,45 @@ impl Tree {
         let Some(file) = self.shared.files.table.read().get(&handle).cloned() else {
             return Answer::Now(Err(Error::Stale));
         };
+        let models = self.shared.models.clone();
         match &*file {
-            OpenFile::Sealed {
-                file,
-                size: whole,
-                path,
-            } => {
-                let read = read_whole(file, offset, wanted(*whole, offset, size));
-                Answer::Now(read.map_err(|cause| Error::disk(path, cause)))
+            OpenFile::Sealed(file) => {
+                let size = wanted(file.size, offset, size);
+                let mut buffer = Buffer::of(size);
+                // Most of what is read was read ahead.
+                if fs::read_cached(&file.file, &mut buffer, offset).is_ok() {
+                    return Answer::Now(Ok(buffer));
+                }
+                let file = file.clone();
+                Answer::later(async move {
+                    let of_disk = file.clone();
+                    let read = move || of_disk.read(buffer, offset);
+                    models.on_disk(file.disk, &file.model, read).await?
+                })
             }
-            OpenFile::Filling(filling) => match filling.read_now(offset, size) {
+            OpenFile::Filling(file) if file.is_in_memory() => match file.read_now(offset, size) {
                 Try::Done(result) => Answer::Now(result),
-                Try::Wait(_) => Answer::later(async move {
-                    match &*file {
-                        OpenFile::Filling(filling) => filling.read(offset, size).await,
-                        OpenFile::Sealed { .. } => Err(Error::Stale),
-                    }
-                }),
+                Try::Wait(_) => {
+                    let file = file.clone();
+                    Answer::later(async move { file.read(&models, offset, size).await })
+                }
             },
+            OpenFile::Filling(file) => {
+                let file = file.clone();
+                Answer::later(async move { file.read(&models, offset, size).await })
+            }
         }
     }
 
     /// Closes an open file.
     pub fn close(&self, handle: u64) {
         let closed = self.shared.files.table.write().remove(&handle);
-        // close(2) without the lock.
-        drop(closed);
+        let disk = match closed.as_deref() {
+            Some(OpenFile::Sealed(file)) => file.disk,
+            Some(OpenFile::Filling(file)) if !file.is_in_memory() => Disk::Cache,
+            _ => return,
+        };
+        self.shared.models.leave_to_disk(disk, move || drop(closed));
     }
 
     async fn wait_open(
@@ -125,49 +147,39 @@ impl Tree {
         let patience = self.patience(model.handle());
         for _ in 0..=HEAL {
             let content = model.content().await?;
-            if let Content::Filling(filling) = &content {
-                patience.until(filling, Need::Name(inside.clone())).await?;
-            }
-            if let Some(opened) = self.open_here(&model, &content, &path, &inside) {
-                return opened;
+            let disk = match &content {
+                Content::Filling(filling) => {
+                    patience.until(filling, Need::Name(inside.clone())).await?;
+                    Disk::Cache
+                }
+                Content::Sealed(sealed) => self.shared.models.disk_of(sealed.dir()),
+            };
+            let (tree, of_disk) = (self.clone(), model.clone());
+            let (path, inside) = (path.clone(), inside.clone());
+            let open = move || tree.open_here(&of_disk, &content, &path, &inside);
+            let opened = self.shared.models.on_disk(disk, model.handle(), open);
+            if let Some(opened) = opened.await? {
+                return opened.map(|file| self.opened(file));
             }
         }
         Err(Error::disk(&inside, io::ErrorKind::NotFound.into()))
     }
 
-    /// Opens from what is here; `None` when it has to be waited for, or was found damaged.
+    /// Opens from what is here; `None` when it has to be waited for, or was found damaged. May wait for the disk.
     fn open_here(
         &self,
         model: &Arc<Model>,
         content: &Content,
         path: &str,
         inside: &str,
-    ) -> Option<Result<Opened, Error>> {
+    ) -> Option<Result<OpenFile, Error>> {
         match content {
-            Content::Sealed(sealed) => match sealed.find(inside) {
-                None => Some(Err(Error::absent())),
-                Some(Attr::Dir { .. }) => Some(Err(Error::IsDirectory)),
-                Some(Attr::File { size, mtime }) => {
-                    match open_whole(model, sealed, inside, (size, mtime)) {
-                        Ok(file) => {
-                            model.is_opened();
-                            Some(Ok(self.opened_sealed(Arc::new(file), size, inside)))
-                        }
-                        Err(error) if is_damage(&error) => {
-                            model.damaged(sealed, inside);
-                            let root = path.strip_suffix(inside).unwrap_or(path);
-                            self.invalidate_model(root.trim_end_matches('/'));
-                            None
-                        }
-                        Err(error) => Some(Err(Error::disk(inside, error))),
-                    }
-                }
-            },
+            Content::Sealed(sealed) => self.open_sealed(model, sealed, path, inside),
             Content::Filling(filling) => match filling.find(inside) {
-                Found::File(file) => Some(Ok(match file.complete() {
-                    Some(whole) => self.opened_sealed(whole, file.size(), inside),
-                    None => self.opened_filling(model, filling, file, inside),
-                })),
+                Found::File(file) => Some(match file.complete() {
+                    Some(whole) => self.complete_file(model, whole, file.size(), inside),
+                    None => Ok(self.filling_file(model, filling, file, inside)),
+                }),
                 Found::Dir { .. } => Some(Err(Error::IsDirectory)),
                 Found::Absent => Some(Err(Error::absent())),
                 Found::NotYet => None,
@@ -179,36 +191,93 @@ impl Tree {
         }
     }
 
-    fn opened_sealed(&self, file: Arc<File>, size: u64, inside: &str) -> Opened {
-        let handle = self.shared.files.insert(OpenFile::Sealed {
-            file: file.clone(),
-            size,
-            path: inside.to_owned(),
-        });
-        Opened {
-            handle,
-            sealed: Some(file),
+    fn open_sealed(
+        &self,
+        model: &Arc<Model>,
+        sealed: &Arc<Sealed>,
+        path: &str,
+        inside: &str,
+    ) -> Option<Result<OpenFile, Error>> {
+        let (size, mtime) = match sealed.find(inside) {
+            None => return Some(Err(Error::absent())),
+            Some(Attr::Dir { .. }) => return Some(Err(Error::IsDirectory)),
+            Some(Attr::File { size, mtime }) => (size, mtime),
+        };
+        match open_whole(model, sealed, inside, (size, mtime)) {
+            Ok((file, id)) => {
+                model.is_opened();
+                Some(Ok(OpenFile::Sealed(Arc::new(SealedFile {
+                    file: Arc::new(file),
+                    id,
+                    size,
+                    disk: self.shared.models.disk_of(sealed.dir()),
+                    path: inside.to_owned(),
+                    model: model.handle().url(),
+                }))))
+            }
+            Err(error) if is_damage(&error) => {
+                model.damaged(sealed, inside);
+                let root = path.strip_suffix(inside).unwrap_or(path);
+                self.invalidate_model(root.trim_end_matches('/'));
+                None
+            }
+            Err(error) => Some(Err(Error::disk(inside, error))),
         }
     }
 
-    fn opened_filling(
+    /// A file that has all its bytes, of a model that has not.
+    fn complete_file(
+        &self,
+        model: &Arc<Model>,
+        file: Arc<File>,
+        size: u64,
+        inside: &str,
+    ) -> Result<OpenFile, Error> {
+        let meta = file.metadata();
+        let meta = meta.map_err(|cause| Error::disk(inside, cause))?;
+        Ok(OpenFile::Sealed(Arc::new(SealedFile {
+            id: (meta.dev(), meta.ino()),
+            file,
+            size,
+            disk: Disk::Cache,
+            path: inside.to_owned(),
+            model: model.handle().url(),
+        })))
+    }
+
+    fn filling_file(
         &self,
         model: &Arc<Model>,
         filling: &Arc<Filling>,
         file: Arc<FillFile>,
         inside: &str,
-    ) -> Opened {
-        let handle = self.shared.files.insert(OpenFile::Filling(FillingFile::new(
+    ) -> OpenFile {
+        OpenFile::Filling(Arc::new(FillingFile::new(
             filling.clone(),
             inside,
             model.handle().url(),
             self.patience(model.handle()),
             file,
-        )));
-        Opened {
-            handle,
-            sealed: None,
-        }
+        )))
+    }
+
+    fn opened(&self, file: OpenFile) -> Opened {
+        let sealed = match &file {
+            OpenFile::Sealed(file) => Some(file.clone()),
+            OpenFile::Filling(_) => None,
+        };
+        let handle = self.shared.files.insert(file);
+        Opened { handle, sealed }
+    }
+}
+
+impl SealedFile {
+    /// Exactly what `buffer` holds, which lies within the file as it was sealed: fewer bytes are an error, never a short answer.
+    fn read(&self, mut buffer: Buffer, offset: u64) -> Result<Buffer, Error> {
+        blocking::may_wait();
+        let read = self.file.read_exact_at(&mut buffer, offset);
+        read.map_err(|cause| Error::disk(&self.path, cause))?;
+        Ok(buffer)
     }
 }
 
@@ -218,25 +287,18 @@ fn open_whole(
     sealed: &Sealed,
     inside: &str,
     was: (u64, SystemTime),
-) -> io::Result<File> {
+) -> io::Result<(File, (u64, u64))> {
     let file = sealed.open(inside)?;
     let found = file.metadata()?;
     if model.is_suspect() || !found.is_file() || (found.len(), found.modified()?) != was {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    Ok(file)
+    Ok((file, (found.dev(), found.ino())))
 }
 
 /// How much of a request lies within the file.
 pub(super) fn wanted(file: u64, offset: u64, size: usize) -> usize {
     usize::try_from(file.saturating_sub(offset)).map_or(size, |left| left.min(size))
-}
-
-/// Exactly `size` bytes, which lie within the file as it was sealed: fewer are an error, never a short answer.
-fn read_whole(file: &File, offset: u64, size: usize) -> io::Result<Buffer> {
-    let mut buffer = Buffer::of(size);
-    file.read_exact_at(&mut buffer, offset)?;
-    Ok(buffer)
 }
 
 /// Whether an error means that a file of a sealed model is gone or not what was sealed: ELOOP, that a link is in its place.

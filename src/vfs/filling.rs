@@ -9,7 +9,7 @@ use super::buffer::Buffer;
 use super::error::Error;
 use super::files::wanted;
 use crate::cache::{Failure, FillFile, Filling, Found, Need, ReadAt};
-use crate::models::{self, Patience};
+use crate::models::{self, Disk, Models, Patience};
 
 /// The open file, from its open to its close.
 pub struct FillingFile {
@@ -66,7 +66,7 @@ impl FillingFile {
         }
     }
 
-    /// The bytes, if they are on the disk.
+    /// The bytes, if they are here. May wait for the disk, unless they are in memory.
     ///
     /// The copy is marked as touched before its bytes are given out, and changed only while it is not: both under the
     /// lock, so that no reader ever gets bytes of two copies.
@@ -99,6 +99,12 @@ impl FillingFile {
 
     /// Goes on to the copy that replaced `earlier`; `None` if it is there to be read.
     fn next_copy(&self, earlier: &Arc<FillFile>) -> Option<Try> {
+        let found = self.filling.find(&self.path);
+        // Opened without the lock.
+        let newer = match &found {
+            Found::File(newer) => Some(Copy::of(newer.clone())),
+            _ => None,
+        };
         let mut copy = self.copy.lock();
         if !Arc::ptr_eq(&copy.file, earlier) {
             return None;
@@ -107,22 +113,36 @@ impl FillingFile {
         if copy.touched {
             return Some(Try::Done(Err(Error::Replaced { path })));
         }
-        match self.filling.find(&self.path) {
-            Found::File(newer) => {
-                *copy = Copy::of(newer);
-                None
-            }
-            // The earlier copy has gone and the later one is being made.
-            Found::NotYet => Some(Try::Wait(Need::Name(path))),
-            Found::Failed(why) => Some(Try::Done(Err(self.failed(&why)))),
-            Found::Absent | Found::Dir { .. } => Some(Try::Done(Err(Error::Replaced { path }))),
+        if let Some(newer) = newer {
+            let earlier = std::mem::replace(&mut *copy, newer);
+            drop(copy);
+            drop(earlier); // and closed
+            return None;
         }
+        Some(match found {
+            // The earlier copy has gone and the later one is being made.
+            Found::NotYet => Try::Wait(Need::Name(path)),
+            Found::Failed(why) => Try::Done(Err(self.failed(&why))),
+            _ => Try::Done(Err(Error::Replaced { path })),
+        })
+    }
+
+    /// Whether its bytes are in memory, and reading them waits for no disk.
+    pub fn is_in_memory(&self) -> bool {
+        self.copy.lock().file.is_in_memory()
     }
 
     /// Waits for the bytes.
-    pub async fn read(&self, offset: u64, size: usize) -> Result<Buffer, Error> {
+    pub async fn read(
+        self: Arc<FillingFile>,
+        models: &Models,
+        offset: u64,
+        size: usize,
+    ) -> Result<Buffer, Error> {
         loop {
-            match self.read_now(offset, size) {
+            let file = self.clone();
+            let read = move || file.read_now(offset, size);
+            match models.on_disk(Disk::Cache, &self.handle, read).await? {
                 Try::Done(result) => return result,
                 Try::Wait(need) => self.patience.until(&self.filling, need).await?,
             }
@@ -159,13 +179,19 @@ mod tests {
         }
     }
 
-    fn opened(filling: &Arc<Filling>) -> FillingFile {
+    fn opened(filling: &Arc<Filling>) -> Arc<FillingFile> {
         let Found::File(file) = filling.find(PATH) else {
             panic!("it is there");
         };
         let handle = Handle::parse("https://tfhub.dev/google/x/1").unwrap();
         let patience = Patience::new(&handle, Duration::from_secs(20));
-        FillingFile::new(filling.clone(), PATH, handle.url(), patience, file)
+        let opened = FillingFile::new(filling.clone(), PATH, handle.url(), patience, file);
+        Arc::new(opened)
+    }
+
+    /// Models whose cache is not this one, for their threads.
+    fn models_in(dir: &std::path::Path) -> Models {
+        models::testing::models(&dir.join("other"), Duration::from_secs(20))
     }
 
     fn put(filling: &Filling, bytes: &[u8]) {
@@ -179,18 +205,22 @@ mod tests {
     async fn a_later_copy_is_read_by_who_has_read_nothing_of_the_earlier() {
         let dir = tempfile::tempdir().unwrap();
         let lead = lead(dir.path());
+        let models = models_in(dir.path());
         let filling = lead.filling();
         put(&filling, b"earlier");
         let (touched, untouched) = (opened(&filling), opened(&filling));
-        assert_eq!(*touched.read(0, 3).await.unwrap(), *b"ear");
+        assert_eq!(*touched.clone().read(&models, 0, 3).await.unwrap(), *b"ear");
         assert_eq!(
-            *untouched.read(7, 3).await.unwrap(),
+            *untouched.clone().read(&models, 7, 3).await.unwrap(),
             *b"",
             "the end is no bytes"
         );
         put(&filling, b"the later copy");
-        assert_eq!(*untouched.read(4, 5).await.unwrap(), *b"later");
-        let error = touched.read(3, 3).await.unwrap_err();
+        assert_eq!(
+            *untouched.clone().read(&models, 4, 5).await.unwrap(),
+            *b"later"
+        );
+        let error = touched.clone().read(&models, 3, 3).await.unwrap_err();
         assert!(matches!(error, Error::Replaced { .. }), "{error:?}");
     }
 
@@ -198,6 +228,7 @@ mod tests {
     async fn a_reader_waits_for_the_copy_that_replaces_the_one_it_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let lead = lead(dir.path());
+        let models = models_in(dir.path());
         let filling = lead.filling();
         let unfinished = filling.file(PATH, 5, SystemTime::UNIX_EPOCH).unwrap();
         let reader = opened(&filling);
@@ -205,7 +236,7 @@ mod tests {
             reader.read_now(0, 5),
             Try::Wait(Need::Bytes { .. })
         ));
-        let read = tokio::spawn(async move { reader.read(0, 5).await });
+        let read = tokio::spawn(async move { reader.clone().read(&models, 0, 5).await });
         tokio::task::yield_now().await;
         drop(unfinished);
         put(&filling, b"later");
@@ -216,12 +247,13 @@ mod tests {
     async fn a_failed_filling_tells_why() {
         let dir = tempfile::tempdir().unwrap();
         let lead = lead(dir.path());
+        let models = models_in(dir.path());
         let filling = lead.filling();
         put(&filling, b"bytes");
         let reader = opened(&filling);
         let handle = "https://tfhub.dev/google/x/1".to_owned();
         filling.fail(Arc::new(models::Error::Lost { handle }));
-        let error = reader.read(0, 5).await.unwrap_err();
+        let error = reader.clone().read(&models, 0, 5).await.unwrap_err();
         assert!(
             matches!(error, Error::Model(models::Error::Lost { .. })),
             "{error:?}"

@@ -38,6 +38,11 @@ impl Tree {
         model: Arc<Model>,
         inside: String,
     ) -> Result<Entry, Error> {
+        model.look().await?;
+        if let Some((seen, ttl)) = glance(&model, &inside) {
+            let shared = &self.shared;
+            return shared.inside_entry(path, refused, model, inside, seen, ttl);
+        }
         let content = model.content().await?;
         let patience = self.patience(model.handle());
         loop {

@@ -38,6 +38,13 @@ impl Tree {
                 Answer::later(async move { Ok(tree.list_versions(&node.path, &handle).await) })
             }
             Spot::Model { model, inside } => {
+                if !model.is_looked_at() {
+                    let (tree, model) = (self.clone(), model.clone());
+                    return Answer::later(async move {
+                        model.look().await?;
+                        tree.list(number).get().await
+                    });
+                }
                 let here = model.here();
                 let listed = match &here {
                     Some(content) => list_content(&node, content, inside),

@@ -40,7 +40,7 @@ impl Tree {
             Spot::Above | Spot::Versions(_) | Spot::Bucket(_) | Spot::Catalogue(_) => {
                 self.lookup_above(join(&node.path, name), node.refused)
             }
-            Spot::Modules => Answer::Now(self.lookup_module(name)),
+            Spot::Modules => self.lookup_module(name),
             Spot::Link(_) => Answer::Now(Err(Error::NotDirectory)),
         }
     }
@@ -137,6 +137,13 @@ impl Tree {
         certain: bool,
     ) -> Answer<Entry> {
         let model = self.shared.models.model(&handle);
+        if model.verdict().is_none() && !model.is_looked_at() {
+            let tree = self.clone();
+            return Answer::later(async move {
+                model.look().await?;
+                tree.lookup_root(path, refused, handle, certain).get().await
+            });
+        }
         if !certain
             && model.here().is_none()
             && let Some(directory) = self.way_through(&path, refused, certain)

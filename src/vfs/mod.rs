@@ -31,7 +31,7 @@ pub use answer::Answer;
 pub use attr::{Attr, Entry, Kind, Ttl};
 pub use buffer::Buffer;
 pub use error::Error;
-pub use files::Opened;
+pub use files::{Opened, SealedFile};
 pub use invalidate::{Kernel, Stale};
 pub use listing::DirEntry;
 pub use nodes::ROOT;

@@ -14,8 +14,9 @@ use parking_lot::{Mutex, RwLock};
 use super::attr::{Entry, Kind, Ttl};
 use super::listing::{DirEntry, child};
 use super::nodes::join;
-use super::{Error, Shared, Tree};
+use super::{Answer, Error, Shared, Tree};
 use crate::handle::{Handle, Key, Listed, Place};
+use crate::models::Disk;
 
 /// The directory, as tensorflow_hub's default is called.
 pub(super) const NAME: &str = ".tfhub_modules";
@@ -138,17 +139,21 @@ fn add(links: &mut Links, url: &str, path: &Arc<str>) {
 
 impl Tree {
     /// Finds a name in `.tfhub_modules`. What is not known to memory may have been cached since, by whoever shares the cache.
-    pub(super) fn lookup_module(&self, name: &str) -> Result<Entry, Error> {
-        let key = Key::parse(name).ok_or(Error::NoEntry { forever: true })?;
-        let found = self.shared.modules.find(&key);
-        let (path, ttl) = found
-            .or_else(|| {
-                let path = self.shared.learn_cached(&key)?;
-                Some((Arc::from(path), Ttl::Forever))
-            })
-            .ok_or_else(Error::absent)?;
-        let target = format!("../{path}");
-        Ok(self.shared.hold_link(join(NAME, name), target, ttl))
+    pub(super) fn lookup_module(&self, name: &str) -> Answer<Entry> {
+        let Some(key) = Key::parse(name) else {
+            return Answer::Now(Err(Error::NoEntry { forever: true }));
+        };
+        if let Some((path, ttl)) = self.shared.modules.find(&key) {
+            return Answer::Now(Ok(self.shared.hold_module(name, &path, ttl)));
+        }
+        let (shared, name) = (self.shared.clone(), name.to_owned());
+        Answer::later(async move {
+            let of_disk = shared.clone();
+            let look = move || of_disk.learn_cached(&key);
+            let found = shared.models.on_disk(Disk::Cache, &name, look).await?;
+            let path = found.ok_or_else(Error::absent)?;
+            Ok(shared.hold_module(&name, &path, Ttl::Forever))
+        })
     }
 
     pub(super) fn list_modules(&self) -> Vec<DirEntry> {
@@ -159,6 +164,10 @@ impl Tree {
 }
 
 impl Shared {
+    fn hold_module(&self, name: &str, path: &str, ttl: Ttl) -> Entry {
+        self.hold_link(join(NAME, name), format!("../{path}"), ttl)
+    }
+
     /// A name with a pasted query was used: it is listed beside the model, and has the name that tensorflow_hub gives it.
     pub(super) fn pasted(&self, path: &str, refused: usize) {
         if path.contains('?') {

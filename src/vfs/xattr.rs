@@ -3,7 +3,7 @@
 //! They answer `getxattr` and are not listed, so that `cp -a` and rsync do not copy them.
 
 use super::nodes::Spot;
-use super::{Error, Tree};
+use super::{Answer, Error, Tree};
 use crate::models::Content;
 
 impl Tree {
@@ -12,7 +12,22 @@ impl Tree {
     /// `user.tfhub.handle`, `.state` (`known`, `filling`, `sealed`, `evicted`) and `.source` exist inside models;
     /// `user.tfhub.error` exists wherever something went wrong at the path or below it, and
     /// `user.tfhub.pid` at the mount's root.
-    pub fn xattr(&self, number: u64, name: &str) -> Result<String, Error> {
+    pub fn xattr(&self, number: u64, name: &str) -> Answer<String> {
+        if let Some(node) = self.shared.nodes.get(number)
+            && let Spot::Model { model, .. } = &node.spot
+            && name == "user.tfhub.state"
+            && !model.is_looked_at()
+        {
+            let (tree, model) = (self.clone(), model.clone());
+            return Answer::later(async move {
+                model.look().await?;
+                tree.known_xattr(number, "user.tfhub.state")
+            });
+        }
+        Answer::Now(self.known_xattr(number, name))
+    }
+
+    fn known_xattr(&self, number: u64, name: &str) -> Result<String, Error> {
         // First: `ls -l` asks every file for attributes that are never here.
         let name = name.strip_prefix("user.tfhub.").ok_or(Error::NoAttribute)?;
         let node = self.shared.nodes.get(number).ok_or(Error::Stale)?;

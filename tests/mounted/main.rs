@@ -23,6 +23,7 @@ mod evicted;
 mod faults;
 mod filling;
 mod hostile;
+mod hung;
 mod kaggle;
 mod life;
 mod modules;

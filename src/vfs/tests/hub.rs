@@ -78,7 +78,14 @@ impl Hub {
     pub async fn sealed(&self) {
         let node = self.walk(MODEL).await.unwrap().attr.node;
         for _ in 0..500 {
-            if self.tree.xattr(node, "user.tfhub.state").unwrap() == "sealed" {
+            if self
+                .tree
+                .xattr(node, "user.tfhub.state")
+                .get()
+                .await
+                .unwrap()
+                == "sealed"
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

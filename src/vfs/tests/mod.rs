@@ -78,7 +78,7 @@ async fn names_that_can_be_no_handle_cost_no_request() {
     let deep = hub.walk(&["a"; 4096].join("/")).await;
     assert!(matches!(deep, Err(Error::NameTooLong)), "{deep:?}");
     assert!(hub.names("google/x").await.is_ok());
-    let other = hub.tree.xattr(ROOT, "security.selinux");
+    let other = hub.tree.xattr(ROOT, "security.selinux").get().await;
     assert!(matches!(other, Err(Error::NoAttribute)));
 }
 
