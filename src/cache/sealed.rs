@@ -217,9 +217,7 @@ mod tests {
 
     #[test]
     fn a_model_that_becomes_a_link_of_another_user_is_not_opened() {
-        if os::own::uid() != 0 {
-            return;
-        }
+        os::testing::needs_root();
         let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let model = dir.path().join("model");
         std::fs::create_dir(&model).unwrap();

@@ -184,7 +184,7 @@ fn abort(mounted: &Mounted) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::testing::{TestMount, may_mount};
+    use crate::os::testing::{TestMount, needs_fuse};
     use std::fs::File;
     use std::future::pending;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -193,9 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_idle_mount_is_unmounted() {
-        if !may_mount() {
-            return;
-        }
+        needs_fuse();
         let mount = TestMount::new();
         let outcome = shut_down(Arc::clone(mount.mounted()), || 0, GRACE, pending::<()>()).await;
         assert!(matches!(outcome, Outcome::Unmounted), "{outcome:?}");
@@ -204,9 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_busy_mount_is_detached_and_drained() {
-        if !may_mount() {
-            return;
-        }
+        needs_fuse();
         let mount = TestMount::new();
         let file = File::open(mount.path().join("file")).unwrap();
         let open = Arc::new(AtomicUsize::new(1));
@@ -231,9 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_grace_ends_with_time_or_a_second_signal() {
-        if !may_mount() {
-            return;
-        }
+        needs_fuse();
         for (grace, again) in [(GRACE, None), (Duration::from_secs(60), Some(GRACE))] {
             let mount = TestMount::new();
             let _file = File::open(mount.path().join("file")).unwrap();

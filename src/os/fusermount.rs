@@ -158,9 +158,11 @@ mod tests {
 
     #[test]
     fn the_helper_mounts_and_hands_over_the_device() {
-        if !super::super::testing::may_mount() {
-            return;
-        }
+        super::super::testing::needs_fuse();
+        assert!(
+            Path::new("/usr/bin/fusermount3").exists(),
+            "this test mounts through fusermount3; see scripts/setup"
+        );
         let dir = tempfile::tempdir().unwrap();
         let mountpoint = dir.path().canonicalize().unwrap();
         let fd = mount(

@@ -125,16 +125,13 @@ impl Drop for Mounted {
 #[cfg(test)]
 mod tests {
     use super::super::mount::{MountOptions, mount};
-    use super::super::own;
-    use super::super::testing::{TestMount, may_mount};
+    use super::super::testing::{TestMount, needs_fuse};
     use super::*;
 
     #[test]
     fn a_successor_at_the_same_place_is_left_alone() {
         // fusermount3 does not mount twice on one place.
-        if !may_mount() || own::uid() != 0 {
-            return;
-        }
+        needs_fuse();
         let first = TestMount::new();
         let options = MountOptions {
             mountpoint: first.path().to_path_buf(),
@@ -156,9 +153,7 @@ mod tests {
     /// As when umount(8) has taken it away, and the next daemon has mounted, before the first one looks.
     #[test]
     fn what_has_gone_is_not_mistaken_for_one_with_its_numbers() {
-        if !may_mount() {
-            return;
-        }
+        needs_fuse();
         let mount = TestMount::new();
         let earlier = Mounted::find(mount.path()).unwrap();
         earlier.is_gone();

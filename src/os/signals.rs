@@ -153,7 +153,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{TestMount, may_mount};
+    use super::super::testing::{TestMount, needs_fuse};
     use super::*;
 
     fn status(pending: u64, shared: u64, blocked: u64, ignored: u64) -> String {
@@ -217,9 +217,7 @@ mod tests {
 
     #[test]
     fn a_signal_interrupts_a_read_but_not_a_page_fault() {
-        if !may_mount() {
-            return;
-        }
+        needs_fuse();
         let mount = TestMount::new();
         let path = mount.path().join("stuck");
         let reader = std::thread::spawn({
@@ -249,9 +247,7 @@ mod tests {
 
     #[test]
     fn a_killed_reader_is_interrupted() {
-        if !may_mount() {
-            return;
-        }
+        needs_fuse();
         let mount = TestMount::new();
         let mut child = std::process::Command::new("cat")
             .arg(mount.path().join("stuck"))

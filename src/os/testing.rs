@@ -13,14 +13,20 @@ use fuser::{
 use super::mount::{MountOptions, Mounted, mount};
 use super::own;
 
-/// Whether this test may mount: as root, or through fusermount3. Says so where it may not.
-pub(crate) fn may_mount() -> bool {
-    let helper = Path::new("/usr/bin/fusermount3").exists();
-    let may = Path::new("/dev/fuse").exists() && (own::uid() == 0 || helper);
-    if !may {
-        eprintln!("skipped: mounting takes /dev/fuse, and root or fusermount3");
-    }
-    may
+/// Fails where a test cannot mount: nothing is skipped in silence.
+#[track_caller]
+pub(crate) fn needs_fuse() {
+    needs_root();
+    assert!(
+        Path::new("/dev/fuse").exists(),
+        "this test mounts through the kernel, and /dev/fuse is missing; see scripts/setup"
+    );
+}
+
+/// Fails where a test cannot mount, or give files to another user.
+#[track_caller]
+pub(crate) fn needs_root() {
+    assert_eq!(own::uid(), 0, "this test mounts or changes owners: run it as root");
 }
 
 /// A directory with `file` ("hello") and `stuck` (5 bytes that come when the test lets them).

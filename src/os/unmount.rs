@@ -156,15 +156,13 @@ pub fn force(mountpoint: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::probe::{Liveness, probe};
-    use super::super::testing::{TestMount, may_mount};
+    use super::super::testing::{TestMount, needs_fuse};
     use super::*;
     use std::time::Duration;
 
     #[test]
     fn busy_is_told_and_lazy_serves_what_is_open() {
-        if !may_mount() {
-            return;
-        }
+        needs_fuse();
         let mount = TestMount::new();
         let file = std::fs::File::open(mount.path().join("file")).unwrap();
         assert!(matches!(
@@ -182,9 +180,7 @@ mod tests {
 
     #[test]
     fn an_aborted_mount_is_dead_and_can_be_unmounted() {
-        if !may_mount() || own::uid() != 0 {
-            return;
-        }
+        needs_fuse();
         let mount = TestMount::new();
         assert_eq!(
             probe(mount.path(), Duration::from_secs(10)),
@@ -202,9 +198,7 @@ mod tests {
 
     #[test]
     fn a_mount_that_nobody_serves_yet_is_silent() {
-        if !may_mount() {
-            return;
-        }
+        needs_fuse();
         let dir = tempfile::tempdir().unwrap();
         let mountpoint = dir.path().canonicalize().unwrap();
         let options = super::super::mount::MountOptions {

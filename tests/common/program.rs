@@ -4,7 +4,6 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::within;
@@ -67,32 +66,13 @@ pub fn needs_fuse() {
     );
 }
 
-/// An ordinary user of this machine, made when missing: its uid and gid.
+/// An ordinary user, whom every Linux system has: uid and gid. fusermount3 wants one with a name.
 pub fn other_user() -> (u32, u32) {
-    static USER: OnceLock<(u32, u32)> = OnceLock::new();
-    *USER.get_or_init(|| {
-        const NAME: &str = "tfhubfs-test";
-        let find = || {
-            let users = std::fs::read_to_string("/etc/passwd").unwrap();
-            let mut fields = users
-                .lines()
-                .find(|line| line.starts_with(&format!("{NAME}:")))?
-                .split(':')
-                .skip(2);
-            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-        };
-        find().unwrap_or_else(|| {
-            let add = |group: &[&str]| {
-                let mut command = Command::new("useradd");
-                command.args(["--system", "--no-create-home"]).args(group);
-                command.arg(NAME).status()
-            };
-            let made = add(&["--user-group"]);
-            // The group may be left from a run that was killed; and another run may make the user at this moment.
-            let made = find().map_or_else(|| add(&["--gid", NAME]), |_| made);
-            find().unwrap_or_else(|| panic!("useradd {NAME}: {made:?}; a second user is needed"))
-        })
-    })
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = users.lines().find(|line| line.starts_with("nobody:"));
+    let mut fields = line.expect("the user nobody").split(':').skip(2);
+    let mut number = || fields.next().unwrap().parse().unwrap();
+    (number(), number())
 }
 
 /// Lets a command run as the ordinary user.

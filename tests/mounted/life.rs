@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::common::{
-    Background, Mounting, SOON, Tar, as_other, daemons, entries, eventually, is_mounted,
-    mount_entry, other_user, run, run_with, saved_model, signal, within,
+    Background, Mounting, PROGRAM, SOON, Tar, as_other, daemons, entries, eventually, is_mounted,
+    mount_entry, needs_fuse, other_user, run, run_with, saved_model, signal, within,
 };
 use crate::origin::{Hop, Origin};
 
@@ -241,4 +241,27 @@ fn an_ordinary_user_mounts_too() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(mount.ended(SOON), Some(0));
     assert!(!is_mounted(&mount.at));
+}
+
+/// `--allow-other` takes a line of the administrator in /etc/fuse.conf, which is not there.
+#[test]
+fn an_ordinary_user_is_told_what_others_reading_takes() {
+    needs_fuse();
+    let (uid, gid) = other_user();
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("mnt");
+    std::fs::create_dir(&at).unwrap();
+    for path in [dir.path(), &at] {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c"]).arg(
+        "set -e; [ ! -e /etc/fuse.conf ] || mount --bind /dev/null /etc/fuse.conf
+        exec setpriv --reuid=$1 --regid=$2 --clear-groups \"$3\" mount --foreground --allow-other=true \"$4/mnt\" --cache-dir \"$4/cache\"",
+    );
+    command.args(["sh", &uid.to_string(), &gid.to_string(), PROGRAM]);
+    command.arg(dir.path());
+    let ended = run_with(command);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("user_allow_other"), "{ended:?}");
 }

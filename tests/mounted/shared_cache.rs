@@ -99,13 +99,12 @@ fn the_second_host_reads_what_the_first_has_fetched() {
         second.list(hosts.name).unwrap()
     );
     let source = second.on(hosts.name, |path| {
-        let output = std::process::Command::new("getfattr")
-            .args(["--only-values", "--name=user.tfhub.source"])
-            .arg(path)
-            .output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        let mut command = std::process::Command::new("getfattr");
+        command.args(["--only-values", "--name=user.tfhub.source"]);
+        command.arg(path).output()
     });
-    let source = source.expect("getfattr, of Debian's attr, is installed");
+    let source = source.expect("getfattr runs; scripts/setup installs it");
+    let source = String::from_utf8_lossy(&source.stdout);
     assert!(source.starts_with("gs://cache/hub/"), "{source}");
 }
 

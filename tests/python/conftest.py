@@ -18,6 +18,11 @@ from origin import Origin
 from published import Published
 
 
+def pytest_configure():
+    if os.getuid() != 0:
+        pytest.exit("these tests mount, become other users and make namespaces: run them as root", returncode=1)
+
+
 @pytest.fixture(scope="session")
 def scratch():
     """A directory that other users may enter, unlike pytest's own."""

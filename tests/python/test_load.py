@@ -132,7 +132,6 @@ def processes_with(argument: str) -> list[str]:
     return found
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_the_mount_of_root_is_readable_by_others(plain, hub, mount):
     mounted = mount("--hub-url", hub.url)
     read = subprocess.run(["cat", mounted / "test/text/1/saved_model.pb"], user="nobody", capture_output=True)

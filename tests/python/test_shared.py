@@ -141,7 +141,6 @@ def test_small_objects_carry_their_checksum(s3, place, plain, origin):
     assert puts and all(one["checksum"] for one in puts)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="makes a PID namespace")
 def test_an_uploader_in_another_container_is_not_taken_for_dead(place, plain, origin):
     """Two containers of one host: the same host name, and process numbers that mean nothing to each other."""
     models, objects = place / "none", place / "bucket"

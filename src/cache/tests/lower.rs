@@ -194,12 +194,11 @@ fn what_is_there_is_verified_and_stays() {
     assert!(!cache.items()[0].pinned, "the pin was ours");
     assert_eq!(place.seen(), before);
     // Without its manifest nobody knows what its bytes should be.
-    if crate::os::own::uid() == 0 {
-        let layout = Layout::new(place.lower());
-        fs::remove_file(layout.manifest(&key)).unwrap();
-        assert_eq!(cache.verify(&key).unwrap(), Verified::Unrecorded);
-        fs::remove_file(place.model().join("saved_model.pb")).unwrap();
-        assert!(matches!(cache.verify(&key).unwrap(), Verified::Wrong(_)));
-        assert!(place.model().exists());
-    }
+    crate::os::testing::needs_root();
+    let layout = Layout::new(place.lower());
+    fs::remove_file(layout.manifest(&key)).unwrap();
+    assert_eq!(cache.verify(&key).unwrap(), Verified::Unrecorded);
+    fs::remove_file(place.model().join("saved_model.pb")).unwrap();
+    assert!(matches!(cache.verify(&key).unwrap(), Verified::Wrong(_)));
+    assert!(place.model().exists());
 }

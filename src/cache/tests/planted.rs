@@ -32,10 +32,6 @@ impl Kept {
     }
 }
 
-fn is_root() -> bool {
-    crate::os::own::uid() == 0
-}
-
 fn swap(at: &Path, to: &Path) {
     let away = at.with_extension("away");
     fs::rename(at, away).unwrap();
@@ -104,9 +100,7 @@ fn state_that_was_taken_away_and_made_again_is_found() {
 
 #[test]
 fn state_of_another_user_makes_a_directory_one_that_is_read() {
-    if !is_root() {
-        return;
-    }
+    crate::os::testing::needs_root();
     for name in ["", "v1", "v1/trash", "v1/manifests"] {
         let dir = tempfile::tempdir().unwrap();
         let shared = dir.path().join("shared");
@@ -215,9 +209,7 @@ fn nothing_is_unpacked_through_a_link() {
 fn a_lock_that_names_a_link_is_not_counted_through() {
     let (dir, cache) = cache();
     let kept = Kept::new();
-    if !is_root() {
-        return;
-    }
+    crate::os::testing::needs_root();
     let (key, uid) = (Key::of(URL), "0".repeat(32));
     fs::write(
         dir.path().join(format!("{key}.lock")),
