@@ -26,7 +26,11 @@ pub(crate) fn needs_fuse() {
 /// Fails where a test cannot mount, or give files to another user.
 #[track_caller]
 pub(crate) fn needs_root() {
-    assert_eq!(own::uid(), 0, "this test mounts or changes owners: run it as root");
+    assert_eq!(
+        own::uid(),
+        0,
+        "this test mounts or changes owners: run it as root"
+    );
 }
 
 /// A directory with `file` ("hello") and `stuck` (5 bytes that come when the test lets them).
