@@ -7,7 +7,7 @@ use super::format::{Format, Looks};
 use super::limits::{MAX_EXTENSION, MAX_PADDING, MAX_SEGMENTS};
 use super::name::BadName;
 
-/// Why [`unpack`](super::unpack) stopped. Only [`Error::Refused`] is the archive's fault.
+/// Why [`unpack`](super::unpack()) stopped. Only [`Error::Refused`] is the archive's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum Error<E: std::error::Error + 'static> {
     /// The reader failed: a broken transfer, not a broken archive.

@@ -6,7 +6,7 @@
 //!                                          at a time  limits
 //! ```
 //!
-//! [`unpack`] is synchronous and runs on a thread of its own. It hands every byte to the [`Sink`] as soon as it is
+//! [`unpack()`] is synchronous and runs on a thread of its own. It hands every byte to the [`Sink`] as soon as it is
 //! decompressed, from one buffer that is reused, and holds nothing of a file back. It returns `Ok` only when
 //! the compressed input was read to its end and every check in it held: checksums, trailers, tar's end-of-archive
 //! marker, and nothing but zeros behind it. Until then the sink's bytes are not verified.

@@ -2,10 +2,10 @@
 //!
 //! The life of a mount, in the order in which `mount` lives it:
 //!
-//! 1. [`daemon::start`]: without `--foreground` the program starts itself again and waits for the word `ready`.
+//! 1. [`background::start`]: without `--foreground` the program starts itself again and waits for the word `ready`.
 //! 2. [`mountpoint::Mountpoint::prepare`]: the directory is made, a dead mount on it is mended, a wrong place refused.
 //! 3. [`crate::os::mount::mount`] and a FUSE session.
-//! 4. [`daemon::Readiness::ready`]: whoever waits for the mount (a shell, systemd) is told.
+//! 4. [`background::Readiness::ready`]: whoever waits for the mount (a shell, systemd) is told.
 //! 5. [`stop::Stop::next`], then [`stop::shut_down`]: unmounted, or detached and served for a while.
 //! 6. The [`mountpoint::Mountpoint`] is dropped last, and removes the directory if it had made it.
 

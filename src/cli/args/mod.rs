@@ -1,5 +1,8 @@
 //! What can be typed. What it means is checked in `setup` and in each subcommand.
 
+// Help texts are for a terminal.
+#![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags)]
+
 mod cache;
 
 use std::path::PathBuf;
