@@ -22,6 +22,7 @@ mod disk;
 mod evicted;
 mod faults;
 mod filling;
+mod fixtures;
 mod hostile;
 mod hung;
 mod kaggle;
