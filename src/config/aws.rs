@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::Surroundings;
+use super::Env;
 
 /// Hundreds of profiles fit.
 const MAX_FILE: u64 = 1 << 20;
@@ -44,7 +44,7 @@ pub struct AwsProfile {
 impl AwsProfile {
     /// The profile `AWS_PROFILE` (else `AWS_DEFAULT_PROFILE`, else `default`) of `~/.aws/credentials` and `~/.aws/config`, or of the
     /// files that `AWS_SHARED_CREDENTIALS_FILE` and `AWS_CONFIG_FILE` name. The first file counts more.
-    pub fn find(around: &Surroundings<'_>) -> AwsProfile {
+    pub fn find(around: &Env<'_>) -> AwsProfile {
         let text = |name| Some(around.var(name)?.to_string_lossy().into_owned());
         let profile = text("AWS_PROFILE").or_else(|| text("AWS_DEFAULT_PROFILE"));
         let profile = profile.unwrap_or_else(|| "default".to_owned());
@@ -151,8 +151,8 @@ mod tests {
                 Some(OsString::from(value))
             }
         };
-        AwsProfile::find(&Surroundings {
-            env: &get,
+        AwsProfile::find(&Env {
+            vars: &get,
             uid: 1000,
             cwd: Path::new("/"),
         })

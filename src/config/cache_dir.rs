@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Origin, Surroundings, shown};
+use super::{Env, Error, Origin, shown};
 
 /// Root's default. Never the shared temp directory: there root would lock other users out, or
 /// serve what they planted.
@@ -40,7 +40,7 @@ impl SharedCache {
     pub fn choose(
         flag: Option<&str>,
         dir: Option<&OsStr>,
-        around: &Surroundings<'_>,
+        around: &Env<'_>,
     ) -> Result<Option<Self>, Error> {
         let of_env = around
             .var("TFHUB_FS_SHARED_CACHE")
@@ -74,7 +74,7 @@ impl CacheDir {
     /// A relative path starts at the working directory and `~` is an ordinary character, as in
     /// tensorflow_hub, so that both find the same directory. Unlike Python, a `TMPDIR` that does
     /// not exist is not skipped. A bucket (`gs://`, `s3://`) is a [`SharedCache`], with the default directory in front.
-    pub fn choose(flag: Option<&OsStr>, around: &Surroundings<'_>) -> Result<Self, Error> {
+    pub fn choose(flag: Option<&OsStr>, around: &Env<'_>) -> Result<Self, Error> {
         // What is in a bucket is shared, and the default directory is in front of it.
         let chosen = word(flag, around).filter(|(value, _)| !is_bucket(value));
         let (value, origin) = match chosen {
@@ -88,7 +88,7 @@ impl CacheDir {
 
 /// The directory for what is missing in a cache that is not ours to write: `$CACHE_DIRECTORY`, which systemd sets; for root
 /// `/var/cache/tfhub-fs`; else `$XDG_CACHE_HOME/tfhub-fs` or `~/.cache/tfhub-fs`.
-pub fn private_cache_dir(around: &Surroundings<'_>) -> Option<PathBuf> {
+pub fn private_cache_dir(around: &Env<'_>) -> Option<PathBuf> {
     let var = |name| around.var(name).map(PathBuf::from);
     // systemd separates several by colons.
     let of_service = var("CACHE_DIRECTORY").and_then(|dirs| std::env::split_paths(&dirs).next());
@@ -103,7 +103,7 @@ pub fn private_cache_dir(around: &Surroundings<'_>) -> Option<PathBuf> {
 }
 
 /// What was said of the cache.
-fn word(flag: Option<&OsStr>, around: &Surroundings<'_>) -> Option<(OsString, Origin)> {
+fn word(flag: Option<&OsStr>, around: &Env<'_>) -> Option<(OsString, Origin)> {
     let of_env = |name| around.var(name).map(|value| (value, Origin::Env(name)));
     flag.map(|value| (value.to_owned(), Origin::Flag("--cache-dir")))
         .or_else(|| of_env("TFHUB_FS_CACHE_DIR"))
@@ -129,7 +129,7 @@ fn checked(value: OsString, origin: Origin) -> Result<PathBuf, Error> {
     Ok(PathBuf::from(value))
 }
 
-fn default_for(around: &Surroundings<'_>) -> PathBuf {
+fn default_for(around: &Env<'_>) -> PathBuf {
     if around.uid == 0 {
         return PathBuf::from(OF_ROOT);
     }
@@ -145,8 +145,8 @@ mod tests {
     use super::*;
 
     fn choose(flag: Option<&str>, uid: u32, env: &[(&str, &str)]) -> Result<CacheDir, Error> {
-        let around = Surroundings {
-            env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
+        let around = Env {
+            vars: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
             uid,
             cwd: Path::new("/home/u"),
         };
@@ -191,8 +191,8 @@ mod tests {
     #[test]
     fn the_private_directory_is_the_services_or_the_users() {
         let private = |uid, env: &[(&str, &str)]| {
-            let around = Surroundings {
-                env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
+            let around = Env {
+                vars: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
                 uid,
                 cwd: Path::new("/"),
             };
@@ -329,8 +329,8 @@ mod tests {
         dir: Option<&str>,
         env: &[(&str, &str)],
     ) -> Result<Option<SharedCache>, Error> {
-        let around = Surroundings {
-            env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
+        let around = Env {
+            vars: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
             uid: 1000,
             cwd: Path::new("/home/u"),
         };

@@ -1,13 +1,13 @@
 //! tensorflow_hub's switch that turns certificate checks off.
 
-use super::Surroundings;
+use super::Env;
 
 /// The variable that tensorflow_hub reads.
 const VARIABLE: &str = "TFHUB_DISABLE_CERT_VALIDATION";
 
 /// Whether certificates are to be verified: unless `TFHUB_DISABLE_CERT_VALIDATION` is exactly
 /// `true`. `TRUE` and `1` change nothing, as in tensorflow_hub (`resolver.py`, `_call_urlopen`).
-pub fn verify_certificates(around: &Surroundings<'_>) -> bool {
+pub fn verify_certificates(around: &Env<'_>) -> bool {
     around.var(VARIABLE).is_none_or(|value| value != "true")
 }
 
@@ -27,8 +27,8 @@ mod tests {
             (Some("true "), true),
             (Some("true"), false),
         ] {
-            let around = Surroundings {
-                env: &|name| value.filter(|_| name == VARIABLE).map(Into::into),
+            let around = Env {
+                vars: &|name| value.filter(|_| name == VARIABLE).map(Into::into),
                 uid: 1,
                 cwd: Path::new("/"),
             };

@@ -1,6 +1,6 @@
 //! Where Google Cloud Storage is spoken to.
 
-use super::{BaseUrl, Error, Surroundings};
+use super::{BaseUrl, Env, Error};
 
 const OURS: &str = "TFHUB_FS_GCS_ENDPOINT";
 
@@ -12,10 +12,7 @@ const OF_GOOGLE: &str = "STORAGE_EMULATOR_HOST";
 /// # Errors
 ///
 /// What was typed is no base URL.
-pub fn gcs_endpoint(
-    flag: Option<&str>,
-    around: &Surroundings<'_>,
-) -> Result<Option<BaseUrl>, Error> {
+pub fn gcs_endpoint(flag: Option<&str>, around: &Env<'_>) -> Result<Option<BaseUrl>, Error> {
     let text = |name| {
         let value = around.var(name)?;
         Some(value.to_string_lossy().into_owned())
@@ -38,8 +35,8 @@ mod tests {
     use super::*;
 
     fn choose(flag: Option<&str>, env: &[(&str, &str)]) -> Option<String> {
-        let around = Surroundings {
-            env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
+        let around = Env {
+            vars: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
             uid: 1000,
             cwd: Path::new("/"),
         };

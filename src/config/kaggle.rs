@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{BaseUrl, Error, Origin, Surroundings};
+use super::{BaseUrl, Env, Error, Origin};
 
 const TOKEN: &str = "KAGGLE_API_TOKEN";
 const USERNAME: &str = "KAGGLE_USERNAME";
@@ -42,7 +42,7 @@ impl KaggleCredentials {
     /// # Errors
     ///
     /// An environment variable holds what no request can carry.
-    pub fn find(around: &Surroundings<'_>) -> Result<Option<Self>, Error> {
+    pub fn find(around: &Env<'_>) -> Result<Option<Self>, Error> {
         let home = around.var("HOME").map(|home| around.cwd.join(home));
         let home = home.map(|home| home.join(".kaggle"));
         if let Some(token) = around.var(TOKEN) {
@@ -87,7 +87,7 @@ impl fmt::Debug for KaggleCredentials {
 }
 
 /// kagglehub's cache: `KAGGLEHUB_CACHE`, else `~/.cache/kagglehub`. `None` without a home. Not looked at.
-pub fn kagglehub_cache(around: &Surroundings<'_>) -> Option<PathBuf> {
+pub fn kagglehub_cache(around: &Env<'_>) -> Option<PathBuf> {
     let of_home = || Some(PathBuf::from(around.var("HOME")?).join(".cache/kagglehub"));
     let named = around.var("KAGGLEHUB_CACHE").map(PathBuf::from);
     Some(around.cwd.join(named.or_else(of_home)?))
@@ -193,8 +193,8 @@ mod tests {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(*mode)).unwrap();
         }
         let of_env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into());
-        KaggleCredentials::find(&Surroundings {
-            env: &|name| match name {
+        KaggleCredentials::find(&Env {
+            vars: &|name| match name {
                 "HOME" => Some(home.path().into()),
                 _ => of_env(name),
             },
@@ -286,8 +286,8 @@ mod tests {
     #[test]
     fn kagglehubs_cache_is_named_or_in_the_home() {
         let at = |env: &[(&str, &str)]| {
-            kagglehub_cache(&Surroundings {
-                env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
+            kagglehub_cache(&Env {
+                vars: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
                 uid: 1000,
                 cwd: Path::new("/start"),
             })

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, Origin, Surroundings};
+use super::{Env, Error, Origin};
 
 /// tensorflow_hub's variable.
 const OF_TFHUB: &str = "TFHUB_MODEL_LOAD_FORMAT";
@@ -25,7 +25,7 @@ impl LoadFormat {
     ///
     /// Our own take any case. TensorFlow Hub's takes capitals only, because tensorflow_hub does
     /// not know other spellings of them.
-    pub fn choose(flag: Option<&str>, around: &Surroundings<'_>) -> Result<(Self, Origin), Error> {
+    pub fn choose(flag: Option<&str>, around: &Env<'_>) -> Result<(Self, Origin), Error> {
         let ours = "TFHUB_FS_LOAD_FORMAT";
         let text = |name| {
             around
@@ -94,8 +94,8 @@ mod tests {
     use super::*;
 
     fn choose(flag: Option<&str>, env: &[(&str, &str)]) -> Result<(LoadFormat, Origin), Error> {
-        let around = Surroundings {
-            env: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
+        let around = Env {
+            vars: &|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()),
             uid: 1000,
             cwd: Path::new("/"),
         };

@@ -1,6 +1,6 @@
 //! Checked settings: what was typed becomes a type that cannot be wrong, and remembers where it came from.
 //!
-//! Every parser here is a pure function of the text, and of the [`Surroundings`] where the
+//! Every parser here is a pure function of the text, and of the [`Env`] where the
 //! environment has a say, so the command line, the environment and a configuration file share one
 //! meaning and one message. Nothing here touches the network, and only the search for Kaggle's
 //! credentials ([`KaggleCredentials`]) reads files.
@@ -21,6 +21,7 @@ mod kaggle;
 mod load_format;
 mod mirror;
 mod origin;
+mod settings;
 mod size;
 mod streaming;
 
@@ -36,6 +37,7 @@ pub use http_hosts::HttpHosts;
 pub use kaggle::{KaggleCredentials, kagglehub_cache};
 pub use load_format::LoadFormat;
 pub use mirror::Mirror;
-pub use origin::{Origin, Surroundings};
+pub use origin::{Env, Origin};
+pub use settings::{CacheSettings, Settings};
 pub use size::ByteSize;
 pub use streaming::{CacheSize, Prefetch};

@@ -27,25 +27,25 @@ impl fmt::Display for Origin {
 /// What a choice may look at besides its flag. In the program this is the process's own; a test
 /// makes one up.
 #[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct Env<'a> {
     /// Looks up an environment variable; `&|name| std::env::var_os(name)`.
-    pub env: &'a dyn Fn(&str) -> Option<OsString>,
+    pub vars: &'a dyn Fn(&str) -> Option<OsString>,
     /// The effective user id; 0 is root.
     pub uid: u32,
     /// The absolute directory that relative paths start from.
     pub cwd: &'a Path,
 }
 
-impl Surroundings<'_> {
+impl Env<'_> {
     /// The variable's value, unless it is unset or empty.
-    pub(super) fn var(&self, name: &str) -> Option<OsString> {
-        (self.env)(name).filter(|value| !value.is_empty())
+    pub fn var(&self, name: &str) -> Option<OsString> {
+        (self.vars)(name).filter(|value| !value.is_empty())
     }
 }
 
-impl fmt::Debug for Surroundings<'_> {
+impl fmt::Debug for Env<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Surroundings")
+        f.debug_struct("Env")
             .field("uid", &self.uid)
             .field("cwd", &self.cwd)
             .finish_non_exhaustive()

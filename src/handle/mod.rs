@@ -20,11 +20,11 @@
 //! see `rules` for hubs and `kaggle` for Kaggle.
 
 mod bucket;
-mod catalog;
 mod error;
 mod host;
 mod kaggle;
 mod key;
+mod list;
 mod names;
 mod parse;
 mod path;
@@ -37,10 +37,10 @@ mod version;
 mod words;
 
 pub use bucket::BucketPath;
-pub use catalog::{BadLine, BadListed, CatalogFile, Listed};
 pub use error::{BadHost, BadName, HandleError, NoName};
 pub use kaggle::Catalogue;
 pub use key::Key;
+pub use list::{BadLine, BadListed, HandleList, Listed};
 pub use names::Names;
 pub use parse::{Handle, Scheme};
 pub use path::{MAX_COMPONENT, MAX_PATH, is_plain_path};

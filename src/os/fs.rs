@@ -2,10 +2,11 @@
 #![allow(unsafe_code)] // dup3(2) onto a descriptor that others use.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +21,28 @@ const FDS: &str = "/proc/self/fd";
 /// keeps one is not to hold up others.
 const PAUSE: Duration = Duration::from_millis(1);
 const TRIES: u32 = 100;
+
+/// What tells one content of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    /// Cannot be set by hand, so it also tells of a rewrite with the old size and time.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Of a file as it was when it was looked at.
+    pub fn of(meta: &Metadata) -> Stamp {
+        Stamp {
+            file: (meta.dev(), meta.ino()),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+}
 
 /// Writes out everything of the file system that holds `file`: one call for a whole tree of new files.
 ///

@@ -38,7 +38,7 @@ pub use nodes::ROOT;
 
 use std::sync::Arc;
 
-use crate::handle::{CatalogFile, Handle, Key, Names};
+use crate::handle::{Handle, HandleList, Key, Names};
 use crate::models::{Models, Patience};
 use crate::status::Status;
 
@@ -119,7 +119,7 @@ impl Tree {
 
     /// Shows the models of a catalog, in the place of those of an earlier one. What has been opened or cached meanwhile
     /// stays known. Local disk only.
-    pub fn set_catalog(&self, catalog: &CatalogFile) {
+    pub fn set_catalog(&self, catalog: &HandleList) {
         self.learn_cached();
         let lines = catalog.lines();
         self.shared.modules.set_catalog(lines);

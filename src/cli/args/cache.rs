@@ -4,35 +4,35 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 
-use super::{Hub, Keep};
+use super::source::{CacheArgs, SourceArgs};
 
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
-    after_help = "Example:\n  tfhub-fs prefetch https://tfhub.dev/google/nnlm-en-dim128/2 --file models.txt\n\nOn a terminal each model has a bar; elsewhere there is a line now and then. What is complete when\nCtrl-C ends it stays. The models' directories are printed on stdout, in the order of the handles."
+    after_help = "Example:\n  tfhub-fs prefetch https://tfhub.dev/google/nnlm-en-dim128/2 --file models.txt\n\nOn a terminal each model has a progress bar; otherwise a line is printed now and then. Models that are\ncomplete at Ctrl-C stay. The models' directories are printed on stdout, in the order of the handles."
 )]
 pub(in crate::cli) struct Prefetch {
     /// URLs of models
     #[arg(value_name = "HANDLE", required_unless_present_any = ["file", "catalog"])]
     pub handles: Vec<String>,
-    /// A file with a handle on each line; what follows # is a remark, - is standard input
+    /// File with one handle per line; # starts a comment, - is standard input
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A catalog: what it marks `prefetch` is fetched, what it marks `pin` is pinned
+    /// Handle list: download models marked `prefetch`, pin models marked `pin`
     #[arg(long, value_name = "FILE")]
     pub catalog: Option<PathBuf>,
-    /// How many models are fetched at a time
+    /// Number of models downloaded in parallel
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
     /// Print a line of JSON for each model instead of its directory
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub hub: Hub,
+    pub source: SourceArgs,
 }
 
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
-    after_help = "Example:\n  tfhub-fs cache list\n  tfhub-fs cache clean --older-than 30d --dry-run\n\nWhat is said of each model is on stdout, or one JSON document with --json. A directory that does\nnot exist is not made, but by import. Exit code 1: something is not as it was wanted."
+    after_help = "Example:\n  tfhub-fs cache list\n  tfhub-fs cache clean --older-than 30d --dry-run\n\nThe result for each model is printed on stdout, with --json as one JSON document. Only import creates\na cache directory that does not exist. Exit code 1: the command failed for at least one model."
 )]
 pub(in crate::cli) struct Cache {
     #[command(subcommand)]
@@ -41,22 +41,22 @@ pub(in crate::cli) struct Cache {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(in crate::cli) enum CacheCommand {
-    /// List what the cache holds, and what it knows of models that have left it
+    /// List cached models, and evicted ones that are still known
     List(List),
-    /// Read every byte and compare it with its checksum; what is wrong is set aside and fetched again when it is next read.
-    /// In a directory that is not ours to write it is only told
-    Verify(Chosen),
-    /// Take models out of the cache, and what is known of them
-    Remove(Chosen),
-    /// Let models leave that have not been used for long; they stay known, and come back when they are read
+    /// Compare every byte with its checksum; a damaged model is set aside and downloaded again on the next read.
+    /// In a read-only cache damage is only reported
+    Verify(ModelSelector),
+    /// Remove models from the cache, and forget them
+    Remove(ModelSelector),
+    /// Evict least recently used models; they are fetched again when read
     Clean(Clean),
-    /// Keep models in the cache whatever comes, once they are in it; one version each
-    Pin(Chosen),
-    /// Let pinned models leave again
-    Unpin(Chosen),
-    /// Write models into a file, for a host without a network; what the file held before stays until all of it is written
+    /// Pin model versions: never evict them
+    Pin(ModelSelector),
+    /// Unpin models
+    Unpin(ModelSelector),
+    /// Export models into a file, for a host without a network; an existing file is replaced when the export is complete
     Export(Export),
-    /// Take the models of such a file into the cache, verified
+    /// Import models from such a file, verified
     Import(Import),
 }
 
@@ -66,7 +66,7 @@ pub(in crate::cli) struct List {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub keep: Keep,
+    pub cache: CacheArgs,
 }
 
 #[derive(Debug, Clone, ClapArgs)]
@@ -75,59 +75,59 @@ pub(in crate::cli) struct List {
 )]
 pub(in crate::cli) struct Export {
     #[command(flatten)]
-    pub chosen: Chosen,
-    /// Where to; - is standard output
+    pub chosen: ModelSelector,
+    /// Output file; - is standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
 }
 
 #[derive(Debug, Clone, ClapArgs)]
 pub(in crate::cli) struct Import {
-    /// What `cache export` wrote; - is standard input
+    /// A file that `cache export` wrote; - is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Print JSON: an array with an object for each model
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub keep: Keep,
+    pub cache: CacheArgs,
 }
 
-/// Some of the models.
+/// Which models.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(group = ArgGroup::new("which").required(true).args(["handles", "all"]))]
-pub(in crate::cli) struct Chosen {
-    /// URLs of models, or names of their directories in the cache
+pub(in crate::cli) struct ModelSelector {
+    /// URLs of models, or their cache keys (directory names)
     #[arg(value_name = "HANDLE")]
     pub handles: Vec<String>,
-    /// All models of the cache
+    /// All cached models
     #[arg(long)]
     pub all: bool,
     /// Print JSON: an array with an object for each model
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub keep: Keep,
+    pub cache: CacheArgs,
 }
 
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
     group = ArgGroup::new("which").required(true).multiple(true).args(["older_than", "to_size"]),
-    after_help = "With both, a model leaves if either says so. Pinned models stay, and those that other programs\nput there unless --evict-foreign is given. Exit code 1: --to-size could not be reached."
+    after_help = "With both, a model that either option selects is evicted. Pinned models stay, and models that other\nprograms put there stay unless --evict-foreign is given. Exit code 1: --to-size was not reached."
 )]
 pub(in crate::cli) struct Clean {
-    /// Those that were not used for so long, like 12h or 30d
+    /// Evict models not used for this long, like 12h or 30d
     #[arg(long, value_name = "TIME")]
     pub older_than: Option<String>,
-    /// The longest unused, until the cache takes no more than this, like 20GiB
+    /// Evict least recently used models until the cache is no larger than this, like 20GiB
     #[arg(long, value_name = "SIZE")]
     pub to_size: Option<String>,
-    /// Say what would leave, and let it stay
+    /// Only print what would be evicted
     #[arg(long)]
     pub dry_run: bool,
     /// Print JSON: an array with an object for each model
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub keep: Keep,
+    pub cache: CacheArgs,
 }

@@ -2,7 +2,7 @@
 
 use super::hub::{Hub, given, model};
 use super::*;
-use crate::handle::{CatalogFile, Key};
+use crate::handle::{HandleList, Key};
 use crate::models::testing::origin::answer;
 
 const LINKS: &str = ".tfhub_modules";
@@ -17,7 +17,7 @@ async fn target(hub: &Hub, spelled: &str) -> Option<String> {
 }
 
 fn catalog(hub: &Hub, text: &str) {
-    let list = CatalogFile::parse(text, &hub.tree.shared.names).unwrap();
+    let list = HandleList::parse(text, &hub.tree.shared.names).unwrap();
     hub.tree.set_catalog(&list);
 }
 
