@@ -1,4 +1,4 @@
-//! tfhub-fs: every TensorFlow Hub and Kaggle model is a directory.
+//! tfhub-fs mounts TensorFlow Hub and Kaggle models as a read-only file system.
 //!
 //! The data's way, each arrow one public function and each noun one type:
 //!

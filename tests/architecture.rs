@@ -24,21 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "daemon",
-            "fuse",
-            "server",
-            "vfs",
-            "models",
-            "shared_cache",
-            "source",
-            "bucket",
-            "fetch",
-            "archive",
-            "cache",
-            "handle",
-            "config",
-            "status",
-            "os",
+            "daemon", "server", "models", "cache", "handle", "config", "os",
         ],
     ),
     (

@@ -168,8 +168,8 @@ pub enum Error {
     },
     /// The limit of the cache is reached, and nothing may leave.
     #[error(
-        "cannot keep {name:?} ({size} bytes): the cache has no room for it, {}; raise --cache-size or lower --min-free, or free space on the disk",
-        if *fits { "and nothing that is in it may leave now (what is open, mapped, pinned or another program's stays)" } else { "and would have none if all left that may" }
+        "cannot keep {name:?} ({size} bytes): not enough space, {}; raise --cache-size or lower --min-free, or free space on the disk",
+        if *fits { "and nothing can be evicted now (models that are open, mapped, pinned or put there by another program stay)" } else { "even after evicting every unpinned model" }
     )]
     Full {
         /// The file.

@@ -32,7 +32,7 @@ pub enum Stays {
     #[error("it is being filled")]
     Busy,
     /// It is in a directory of another user's, or on a read-only disk.
-    #[error("the directory is not ours to write")]
+    #[error("the cache directory is read-only")]
     NotOurs,
 }
 

@@ -100,7 +100,7 @@ pub fn mount(
         "mounted"
     );
     if let Some(log_file) = &settings.log_file {
-        tracing::info!(log = %log_file.display(), "what goes wrong from now on is logged there");
+        tracing::info!(log = %log_file.display(), "errors from now on are logged there");
     }
     readiness.ready(settings.log_file.as_deref())?;
     let outcome = runtime.block_on(serve(&serving, stop, settings.grace));
@@ -140,7 +140,7 @@ fn log_outcome(outcome: &Outcome, mountpoint: &Mountpoint) {
             tracing::warn!(%mountpoint, open, "unmounted; files were still open when the grace ended");
         }
         Outcome::Stuck(error) => {
-            tracing::error!(%mountpoint, %error, "the mount could not be taken away")
+            tracing::error!(%mountpoint, %error, "the mount could not be removed")
         }
     }
 }

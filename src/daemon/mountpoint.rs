@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// A mount of ours that does not answer.
     #[error(
-        "{0} is a tfhub-fs mount that does not answer (its process may be stopped); `tfhub-fs unmount --lazy {0}` takes it away",
+        "{0} is a tfhub-fs mount that does not answer (its process may be stopped); `tfhub-fs unmount --lazy {0}` removes it",
         mountpoint.display()
     )]
     Silent {

@@ -85,9 +85,7 @@ pub enum HandleError {
         typed: String,
     },
     /// Plain http to a host that it is not spoken to.
-    #[error(
-        "`{url}` is plain http, and `{host}` is not a host that plain http is spoken to; type https:// if the host speaks it, else allow it with --allow-http {host}"
-    )]
+    #[error("refusing plain HTTP to {host} for `{url}`; use https:// or pass --allow-http {host}")]
     PlainHttp {
         /// The handle's URL.
         url: String,

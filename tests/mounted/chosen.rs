@@ -35,7 +35,7 @@ fn a_mistyped_directory_is_told_and_not_made() {
     };
     for (dir, says) in [
         ("none", "there is no cache directory"),
-        ("file", "is no directory"),
+        ("file", "is not a directory"),
         ("file/x", ""),
     ] {
         for args in commands {
@@ -101,7 +101,7 @@ fn a_cache_that_is_not_ours_is_told_apart() {
         assert_eq!(told, lines, "{args:?}: {outcome:?}");
         outcome.stderr
     };
-    let why = "the directory is not ours to write";
+    let why = "the cache directory is read-only";
     let listed = cache(&["list"]);
     for dir in [&theirs, &private] {
         assert!(listed.stderr.contains(dir.to_str().unwrap()), "{listed:?}");

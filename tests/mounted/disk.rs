@@ -69,7 +69,7 @@ fn a_full_disk_fails_one_model_and_no_other() {
     );
     mount.assert_logged(&[
         "https://tfhub.dev/google/large/1",
-        "has no room for it",
+        "not enough space",
         "free space on the disk",
     ]);
     eventually(

@@ -124,7 +124,7 @@ fn a_catalog_is_shown_read_again_and_fetched() {
     eventually("it is read when it is back", SOON, || {
         mount.list("google").unwrap() == ["x", "y"]
     });
-    let warned = mount.log().matches("used as it was before").count();
+    let warned = mount.log().matches("the catalog stays as it was").count();
     assert_eq!(warned, 2, "each change is told once: {}", mount.log());
     eventually("what is not marked any more is let go", SOON, || {
         !pin.exists()

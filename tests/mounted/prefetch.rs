@@ -144,7 +144,7 @@ fn progress_is_told_in_lines_and_as_bars() {
         }
     }
     let again = run_with(command(&origin, cache.path(), &["prefetch", &handle]));
-    assert!(again.stderr.contains("is here already"), "{again:?}");
+    assert!(again.stderr.contains("already cached"), "{again:?}");
     // script(1) makes a terminal, whose output it writes to stdout.
     slow(4_000_000);
     let on_terminal = |term: &str| {

@@ -27,7 +27,7 @@ use crate::handle::{Handle, HandleList, Kind, Names};
 use crate::models::{Content, Error, Models};
 
 /// What is said when somebody ends it.
-const STOPPED: &str = "interrupted; what is complete stays in the cache";
+const STOPPED: &str = "interrupted; complete models stay in the cache";
 
 /// What became of one handle.
 #[derive(Debug, Serialize)]
@@ -133,7 +133,7 @@ fn handles(
     }
     if let Some(bucket) = handles.iter().find(|handle| handle.kind() == Kind::Bucket) {
         return Err(Failure::Usage(format!(
-            "{bucket} is a directory of a bucket, which is read where it is; name an archive in it, or a model"
+            "{bucket} is a directory in a bucket, which is never cached; name an archive in it, or a model"
         )));
     }
     handles.extend(catalog.prefetched().cloned());

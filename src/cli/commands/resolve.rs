@@ -140,7 +140,7 @@ fn open<'a>(assembly: &Assembly, opened: &'a mut Opened) -> Result<&'a (Runtime,
 fn in_cache(handle: &Handle, assembly: &Assembly, opened: &mut Opened) -> Result<PathBuf, Failure> {
     if handle.kind() == Kind::Bucket {
         return Err(Failure::Failed(format!(
-            "{handle} is read where it is: mount (tfhub-fs mount) and resolve it again, or print it with --remote"
+            "{handle} is a directory in a bucket: mount it (tfhub-fs mount) and resolve it again, or print it with --remote"
         )));
     }
     let (runtime, models) = open(assembly, opened)?;

@@ -53,7 +53,7 @@ fn daemon_of(mountpoint: &Path) -> Option<Process> {
 
 fn not_ours(mountpoint: &Path, fstype: &str) -> Failure {
     Failure::Failed(format!(
-        "{} is a mount of type {fstype}, not of tfhub-fs; umount(8) takes it away",
+        "{} is a mount of type {fstype}, not of tfhub-fs; umount(8) unmounts it",
         mountpoint.display()
     ))
 }

@@ -142,7 +142,7 @@ async fn listen(temp: Arc<Mutex<Option<PathBuf>>>, to: PathBuf) -> Result<(), Fa
             return; // it has its name, or has failed
         };
         let _ = fs::remove_file(named); // it may not be there yet
-        eprintln!("tfhub-fs: stopped; {} is as it was", to.display());
+        eprintln!("tfhub-fs: stopped; {} is unchanged", to.display());
         if is_interrupt {
             os::own::die_of_interrupt();
         }

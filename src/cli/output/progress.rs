@@ -121,7 +121,7 @@ impl Bar<'_> {
 
     /// It has been here all the time: so many bytes.
     pub fn was_here(self, bytes: u64) {
-        self.ended(&format!("{}, is here already", size(bytes)));
+        self.ended(&format!("{}, already cached", size(bytes)));
     }
 
     /// All of it is here: so many bytes, in this time.

@@ -120,9 +120,8 @@ impl Report {
         match bad {
             0 => Ok(()),
             _ => Err(Failure::Failed(format!(
-                "{bad} of {}: see what is said of {} above",
-                units::models(all),
-                if bad == 1 { "it" } else { "them" }
+                "{bad} of {} failed; see above",
+                units::models(all)
             ))),
         }
     }

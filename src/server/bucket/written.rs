@@ -201,7 +201,7 @@ async fn nothing_is_written_anywhere_else() {
     assert_eq!(
         status(stand.put("/cache/a/b", "x")).await,
         400,
-        "a is no directory"
+        "a is not a directory"
     );
     std::os::unix::fs::symlink("/etc", stand.dir.path().join("link")).unwrap();
     assert_eq!(

@@ -36,7 +36,7 @@ pub(super) fn look(args: &CacheArgs) -> Result<Place, Failure> {
         )),
         Err(error) => Err(cannot("use", &dir, origin, &error)),
         Ok(meta) if !meta.is_dir() => Err(format!(
-            "the cache directory {} ({origin}) is no directory",
+            "the cache directory {} ({origin}) is not a directory",
             dir.display()
         )),
         Ok(_) => match std::fs::read_dir(&dir) {
@@ -99,9 +99,9 @@ fn cannot(what: &str, dir: &Path, origin: Origin, error: &std::io::Error) -> Str
 pub(super) fn shown(cache: &Cache) -> String {
     let show = |dir: Option<&Path>| dir.map(|dir| dir.display().to_string());
     match (show(cache.root()), show(cache.below())) {
-        (Some(root), Some(below)) => format!("{root} and {below} (not ours to write)"),
+        (Some(root), Some(below)) => format!("{root} and {below} (read-only)"),
         (Some(root), None) => root,
-        (None, Some(below)) => format!("{below} (not ours to write)"),
+        (None, Some(below)) => format!("{below} (read-only)"),
         (None, None) => String::from("memory, because there is no cache directory"),
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn export(command: &Export) -> Result<(), Failure> {
     if report.bad() > 0 {
         report.close()?;
         return Err(Failure::Failed(format!(
-            "nothing was written to {}: not every model can be exported, see above",
+            "nothing was written to {}: not every model can be exported; see above",
             command.output.display()
         )));
     }
@@ -64,7 +64,7 @@ fn ready(cache: &Cache, command: &Export, report: &mut Report) -> Result<Vec<Rea
             }
         };
         if command.chosen.all && item.handle == item.key {
-            eprintln!("{} is left out: nobody knows its handle", item.key);
+            eprintln!("skipping {}: its handle is not known", item.key);
             continue;
         }
         match Ready::look(cache, &key_of(&item)?, &item.handle) {

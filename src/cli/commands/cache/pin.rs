@@ -56,7 +56,7 @@ fn can_be_pinned(typed: &str, cache: &Cache) -> Result<(), Failure> {
     let url = handle.url();
     if handle.kind() == Kind::Bucket {
         return Err(Failure::Usage(format!(
-            "{url} is read in its bucket and never kept as a whole; name a model, or an archive"
+            "{url} is a directory in a bucket, which is never cached; name an archive in it, or a model"
         )));
     }
     if handle.version().is_some() || handle.kind() == Kind::Archive {

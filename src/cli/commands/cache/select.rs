@@ -51,5 +51,5 @@ pub(super) fn unknown(typed: &str, cache: &Cache) -> Done {
 
 pub(super) fn key_of(item: &Item) -> Result<Key, Failure> {
     let key = Key::parse(&item.key);
-    key.ok_or_else(|| Failure::Failed(format!("{} is no name of a model", item.key)))
+    key.ok_or_else(|| Failure::Failed(format!("{} is not a cache key", item.key)))
 }

@@ -29,10 +29,11 @@ fn verified(cache: &Cache, item: &Item) -> Result<Done, Failure> {
     Ok(match cache.verify(&key_of(item)?) {
         Ok(Verified::Right) => done("right"),
         Ok(Verified::Recorded) => done("recorded"),
-        Ok(Verified::Unrecorded) => done("unrecorded")
-            .because("nobody has recorded its checksums, and the directory is not ours to write"),
+        Ok(Verified::Unrecorded) => {
+            done("unrecorded").because("it has no checksums, and the cache directory is read-only")
+        }
         Ok(Verified::Absent) => done("absent")
-            .because("it has left meanwhile, or another process is filling or verifying it"),
+            .because("it has been evicted, or another process is downloading or verifying it"),
         Ok(Verified::SetAside(why)) => done("set aside").because(why).bad(),
         Ok(Verified::Wrong(why)) => done("wrong").because(why).bad(),
         Err(error) => done("failed").because(error).bad(),
