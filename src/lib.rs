@@ -18,6 +18,10 @@ pub mod fuse;
 pub mod handle;
 pub mod hubdir;
 pub mod models;
+/// The scripted origin of the tests, for those of the library.
+#[cfg(test)]
+#[path = "../tests/origin/mod.rs"]
+mod origin;
 pub mod os;
 pub mod server;
 pub mod shared_cache;

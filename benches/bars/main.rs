@@ -1,4 +1,5 @@
-//! The bars that tfhub-fs must reach, measured through the kernel with the release binary against hubs on loopback.
+//! The bars that tfhub-fs must reach, measured through the kernel with the release binary against hubs on loopback,
+//! which are this program started again as the scripted origin of the tests.
 //!
 //! `cargo bench --bench bars -- [NAME...] [--quick]`, or `scripts/bench`. The table goes to stdout, talk to stderr.
 //! What each bar means and how it is measured: docs/benchmarks.md. Without cargo's `--bench` (as `cargo test
@@ -14,6 +15,9 @@ mod listing;
 mod material;
 mod memory;
 mod net;
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+#[path = "../../tests/origin/mod.rs"]
+mod origin;
 mod program;
 mod python;
 mod read;
@@ -61,7 +65,12 @@ struct Wanted {
 }
 
 fn main() -> ExitCode {
-    let wanted = match wanted(std::env::args().skip(1)) {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq("origin").is_some() {
+        origin::program::run(arguments);
+        return ExitCode::SUCCESS;
+    }
+    let wanted = match wanted(arguments) {
         Ok(wanted) => wanted,
         Err(message) => {
             eprintln!("bars: {message}");

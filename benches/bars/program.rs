@@ -91,48 +91,39 @@ impl Drop for Process {
     }
 }
 
-/// `tfhub-fs serve`.
+/// The scripted origin of the tests, as a process of its own: this program, started again.
 pub(crate) struct Hub {
-    /// Where it listens, without a slash at the end.
+    /// Where it listens, without a slash at the end: the hub, and the endpoint of its buckets.
     pub url: String,
+    /// It ends when its standard input does.
+    _input: std::process::ChildStdin,
     _process: Process,
 }
 
 impl Hub {
-    /// Offers `dir`; `simulate` as its flag takes it.
-    pub(crate) fn serve(dir: &Path, simulate: Option<&str>) -> Result<Hub> {
-        let mut serve = command(BINARY);
-        serve
-            .arg("serve")
-            .arg(dir)
-            .args(["--listen", "127.0.0.1:0", "--log-level", "warn"]);
-        if let Some(simulate) = simulate {
-            serve.args(["--simulate", simulate]);
-        }
-        Hub::started(serve)
+    /// Offers `dir` over a link, if one is given: see `origin::Shape::read`.
+    pub(crate) fn serve(dir: &Path, link: Option<&str>) -> Result<Hub> {
+        Hub::started(dir, &["--link", link.unwrap_or_default()])
     }
 
-    /// Offers `dir` and a bucket that may be written, `NAME=DIR`.
-    pub(crate) fn serve_writable(dir: &Path, bucket: &str, simulate: &str) -> Result<Hub> {
-        let mut serve = command(BINARY);
-        serve
-            .arg("serve")
-            .arg(dir)
-            .args(["--listen", "127.0.0.1:0", "--log-level", "warn"])
-            .args(["--writable-bucket", bucket, "--simulate", simulate]);
-        Hub::started(serve)
+    /// Offers a bucket that may be written, `NAME=DIR`, and nothing else.
+    pub(crate) fn serve_writable(empty: &Path, bucket: &str, link: &str) -> Result<Hub> {
+        Hub::started(empty, &["--bucket", bucket, "--link", link])
     }
 
-    fn started(mut serve: Command) -> Result<Hub> {
-        let mut process = Process::spawn(serve.stdout(Stdio::piped()))?;
-        let mut url = String::new();
-        process.lines()?.read_line(&mut url)?;
-        let url = url.trim().trim_end_matches('/').to_owned();
-        if !url.starts_with("http://") {
-            return Err(format!("serve printed `{url}`, not its URL").into());
-        }
+    fn started(dir: &Path, flags: &[&str]) -> Result<Hub> {
+        let mut origin = command(std::env::current_exe()?);
+        origin.arg("origin").arg(dir).args(["--direct", "yes"]);
+        let origin = origin.args(flags).stdin(Stdio::piped());
+        let mut process = Process::spawn(origin.stdout(Stdio::piped()))?;
+        let input = process.input()?;
+        let mut line = String::new();
+        process.lines()?.read_line(&mut line)?;
+        let urls: serde_json::Value = serde_json::from_str(&line)?;
+        let url = urls["hub"].as_str().ok_or("the origin told no URL")?;
         Ok(Hub {
-            url,
+            url: url.to_owned(),
+            _input: input,
             _process: process,
         })
     }

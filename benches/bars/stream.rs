@@ -13,7 +13,7 @@ use crate::{Result, clean};
 
 const MIB: u64 = 256;
 const ROUNDS: usize = 5;
-/// The link of the shaped half, as `serve --simulate` takes it.
+/// The link of the shaped half.
 const LINK: &str = "latency=30ms,rate=50MB/s,total=400MB/s";
 /// Its bytes a second in all.
 const LINK_RATE: f64 = 400e6;

@@ -12,7 +12,8 @@ use tokio::net::TcpListener;
 
 use super::archives::{Archives, DEFAULT_SPOOL_LIMIT};
 use super::bucket;
-use super::{Bucket, Catalogue, DEFAULT_BUCKET, Error, Listing, Simulation, router_with, spool};
+use super::hosting::router;
+use super::{Bucket, Catalogue, DEFAULT_BUCKET, Error, Listing, spool};
 
 /// How long a transfer may go on after the server was told to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -26,10 +27,6 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What the bucket of the uncompressed form is called.
     pub bucket: String,
-    /// Buckets that may be written, and where their objects lie.
-    pub writable: Vec<(String, PathBuf)>,
-    /// The network to imitate.
-    pub simulation: Simulation,
     /// Where directories are packed to; `TMPDIR` or `/var/tmp` if not given.
     pub spool: Option<PathBuf>,
     /// How many bytes of packed archives are kept for later requests.
@@ -43,8 +40,6 @@ impl Options {
             dir: dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             bucket: DEFAULT_BUCKET.to_owned(),
-            writable: Vec::new(),
-            simulation: Simulation::default(),
             spool: None,
             spool_limit: DEFAULT_SPOOL_LIMIT,
         }
@@ -70,8 +65,6 @@ impl Server {
             dir,
             listen,
             bucket,
-            writable,
-            simulation,
             spool,
             spool_limit,
         } = options;
@@ -89,17 +82,13 @@ impl Server {
         })??;
         let models = catalogue.known();
         let catalogue = Arc::new(catalogue);
-        let bucket = Bucket::new(&bucket, catalogue.clone())?;
-        let mut others = Vec::new();
-        for (name, dir) in &writable {
-            others.push(Bucket::writable(name, dir, catalogue.clone())?);
-        }
+        let bucket = Bucket::new(&bucket, catalogue)?;
         let bucket_name = bucket.name().to_owned();
         let archives = Archives::new(spool.unwrap_or_else(spool::default_dir), spool_limit);
         Ok(Server {
             listener,
             addr,
-            router: router_with(bucket, others, archives, simulation),
+            router: router(bucket, archives),
             models,
             bucket: bucket_name,
         })

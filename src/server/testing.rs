@@ -10,7 +10,8 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::confine::Root;
-use super::{Catalogue, Simulation, router};
+use super::hosting::router;
+use super::{Archives, Bucket, Catalogue, DEFAULT_BUCKET};
 
 /// A directory of files, removed when dropped.
 pub struct Tree {
@@ -68,8 +69,10 @@ impl Reply {
 }
 
 /// Serves `tree` until the test's runtime ends.
-pub async fn serve(tree: &Tree, simulation: Simulation) -> SocketAddr {
-    let router = router(Catalogue::open(tree.path()).unwrap(), simulation).unwrap();
+pub async fn serve(tree: &Tree) -> SocketAddr {
+    let catalogue = Arc::new(Catalogue::open(tree.path()).unwrap());
+    let bucket = Bucket::new(DEFAULT_BUCKET, catalogue).unwrap();
+    let router = router(bucket, Archives::default());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -8,6 +8,8 @@
 mod common;
 #[path = "../origin/mod.rs"]
 mod origin;
+#[path = "../origin/tests.rs"]
+mod origin_tests;
 
 mod archives;
 mod attributes;

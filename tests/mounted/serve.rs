@@ -4,24 +4,22 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::common::{
     Mounting, SOON, Tar, Tree, clear, program, run_with, saved_model, signal, within,
 };
 
 /// A `serve` on a free port; it ends when dropped.
-pub struct Serve {
+struct Serve {
     child: Child,
-    pub url: String,
+    url: String,
 }
 
 impl Serve {
-    pub fn start(dir: &Path, more: &[&str]) -> Serve {
+    fn start(dir: &Path) -> Serve {
         let mut command = program(["serve".as_ref(), dir.as_os_str()]);
         command
             .args(["--listen", "127.0.0.1:0"])
-            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -82,7 +80,7 @@ fn models(dir: &Path) -> [Tree; 3] {
 fn a_served_directory_is_seen_through_a_mount() {
     let dir = tempfile::tempdir().unwrap();
     let [one, twelve, ready] = models(dir.path());
-    let serve = Serve::start(dir.path(), &[]);
+    let serve = Serve::start(dir.path());
     let mount = Mounting::bare()
         .arg(format!("--hub-url={}", serve.url))
         .arg("--timeout=10s")
@@ -134,27 +132,6 @@ fn a_served_directory_is_seen_through_a_mount() {
     );
     let (head, _) = serve.get("/google/../../etc/passwd?tf-hub-format=compressed", "");
     assert!(head.starts_with("http/1.1 4"), "{head}");
-}
-
-/// `--simulate` shapes each request and each connection.
-#[test]
-fn a_simulated_link_is_slow() {
-    let dir = tempfile::tempdir().unwrap();
-    models(dir.path());
-    let serve = Serve::start(dir.path(), &["--simulate", "latency=200ms,rate=400KB/s"]);
-    let since = Instant::now();
-    serve.get("/google/nothing/1?tf-hub-format=compressed", "");
-    let latency = since.elapsed();
-    assert!(latency >= Duration::from_millis(200), "{latency:?}");
-    let since = Instant::now();
-    let (_, body) = serve.get("/google/ready/3?tf-hub-format=compressed", "");
-    let ideal = Duration::from_secs_f64(body.len() as f64 / 400_000.0);
-    let took = since.elapsed();
-    assert!(
-        took >= ideal.mul_f64(0.7),
-        "{} bytes in {took:?}",
-        body.len()
-    );
 }
 
 /// Everything at once, with no network, and nothing left behind.

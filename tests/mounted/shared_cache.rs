@@ -6,29 +6,27 @@ use crate::common::{
     Mount, Mounting, SOON, Tar, Tree, as_other, eventually, files_below, program, run, run_with,
     saved_model, sha1_of,
 };
-use crate::origin::{Hop, Origin};
-use crate::serve::Serve;
+use crate::origin::{Hop, Origin, Shape};
 use crate::sharing::DATA;
 
 /// A bucket that hosts may write, and a hub.
 struct Hosts {
     origin: Origin,
-    bucket: Serve,
+    /// Another host, whose link may be a slow one.
+    bucket: Origin,
     dir: tempfile::TempDir,
     name: &'static str,
     model: Tree,
 }
 
 impl Hosts {
-    fn with(variables: usize, more: &[&str]) -> Hosts {
+    fn with(variables: usize, link: &str) -> Hosts {
         let (origin, name) = (Origin::start(), "google/shared/1");
         let model = saved_model(7, variables);
         origin.publish(name, Tar::of(&model).gz());
         let dir = tempfile::tempdir().unwrap();
-        let models = dir.path().join("models");
-        std::fs::create_dir(&models).unwrap();
-        let writable = format!("cache={}", dir.path().join("bucket").display());
-        let bucket = Serve::start(&models, &[&["--writable-bucket", &writable], more].concat());
+        let bucket = Origin::over(Shape::read(link), [0; 3]);
+        bucket.bucket_in("cache", &dir.path().join("bucket"));
         Hosts {
             origin,
             bucket,
@@ -41,7 +39,7 @@ impl Hosts {
     fn flags(&self) -> [String; 2] {
         [
             String::from("--shared-cache=gs://cache/hub"),
-            format!("--gcs-endpoint={}", self.bucket.url),
+            format!("--gcs-endpoint={}", self.bucket.url(Hop::Gcs)),
         ]
     }
 
@@ -77,7 +75,7 @@ impl Hosts {
 /// The hub sees one download. The second host reads the same bytes, sizes and names from the bucket.
 #[test]
 fn the_second_host_reads_what_the_first_has_fetched() {
-    let hosts = Hosts::with(20_000_000, &[]);
+    let hosts = Hosts::with(20_000_000, "");
     let first = hosts.host();
     hosts.read_all(&first);
     hosts.is_published();
@@ -111,7 +109,7 @@ fn the_second_host_reads_what_the_first_has_fetched() {
 /// A host dies while it uploads. Nobody takes what it left for a model, and the next one who fetches completes it.
 #[test]
 fn an_upload_that_was_killed_is_completed_by_another_host() {
-    let hosts = Hosts::with(60_000_000, &["--simulate", "latency=60ms"]);
+    let hosts = Hosts::with(60_000_000, "latency=60ms");
     let mut first = hosts.host();
     let data = format!("{}/{DATA}", hosts.name);
     first.read(&data).unwrap();
@@ -134,7 +132,7 @@ fn an_upload_that_was_killed_is_completed_by_another_host() {
 /// What was here before there was a bucket, or was not sent to its end, is sent when it is used again.
 #[test]
 fn a_model_that_was_here_before_is_left_for_the_others() {
-    let hosts = Hosts::with(100_000, &[]);
+    let hosts = Hosts::with(100_000, "");
     let alone = Mounting::of(&hosts.origin).timeout("20s").start();
     hosts.read_all(&alone);
     assert!(!hosts.in_bucket("").exists());
@@ -152,7 +150,7 @@ fn a_model_that_was_here_before_is_left_for_the_others() {
 /// What is written is what tensorflow_hub would have written, and one object of ours.
 #[test]
 fn the_bucket_has_the_layout_of_tensorflow_hub() {
-    let hosts = Hosts::with(100_000, &[]);
+    let hosts = Hosts::with(100_000, "");
     let cache = tempfile::tempdir().unwrap();
     let hub = hosts.origin.url(Hop::Hub);
     let handle = format!("https://tfhub.dev/{}", hosts.name);
@@ -185,7 +183,7 @@ fn the_bucket_has_the_layout_of_tensorflow_hub() {
 /// What was fetched before a command fails is left for the others.
 #[test]
 fn a_command_that_fails_leaves_what_it_has_fetched() {
-    let hosts = Hosts::with(3_000_000, &["--simulate", "latency=50ms"]);
+    let hosts = Hosts::with(3_000_000, "latency=50ms");
     let cache = tempfile::tempdir().unwrap();
     let hub = hosts.origin.url(Hop::Hub);
     let [shared, endpoint] = hosts.flags();
@@ -225,7 +223,7 @@ fn a_reader_that_has_gone_is_no_failure_of_resolve() {
 /// A bit that has flipped on a host's disk does not reach the others. The host finds out, and fetches the model again.
 #[test]
 fn a_copy_that_was_damaged_here_is_not_left_for_the_others() {
-    let hosts = Hosts::with(3_000_000, &[]);
+    let hosts = Hosts::with(3_000_000, "");
     let alone = Mounting::of(&hosts.origin).timeout("20s").start();
     hosts.read_all(&alone);
     let sha1 = sha1_of(&format!("https://tfhub.dev/{}", hosts.name));
@@ -272,11 +270,11 @@ fn flip(path: &std::path::Path) {
 /// A bucket that is gone costs a warning and no model.
 #[test]
 fn without_its_bucket_a_host_asks_the_hub() {
-    let hosts = Hosts::with(100_000, &[]);
+    let hosts = Hosts::with(100_000, "");
     let mounting = Mounting::of(&hosts.origin).timeout("20s");
     let gone = mounting
         .arg("--shared-cache=gs://nowhere-at-all/hub")
-        .arg(format!("--gcs-endpoint={}", hosts.bucket.url))
+        .arg(format!("--gcs-endpoint={}", hosts.bucket.url(Hop::Gcs)))
         .start();
     hosts.read_all(&gone);
     gone.assert_logged(&["WARN", "the shared cache is not used for", "nowhere-at-all"]);
@@ -300,7 +298,7 @@ fn a_shared_cache_that_is_none_is_a_usage_error() {
 /// `TFHUB_CACHE_DIR=gs://...`, as TensorFlow Hub's documentation has it: a shared cache with the default directory before it.
 #[test]
 fn a_bucket_named_as_tensorflow_hubs_cache_is_the_shared_one() {
-    let hosts = Hosts::with(20_000, &[]);
+    let hosts = Hosts::with(20_000, "");
     let temp = hosts.dir.path().join("temp");
     std::fs::create_dir(&temp).unwrap();
     std::fs::set_permissions(&temp, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
@@ -316,7 +314,7 @@ fn a_bucket_named_as_tensorflow_hubs_cache_is_the_shared_one() {
             "--mirror=https://tfhub.dev={}",
             hosts.origin.url(Hop::Hub)
         ))
-        .arg(format!("--gcs-endpoint={}", hosts.bucket.url))
+        .arg(format!("--gcs-endpoint={}", hosts.bucket.url(Hop::Gcs)))
         .env("TFHUB_CACHE_DIR", "gs://cache/hub")
         .env("TMPDIR", &temp)
         .env("HOME", &temp);

@@ -78,6 +78,7 @@ fn hub(state: &State, request: &Request) -> Found {
             let object = Arc::clone(&published.object);
             (known(state, &published, request), Some(object))
         }
+        None if bucket::is_asked(state, request) => bucket::answer(state, request),
         None => (unknown(state, request), None),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::log::Seen;
-use super::script::Hop;
-use super::wire::Request;
+use super::script::{Hop, Strike};
+use super::wire::{Reply, Request};
 use super::{Origin, State, hosts, send};
 
 /// Sockets for the three hosts; port 0 is any that is free.
@@ -51,7 +51,21 @@ fn accept(listener: &TcpListener, hop: Hop, state: &Arc<State>) {
 fn converse(stream: TcpStream, hop: Hop, state: &Arc<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     while let Some(request) = Request::read(&mut reader)? {
-        let (reply, object) = hosts::answer(state, hop, &request);
+        state.link.delay();
+        let strike = match state.rule.lock().unwrap().as_ref() {
+            Some(rule) => rule(&request.method, &request.target),
+            None => Strike::None,
+        };
+        let (reply, object) = match strike {
+            Strike::None => hosts::answer(state, hop, &request),
+            Strike::Status(status) => (Reply::new(status, ""), None),
+            Strike::Hang => (Reply::new(503, ""), None),
+            // Whoever asked does not know whether it was done.
+            Strike::LostAnswer => {
+                hosts::answer(state, hop, &request);
+                (Reply::new(503, ""), None)
+            }
+        };
         let seen = Arc::new(Seen {
             hop,
             method: request.method.clone(),
@@ -61,6 +75,7 @@ fn converse(stream: TcpStream, hop: Hop, state: &Arc<State>) -> std::io::Result<
             status: reply.status,
             object: reply.object,
             first: reply.first,
+            length: reply.body.len(),
             sent: AtomicU64::new(0),
         });
         state.seen.lock().unwrap().push(Arc::clone(&seen));
@@ -71,7 +86,12 @@ fn converse(stream: TcpStream, hop: Hop, state: &Arc<State>) -> std::io::Result<
             seen: &seen,
             hop,
             dead: &state.dead,
+            link: &state.link,
         };
+        if strike == Strike::Hang {
+            outgoing.hang(&stream);
+            return stream.shutdown(Shutdown::Both);
+        }
         let last = request.header("connection") == Some("close");
         if !outgoing.send(&stream, script)? || last {
             return stream.shutdown(Shutdown::Both);

@@ -20,6 +20,8 @@ pub struct Seen {
     pub object: bool,
     /// Where in the object the answer begins.
     pub first: u64,
+    /// Bytes of the body that were to be sent.
+    pub length: u64,
     pub(super) sent: AtomicU64,
 }
 
@@ -53,6 +55,11 @@ impl Origin {
     /// Every request so far.
     pub fn seen(&self) -> Vec<Arc<Seen>> {
         self.0.seen.lock().unwrap().clone()
+    }
+
+    /// Empties the log.
+    pub fn forget(&self) {
+        self.0.seen.lock().unwrap().clear();
     }
 
     /// The requests about one model.

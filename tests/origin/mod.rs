@@ -8,33 +8,42 @@
 //! What a host answers and what goes wrong on the way out ([`send`]) are apart, so any handler can have faults. All
 //! that is served is an [`Object`]: bytes, and a script of [`Fault`]s.
 
+#![allow(dead_code, unused_imports)] // Tests, benchmarks and the program each use a part of it.
+
+mod body;
 mod bucket;
+mod digests;
 mod hosts;
 mod kaggle;
+mod link;
 mod listen;
 mod log;
 mod object;
+pub mod program;
 mod script;
 mod send;
 mod signed;
-#[cfg(test)]
-mod tests;
 mod tls;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
+use body::Body;
 pub use bucket::{Bucket, TOKEN};
 pub use kaggle::Version;
+use link::Link;
+pub use link::Shape;
 pub use log::Seen;
 pub use object::Object;
-pub use script::{ALWAYS, Fault, Gate, Hop, Wording};
+use script::Rule;
+pub use script::{ALWAYS, Fault, Gate, Hop, Strike, Wording};
 pub use tls::Tls;
 use wire::{Reply, Request};
 
@@ -111,6 +120,8 @@ pub enum Uncompressed {
 }
 
 struct State {
+    link: Link,
+    rule: Mutex<Option<Rule>>,
     ports: [SocketAddr; 3],
     published: Mutex<BTreeMap<String, Arc<Published>>>,
     uncompressed: Mutex<BTreeMap<String, Uncompressed>>,
@@ -143,8 +154,15 @@ impl Origin {
 
     /// At ports of one's choice: the hub's, Kaggle's, the bucket's.
     pub fn at(ports: [u16; 3]) -> Origin {
+        Origin::over(Shape::default(), ports)
+    }
+
+    /// Over a link of one's choice.
+    pub fn over(shape: Shape, ports: [u16; 3]) -> Origin {
         let (listeners, ports) = listen::bind(ports);
         let state = Arc::new(State {
+            link: Link::new(shape),
+            rule: Mutex::default(),
             ports,
             published: Mutex::default(),
             uncompressed: Mutex::default(),
@@ -184,6 +202,24 @@ impl Origin {
         self.publish_as(name, archive, Route::Direct, Form::SavedModel)
     }
 
+    /// Publishes an archive as a plain host does, with faults from the first request on.
+    pub fn host_as(
+        &self,
+        name: &str,
+        archive: impl Into<Bytes>,
+        faults: Vec<Fault>,
+    ) -> Arc<Object> {
+        let object = Object::new(name, archive);
+        object.faults(faults);
+        self.insert(Arc::new(object), Route::Direct, Form::SavedModel)
+    }
+
+    /// Publishes an archive that may lie in a file as a plain host does.
+    pub fn host_body(&self, name: &str, body: Body) -> Arc<Object> {
+        let object = Object::of(name, body, object::GENERATION);
+        self.insert(Arc::new(object), Route::Direct, Form::SavedModel)
+    }
+
     /// Publishes a `.tflite` file, or the archive of a SavedModel or of a TF.js model.
     pub fn publish_as(
         &self,
@@ -192,7 +228,10 @@ impl Origin {
         route: Route,
         form: Form,
     ) -> Arc<Object> {
-        let object = Arc::new(Object::new(name, body));
+        self.insert(Arc::new(Object::new(name, body)), route, form)
+    }
+
+    fn insert(&self, object: Arc<Object>, route: Route, form: Form) -> Arc<Object> {
         let published = Published {
             object: Arc::clone(&object),
             id: self.0.serial.fetch_add(1, Ordering::SeqCst),
@@ -200,7 +239,7 @@ impl Origin {
             form,
         };
         let mut all = self.0.published.lock().unwrap();
-        all.insert(name.to_owned(), Arc::new(published));
+        all.insert(object.name.clone(), Arc::new(published));
         object
     }
 
@@ -285,6 +324,19 @@ impl Origin {
             .entry(name.to_owned())
             .or_insert_with(|| Arc::new(Bucket::new(name)));
         Arc::clone(bucket)
+    }
+
+    /// A bucket that anybody may write: what is below `dir`.
+    pub fn bucket_in(&self, name: &str, dir: &Path) -> Arc<Bucket> {
+        let bucket = Arc::new(Bucket::at(name, dir));
+        let mut buckets = self.0.buckets.lock().unwrap();
+        buckets.insert(name.to_owned(), Arc::clone(&bucket));
+        bucket
+    }
+
+    /// What goes wrong with requests from now on, whatever they are about.
+    pub fn rule(&self, rule: impl Fn(&str, &str) -> Strike + Send + Sync + 'static) {
+        *self.0.rule.lock().unwrap() = Some(Box::new(rule));
     }
 
     /// Sends `name`, which has no version, to a path of the hub (`google/x/3`) or to a whole URL.

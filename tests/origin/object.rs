@@ -2,13 +2,17 @@
 
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 
+use super::body::Body;
+pub use super::digests::PATIENT;
+use super::digests::{Digests, Known, SOON};
 use super::script::{Fault, Script};
 use super::wire::{Reply, Request};
 
@@ -17,7 +21,7 @@ pub const MODIFIED: &str = "Sat, 18 Oct 2025 13:30:13 GMT";
 pub const UPDATED: &str = "2025-10-18T13:30:13.123Z";
 
 /// The generation of the first version of every object; its last digit counts replacements.
-const GENERATION: u64 = 1_760_794_213_123_450;
+pub const GENERATION: u64 = 1_760_794_213_123_450;
 
 /// One thing that is served, under the name by which the log and the tests know it, and what goes wrong with it.
 #[derive(Debug)]
@@ -32,22 +36,17 @@ pub struct Object {
 /// One generation of an object.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    pub body: Bytes,
+    pub body: Body,
     pub generation: u64,
     pub encoding: Option<&'static str>,
     pub gone: bool,
-    digests: OnceLock<(u32, [u8; 16])>,
+    digests: Arc<Digests>,
 }
 
 impl Stored {
-    /// CRC32C and MD5, reckoned once: an object may be asked for in thousands of ranges.
-    fn digests(&self) -> (u32, [u8; 16]) {
-        *self.digests.get_or_init(|| digests(&self.body))
+    fn digests(&self, patience: Duration) -> Option<Known> {
+        self.digests.of(&self.body, patience)
     }
-}
-
-fn digests(bytes: &[u8]) -> (u32, [u8; 16]) {
-    (crc32c::crc32c(bytes), Md5::digest(bytes).into())
 }
 
 /// Which of a bucket's two surfaces answers: they say different ETags for the same object.
@@ -59,15 +58,20 @@ pub enum Surface {
 
 impl Object {
     pub fn new(name: impl Into<String>, body: impl Into<Bytes>) -> Object {
+        Object::of(name, Body::Memory(body.into()), GENERATION)
+    }
+
+    /// Bytes that may lie in a file.
+    pub fn of(name: impl Into<String>, body: Body, generation: u64) -> Object {
         Object {
             name: name.into(),
             script: Script::default(),
             stored: Mutex::new(Arc::new(Stored {
-                body: body.into(),
-                generation: GENERATION,
+                body,
+                generation,
                 encoding: None,
                 gone: false,
-                digests: OnceLock::new(),
+                digests: Arc::default(),
             })),
             asked: AtomicU64::new(0),
         }
@@ -88,7 +92,7 @@ impl Object {
 
     /// The bytes as they were published.
     pub fn archive(&self) -> Bytes {
-        self.stored().body.clone()
+        self.stored().body.bytes()
     }
 
     pub fn stored(&self) -> Arc<Stored> {
@@ -98,7 +102,7 @@ impl Object {
     fn edit(&self, change: impl FnOnce(&mut Stored)) {
         let mut stored = self.stored.lock().unwrap();
         let mut other = Stored::clone(&stored);
-        other.digests = OnceLock::new();
+        other.digests = Arc::default();
         change(&mut other);
         *stored = Arc::new(other);
     }
@@ -106,7 +110,7 @@ impl Object {
     /// Puts other bytes in its place, as another generation.
     pub fn replace(&self, body: impl Into<Bytes>) {
         self.edit(|stored| {
-            stored.body = body.into();
+            stored.body = Body::Memory(body.into());
             stored.generation += 1;
         });
     }
@@ -141,23 +145,36 @@ impl Object {
             Fault::Listed { add } => Some(*add),
             _ => None,
         });
-        let size = self.stored().body.len() as u64;
+        let size = self.stored().body.len();
         size.saturating_add_signed(add.unwrap_or(0))
     }
 
+    /// What a range says of the whole.
+    fn said_total(&self, total: u64) -> String {
+        let lie = self.script.find(|fault| match fault {
+            Fault::Total { add } => Some(total.saturating_add_signed(*add).to_string()),
+            Fault::Unmeasured => Some("*".to_owned()),
+            _ => None,
+        });
+        lie.unwrap_or_else(|| total.to_string())
+    }
+
     /// The base64 of its CRC32C and of its MD5, where it has them.
-    pub fn hashes(&self) -> (Option<String>, Option<String>) {
+    pub fn hashes(&self, patience: Duration) -> (Option<String>, Option<String>) {
         let has = |like: fn(&Fault) -> bool| self.script.has(like);
         if has(|fault| matches!(fault, Fault::NoHash)) {
             return (None, None);
         }
         let wrong = has(|fault| matches!(fault, Fault::Hash));
-        let (crc, md5) = match wrong {
-            true => digests(b"other bytes"),
-            false => self.stored().digests(),
+        let known = match wrong {
+            true => Stored::digests(&Object::new("", &b"other bytes"[..]).stored(), patience),
+            false => self.stored().digests(patience),
+        };
+        let Some((crc, md5)) = known else {
+            return (None, None);
         };
         let composite = has(|fault| matches!(fault, Fault::Composite));
-        let md5 = (!composite).then(|| STANDARD.encode(md5));
+        let md5 = md5.filter(|_| !composite).map(|md5| STANDARD.encode(md5));
         (Some(STANDARD.encode(crc.to_be_bytes())), md5)
     }
 
@@ -168,13 +185,16 @@ impl Object {
             return format!("\"{}\"", hex(&Md5::digest(format!("{now:?}"))));
         }
         match surface {
-            Surface::Xml => format!("\"{}\"", hex(&stored.digests().1)),
+            Surface::Xml => match (&stored.body, stored.digests(Duration::ZERO)) {
+                (Body::Memory(_), Some((_, Some(md5)))) => format!("\"{}\"", hex(&md5)),
+                _ => format!("\"{:x}\"", stored.generation),
+            },
             Surface::Json => STANDARD.encode(stored.generation.to_le_bytes()),
         }
     }
 
     /// The stored bytes, one bit of which a fault may have spoiled after they were hashed.
-    fn flipped(&self, stored: &Bytes) -> Bytes {
+    fn flipped(&self, stored: &Body) -> Body {
         let bit = self.script.find(|fault| match fault {
             Fault::Flip { bit } => Some(*bit),
             _ => None,
@@ -182,9 +202,9 @@ impl Object {
         let Some(bit) = bit else {
             return stored.clone();
         };
-        let mut bytes = stored.to_vec();
+        let mut bytes = stored.bytes().to_vec();
         bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
-        bytes.into()
+        Body::Memory(bytes.into())
     }
 }
 
@@ -211,6 +231,20 @@ pub fn reply(object: &Object, request: &Request, surface: Surface) -> Reply {
         reply
     };
     reply.object = true;
+    if object
+        .script
+        .has(|fault| matches!(fault, Fault::Unmeasured))
+        && reply.status == 200
+    {
+        reply.measured = false;
+    }
+    if let Some(headers) = object.script.find(|fault| match fault {
+        Fault::Bare(headers) => Some(headers.clone()),
+        _ => None,
+    }) {
+        reply.headers.extend(headers);
+        return reply;
+    }
     reply = reply
         .header("ETag", &etag)
         .header("Content-Type", "application/x-gzip")
@@ -223,7 +257,7 @@ pub fn reply(object: &Object, request: &Request, surface: Surface) -> Reply {
             stored.encoding.unwrap_or("identity"),
         );
     // Two lines, as the bucket sends them; they cover the whole stored object whatever the range.
-    let (crc, md5) = object.hashes();
+    let (crc, md5) = object.hashes(SOON);
     let crc = crc.map(|crc| format!("crc32c={crc}"));
     let md5 = md5.map(|md5| format!("md5={md5}"));
     for hash in [crc, md5].into_iter().flatten() {
@@ -235,7 +269,7 @@ pub fn reply(object: &Object, request: &Request, surface: Surface) -> Reply {
 /// Unpacked on the way for who does not say `Accept-Encoding: gzip`: whole, without length, whatever the range.
 fn transcoded(stored: &Stored) -> Reply {
     let mut plain = Vec::new();
-    flate2::read::MultiGzDecoder::new(&stored.body[..])
+    flate2::read::MultiGzDecoder::new(&stored.body.bytes()[..])
         .read_to_end(&mut plain)
         .unwrap();
     let mut reply = Reply::new(200, plain);
@@ -243,8 +277,8 @@ fn transcoded(stored: &Stored) -> Reply {
     reply
 }
 
-fn part(object: &Object, stored: &Bytes, request: &Request, etag: &str) -> Reply {
-    let total = stored.len() as u64;
+fn part(object: &Object, stored: &Body, request: &Request, etag: &str) -> Reply {
+    let total = stored.len();
     let fresh = request.header("if-range").is_none_or(|known| known == etag);
     let ranges = !object.script.has(|fault| matches!(fault, Fault::NoRange));
     let part = match request.range() {
@@ -263,14 +297,13 @@ fn part(object: &Object, stored: &Bytes, request: &Request, etag: &str) -> Reply
     let said = |at: u64| at.saturating_add_signed(shift.unwrap_or(0));
     let reply = match part {
         Some((first, end)) => {
-            let mut reply = Reply::new(206, stored.slice(first as usize..end as usize));
+            let mut reply = Reply::of(206, stored.slice(first, end));
             reply.first = first;
-            reply.header(
-                "Content-Range",
-                format!("bytes {}-{}/{total}", said(first), said(end - 1)),
-            )
+            let total = object.said_total(total);
+            let (first, last) = (said(first), said(end - 1));
+            reply.header("Content-Range", format!("bytes {first}-{last}/{total}"))
         }
-        None => Reply::new(200, stored.clone()),
+        None => Reply::of(200, stored.clone()),
     };
     if ranges {
         reply.header("Accept-Ranges", "bytes")

@@ -40,6 +40,12 @@ pub enum Fault {
     Rate { bytes_per_second: u64 },
     /// The announced length is wrong by so much.
     Length { add: i64 },
+    /// The length that is told of the whole, also beside a range, is wrong by so much.
+    Total { add: i64 },
+    /// No length is told: the end of the connection ends the body.
+    Unmeasured,
+    /// These headers and no others, but those of ranges.
+    Bare(Vec<(String, String)>),
     /// `x-goog-hash` is that of other bytes.
     Hash,
     /// One bit of the object is another, its hashes are not.
@@ -155,3 +161,17 @@ impl Script {
         None
     }
 }
+
+/// What a [`super::Origin::rule`] does to a request, whatever it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strike {
+    None,
+    Status(u16),
+    /// It is done, and the answer is lost.
+    LostAnswer,
+    /// It never comes back.
+    Hang,
+}
+
+/// Looks at the method and the target of a request.
+pub type Rule = Box<dyn Fn(&str, &str) -> Strike + Send + Sync>;

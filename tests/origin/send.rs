@@ -7,10 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Seen;
+use super::body::Body;
+use super::link::Link;
 use super::script::{Fault, Gate, Hop, Script};
 use super::wire::{Reply, Request};
 
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 256 * 1024;
 
 /// One reply that is being sent.
 pub struct Outgoing<'a> {
@@ -19,6 +21,7 @@ pub struct Outgoing<'a> {
     pub seen: &'a Seen,
     pub hop: Hop,
     pub dead: &'a AtomicBool,
+    pub link: &'a Link,
 }
 
 /// What happens when the body reaches a byte.
@@ -41,36 +44,54 @@ impl Outgoing<'_> {
         let wrong = script.and_then(|script| {
             script.find(|fault| match fault {
                 Fault::Length { add } => Some(*add),
+                Fault::Total { add } if self.reply.status == 200 => Some(*add),
                 _ => None,
             })
         });
-        let length = (self.reply.body.len() as u64).saturating_add_signed(wrong.unwrap_or(0));
-        self.reply.write_head(&mut to.try_clone()?, length)?;
+        let length = self
+            .reply
+            .body
+            .len()
+            .saturating_add_signed(wrong.unwrap_or(0));
+        let mut head = self.reply.head(length);
         if self.request.method == "HEAD" {
+            to.write_all(&head)?;
             return Ok(true);
         }
-        match script {
-            Some(script) => Ok(self.body(to, script)? && wrong.is_none() && self.reply.measured),
-            None => {
-                to.write_all(&self.reply.body)?;
-                self.count(self.reply.body.len());
-                Ok(self.reply.measured)
-            }
+        // What is short goes out in one packet.
+        if let (None, Body::Memory(bytes)) = (script, &self.reply.body) {
+            head.extend_from_slice(bytes);
+            self.link.lane().carry(bytes.len());
+            to.write_all(&head)?;
+            self.count(bytes.len());
+            return Ok(self.reply.measured);
         }
+        to.write_all(&head)?;
+        Ok(self.body(to, script)? && wrong.is_none() && self.reply.measured)
+    }
+
+    /// Answers nothing until the client goes.
+    pub fn hang(&self, to: &TcpStream) {
+        self.hold(to, None);
     }
 
     fn count(&self, bytes: usize) {
         self.seen.sent.fetch_add(bytes as u64, Ordering::SeqCst);
     }
 
-    fn body(&self, mut to: &TcpStream, script: &Script) -> io::Result<bool> {
-        let body = &self.reply.body;
-        let mut stops = self.stops(script);
-        let rate = script.find(|fault| match fault {
-            Fault::Rate { bytes_per_second } => Some(*bytes_per_second),
-            _ => None,
+    fn body(&self, to: &TcpStream, script: Option<&Script>) -> io::Result<bool> {
+        let (body, len) = (self.reply.body.open()?, self.reply.body.len());
+        let mut stops = script.map_or(Vec::new(), |script| self.stops(script));
+        let rate = script.and_then(|script| {
+            script.find(|fault| match fault {
+                Fault::Rate { bytes_per_second } => Some(*bytes_per_second),
+                _ => None,
+            })
         });
-        let (started, mut at) = (Instant::now(), 0);
+        let mut lane = self.link.lane();
+        let most = PIECE.min(rate.map_or(PIECE, |rate| (rate as usize / 20).max(1)));
+        let most = most.min(lane.step) as u64;
+        let (started, mut at, mut buffer) = (Instant::now(), 0, Vec::new());
         loop {
             if let Some((_, stop)) = stops.pop_if(|(stop_at, _)| *stop_at <= at) {
                 let passed = match stop {
@@ -83,17 +104,15 @@ impl Outgoing<'_> {
                 }
                 continue;
             }
-            if at == body.len() {
+            if at == len {
                 return Ok(true);
             }
-            let limit = stops
-                .last()
-                .map_or(body.len(), |(stop_at, _)| body.len().min(*stop_at));
-            let piece = &body[at..limit
-                .min(at + PIECE.min(rate.map_or(PIECE, |rate| (rate as usize / 20).max(1))))];
-            to.write_all(piece)?;
-            at += piece.len();
-            self.count(piece.len());
+            let limit = stops.last().map_or(len, |(stop_at, _)| len.min(*stop_at));
+            let piece = most.min(limit - at);
+            lane.carry(piece as usize);
+            body.send(at, piece as usize, &mut buffer, to)?;
+            at += piece;
+            self.count(piece as usize);
             if let Some(rate) = rate {
                 let due = Duration::from_secs_f64(at as f64 / rate as f64);
                 thread::sleep(due.saturating_sub(started.elapsed()));
@@ -102,13 +121,10 @@ impl Outgoing<'_> {
     }
 
     /// The stops within this body, the next one last.
-    fn stops(&self, script: &Script) -> Vec<(usize, Stop)> {
-        let (first, end) = (
-            self.reply.first,
-            self.reply.first + self.reply.body.len() as u64,
-        );
+    fn stops(&self, script: &Script) -> Vec<(u64, Stop)> {
+        let (first, end) = (self.reply.first, self.reply.first + self.reply.body.len());
         let inside = |at: u64| (first..end).contains(&at);
-        let here = |at: u64| (at - first) as usize;
+        let here = |at: u64| at - first;
         let mut stops = Vec::new();
         let cut = script.strike(|fault| match fault {
             Fault::Cut { at, times } if inside(*at) => Some((times, *at)),

@@ -3,10 +3,14 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::{Fault, Form, Gate, Hop, Origin, Route};
+use crate::origin::{Fault, Form, Gate, Hop, Origin, Route};
 
+#[path = "tests/bucket.rs"]
 mod bucket;
+#[path = "tests/kaggle.rs"]
 mod kaggle;
+#[path = "tests/written.rs"]
+mod written;
 
 /// One GET; the head of the answer and whatever came of its body.
 fn get(url: &str, headers: &str) -> (String, Vec<u8>) {
@@ -36,7 +40,7 @@ fn ask(method: &str, url: &str, headers: &str, body: &str) -> (String, Vec<u8>) 
         "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{headers}\r\n{body}"
     )
     .unwrap();
-    let _ = stream.set_read_timeout(Some(std::time::Duration::from_millis(200)));
+    let _ = stream.set_read_timeout(Some(std::time::Duration::from_secs(1)));
     let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
     while let Ok(read @ 1..) = stream.read(&mut piece) {
         answer.extend_from_slice(&piece[..read]);

@@ -1,9 +1,11 @@
 //! As much HTTP/1.1 as an origin needs that must be able to break it: requests read by hand, replies written by hand.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;
 
 use bytes::Bytes;
+
+use super::body::Body;
 
 /// One request as it came over the wire.
 #[derive(Debug, Clone)]
@@ -13,6 +15,8 @@ pub struct Request {
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// False if the connection ended before the body did.
+    pub whole: bool,
 }
 
 impl Request {
@@ -36,10 +40,12 @@ impl Request {
             target: target.to_owned(),
             headers,
             body: Vec::new(),
+            whole: true,
         };
         let length = request.header("content-length").map(str::parse);
-        if let Some(Ok(length @ 1..=0xf_ffff)) = length {
-            from.take(length).read_to_end(&mut request.body)?;
+        if let Some(Ok(length)) = length {
+            let read = from.take(length).read_to_end(&mut request.body);
+            request.whole = read.is_ok() && request.body.len() as u64 == length;
         }
         Ok(Some(request))
     }
@@ -127,7 +133,7 @@ fn line(from: &mut BufReader<TcpStream>) -> io::Result<String> {
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
-    pub body: Bytes,
+    pub body: Body,
     /// Where in the object the body begins; faults count from the object's first byte.
     pub first: u64,
     /// True for bytes and listings, which the faults of the wire are for; pages and redirects come whole.
@@ -138,10 +144,15 @@ pub struct Reply {
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Bytes>) -> Reply {
+        Reply::of(status, Body::Memory(body.into()))
+    }
+
+    /// With a body that may lie in a file.
+    pub fn of(status: u16, body: Body) -> Reply {
         Reply {
             status,
             headers: Vec::new(),
-            body: body.into(),
+            body,
             first: 0,
             object: false,
             measured: true,
@@ -183,7 +194,7 @@ impl Reply {
     }
 
     /// Everything before the body. `length` is what is announced, which a fault may have falsified.
-    pub fn write_head(&self, to: &mut TcpStream, length: u64) -> io::Result<()> {
+    pub fn head(&self, length: u64) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Scripted\r\n", self.status);
         head.push_str(&match self.measured {
             true => format!("Content-Length: {length}\r\n"),
@@ -193,6 +204,6 @@ impl Reply {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        to.write_all(head.as_bytes())
+        head.into_bytes()
     }
 }

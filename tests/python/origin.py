@@ -1,137 +1,85 @@
-"""An HTTP origin that does what a file tells it to, and writes down every request.
+"""The scripted origin of the Rust tests as the suites here start it: a process of its own, because the test process may sit
+in a TensorFlow call that waits for this very origin."""
 
-`GET /a/b/1?query` is answered with the bytes of `ROOT/a/b/1.body` in the manner of `ROOT/a/b/1.json` (`Manner`).
-It runs as a process of its own: the test process may sit in a TensorFlow call that waits for this very origin.
-"""
-
-import dataclasses
 import json
 import os
 import pathlib
 import subprocess
-import sys
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-PIECE = 16 * 1024
+import program
+
+BINARY = pathlib.Path(os.environ.get("TFHUB_FS_ORIGIN", program.REPOSITORY / "target/debug/examples/origin"))
 NO_LENGTH = -1
 
 
-@dataclasses.dataclass
-class Manner:
-    status: int = 200
-    headers: dict = dataclasses.field(default_factory=dict)
-    length: int | None = None  # the Content-Length to announce, when it is a lie; NO_LENGTH announces none
-    rate: int | None = None  # bytes per second
-    ranges: bool = True
+class Process:
+    """`origin DIR [FLAG VALUE]...`"""
 
+    def __init__(self, models: pathlib.Path, *flags):
+        if not BINARY.exists():
+            raise FileNotFoundError(f"{BINARY} is missing: cargo build --example origin")
+        # It ends when its standard input does, so not even a killed test run leaves it behind.
+        command = [str(part) for part in (BINARY, models, *flags)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        urls = self.process.stdout.readline()
+        if not urls:
+            self.stop()
+            raise RuntimeError(f"the scripted origin ended with {self.process.returncode}")
+        self.hub, self.kaggle, self.gcs = (json.loads(urls)[host] for host in ("hub", "kaggle", "gcs"))
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    def tell(self, command: str):
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
 
-    def do_GET(self):
-        path = self.path.partition("?")[0]
-        body_file = self.server.root / (path.strip("/") + ".body")
-        manner_file = body_file.with_suffix(".json")
-        if not body_file.is_file():
-            self.server.write_down(self, 0)
-            return self.send_error(404)
-        manner = Manner(**json.loads(manner_file.read_text())) if manner_file.is_file() else Manner()
-        body = body_file.read_bytes()
-        ranged = manner.ranges and manner.status == 200
-        first, last = self.wanted_range(len(body)) if ranged else (0, len(body) - 1)
-        partial = (first, last) != (0, len(body) - 1)
-        self.server.write_down(self, last + 1 - first)
-        # A lie about the length is told of the whole: a range of one byte is one byte all the same.
-        total = manner.length if manner.length is not None else len(body)
-        self.send_response(206 if partial else manner.status)
-        if partial:
-            self.send_header("Content-Length", str(last + 1 - first))
-            self.send_header("Content-Range", f"bytes {first}-{last}/{'*' if total == NO_LENGTH else total}")
-        elif total != NO_LENGTH:
-            self.send_header("Content-Length", str(total))
-        if ranged:
-            self.send_header("Accept-Ranges", "bytes")
-        for name, value in manner.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.send_slowly(body[first : last + 1], manner.rate)
-        self.close_connection = True
+    def requests(self) -> list[dict]:
+        return self.tell("")
 
-    def wanted_range(self, size: int) -> tuple[int, int]:
-        asked = self.headers.get("Range", "")
-        if not asked.startswith("bytes=") or size == 0:
-            return 0, size - 1
-        first, _, last = asked.removeprefix("bytes=").partition("-")
-        return min(int(first), size - 1), min(int(last) if last else size - 1, size - 1)
-
-    def send_slowly(self, body: bytes, rate: int | None):
+    def stop(self) -> None:
+        if self.process.stdin.closed:
+            return
+        self.process.stdin.close()
         try:
-            for start in range(0, len(body), PIECE):
-                self.wfile.write(body[start : start + PIECE])
-                if rate:
-                    time.sleep(PIECE / rate)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # a client that only wanted the headers
-
-    def log_message(self, *_):
-        pass
+            self.process.wait(program.SOON)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, root: str):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.root = pathlib.Path(root)
-        self.lock = threading.Lock()
-
-    def write_down(self, request: Handler, size: int):
-        line = {"path": request.path, "range": request.headers.get("Range"), "size": size}
-        with self.lock, open(self.root / "requests.log", "a") as log:
-            log.write(json.dumps(line) + "\n")
-
-
-class Origin:
-    """The same, as the tests hold it."""
+class Origin(Process):
+    """A plain host that answers with the bytes that it is given, in the manner that it is told."""
 
     def __init__(self, root: pathlib.Path):
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
-        self.process = subprocess.Popen([sys.executable, __file__, str(root)], stdout=subprocess.PIPE, text=True)
-        self.url = self.process.stdout.readline().strip()
+        (root / "models").mkdir(parents=True, exist_ok=True)
+        super().__init__(root / "models", "--direct", "yes")
+        self.url = self.hub
 
-    def offer(self, path: str, body: bytes, **manner) -> str:
-        """Answers GET `path` with `body` from now on. Returns the handle."""
-        body_file = self.root / (path + ".body")
-        body_file.parent.mkdir(parents=True, exist_ok=True)
-        body_file.with_suffix(".json").write_text(json.dumps(dataclasses.asdict(Manner(**manner))))
-        # By rename, so that a request in flight sees the old body or the new one.
-        fresh = body_file.with_suffix(".new")
-        fresh.write_bytes(body)
-        os.replace(fresh, body_file)
+    def offer(self, path: str, body: bytes, status=200, headers=(), length=None, rate=None, ranges=True) -> str:
+        """Answers GET `path` with `body` from now on. Returns the handle.
+
+        `length` is the Content-Length to announce, when it is a lie; NO_LENGTH announces none. `rate` is in bytes a second.
+        """
+        file = self.root / "body"
+        file.write_bytes(body)
+        manner = {"status": status, "headers": dict(headers), "length": length, "rate": rate, "ranges": ranges}
+        self.tell(json.dumps({"offer": path, "file": str(file)} | manner))
         return f"{self.url}/{path}"
-
-    def requests(self) -> list[dict]:
-        log = self.root / "requests.log"
-        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     def downloads(self) -> list[dict]:
         """The requests that asked for a body: a look at the headers asks for one byte, or hangs up."""
         return [request for request in self.requests() if request["range"] != "bytes=0-0" and request["size"] > 0]
 
     def forget_requests(self) -> None:
-        (self.root / "requests.log").unlink(missing_ok=True)
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+        self.tell('{"forget": true}')
 
 
-if __name__ == "__main__":
-    server = Server(sys.argv[1])
-    print(f"http://127.0.0.1:{server.server_port}", flush=True)
-    server.serve_forever()
+class Bucket(Process):
+    """A bucket that anybody may write, with its objects in a directory."""
+
+    def __init__(self, objects: pathlib.Path, *flags):
+        none = objects.with_name("none")
+        none.mkdir(exist_ok=True)
+        super().__init__(none, "--bucket", f"cache={objects}", *flags)
+        self.url = self.gcs

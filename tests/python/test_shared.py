@@ -13,6 +13,7 @@ import tensorflow_hub
 
 import expected
 import program
+from origin import Bucket
 from s3 import BUCKET, REGION, S3
 from test_cache import pack
 
@@ -30,10 +31,9 @@ def s3(place):
 
 @pytest.fixture
 def bucket(place):
-    """Our own server's bucket, and the directory of its objects."""
-    models, objects = place / "none", place / "bucket"
-    models.mkdir()
-    served = program.Hub(models, "--listen", "127.0.0.1:0", "--writable-bucket", f"cache={objects}")
+    """A bucket that may be written, and the directory of its objects."""
+    objects = place / "bucket"
+    served = Bucket(objects)
     yield served, objects
     served.stop()
 
@@ -143,10 +143,8 @@ def test_small_objects_carry_their_checksum(s3, place, plain, origin):
 
 def test_an_uploader_in_another_container_is_not_taken_for_dead(place, plain, origin):
     """Two containers of one host: the same host name, and process numbers that mean nothing to each other."""
-    models, objects = place / "none", place / "bucket"
-    models.mkdir()
-    slow = ["--simulate", "latency=400ms"]
-    served = program.Hub(models, "--listen", "127.0.0.1:0", "--writable-bucket", f"cache={objects}", *slow)
+    objects = place / "bucket"
+    served = Bucket(objects, "--link", "latency=400ms")
     try:
         model = place / "model"
         shutil.copytree(plain / NAME, model)

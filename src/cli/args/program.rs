@@ -156,7 +156,7 @@ pub(in crate::cli) struct Resolve {
 
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
-    after_help = "DIR holds SavedModels as <publisher>/<model>/<version>/ and ready-made <publisher>/<model>/<version>.tar.gz.\n\nExample:\n  tfhub-fs serve models --simulate latency=30ms,rate=50MB/s"
+    after_help = "DIR holds SavedModels as <publisher>/<model>/<version>/ and ready-made <publisher>/<model>/<version>.tar.gz.\n\nExample:\n  tfhub-fs serve models --listen 0.0.0.0:8080"
 )]
 pub(in crate::cli) struct Serve {
     /// The directory of models
@@ -172,18 +172,6 @@ pub(in crate::cli) struct Serve {
     /// The name of the bucket in which the uncompressed form lies, on the same server
     #[arg(long, env = "TFHUB_FS_BUCKET", value_name = "NAME", default_value = crate::server::DEFAULT_BUCKET)]
     pub bucket: String,
-    /// A bucket that anybody may write, and the directory of its objects; may be given more than once
-    #[arg(
-        long,
-        env = "TFHUB_FS_WRITABLE_BUCKET",
-        value_name = "NAME=DIR",
-        value_delimiter = ','
-    )]
-    pub writable_bucket: Vec<String>,
-    /// Shape the link: latency of each request, rate of each connection, total of all, e.g.
-    /// latency=30ms,rate=50MB/s,total=400MB/s
-    #[arg(long, env = "TFHUB_FS_SIMULATE", value_name = "SETTINGS")]
-    pub simulate: Option<String>,
 }
 
 #[derive(Debug, Clone, ClapArgs)]

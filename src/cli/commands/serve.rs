@@ -6,29 +6,12 @@ use crate::cli::args::Serve;
 use crate::cli::failure::Failure;
 use crate::daemon::runtime::Runtime;
 use crate::daemon::signals::StopSignals;
-use crate::server::{Options, Server, Simulation};
+use crate::server::{Options, Server};
 
 /// Serves a directory of models until Ctrl-C or SIGTERM; prints the hub's URL when it answers.
 pub(in crate::cli) fn run(command: &Serve) -> Result<(), Failure> {
-    let simulation: Simulation = match &command.simulate {
-        Some(typed) => typed.parse().map_err(Failure::usage)?,
-        None => Simulation::default(),
-    };
     let mut options = Options::new(&command.dir);
-    options.simulation = simulation;
     options.bucket.clone_from(&command.bucket);
-    for typed in &command.writable_bucket {
-        let wrong = || {
-            Failure::Usage(format!(
-                "`{typed}` is no bucket that may be written; type NAME=DIR, like cache=/srv/cache"
-            ))
-        };
-        let (name, dir) = typed.split_once('=').ok_or_else(wrong)?;
-        if name.is_empty() || dir.is_empty() {
-            return Err(wrong());
-        }
-        options.writable.push((name.to_owned(), dir.into()));
-    }
     options.listen = command.listen.parse().map_err(|_| {
         Failure::Usage(format!(
             "`{}` is no address to listen on; type HOST:PORT with a numeric host, like 127.0.0.1:8080 or 0.0.0.0:80",

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::request::Parts;
 use axum::response::Response;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::checksums::Sums;
 use super::fault::{Fault, Surface};
@@ -18,17 +20,25 @@ use crate::server::survey::Stamp;
 /// memory that is for some GiB, which are then known for good.
 pub const SUMS_WITHIN: Duration = Duration::from_secs(2);
 
+/// How much of what may not be written is heard out before it is refused, and how long.
+const HEARD_BYTES: usize = 1 << 20;
+const HEARD: Duration = Duration::from_secs(5);
+
 impl Bucket {
     /// Answers a GET or HEAD.
     pub async fn answer(&self, route: Route, request: &Parts) -> Response {
-        let surface = match &route {
-            Route::XmlList | Route::XmlObject(_) => Surface::Xml,
-            _ => Surface::Json,
-        };
+        let surface = Surface::of(&route);
         match self.routed(route, request).await {
             Ok(response) => response,
             Err(fault) => fault.response(surface),
         }
+    }
+
+    /// Refuses a request that is to change something.
+    pub async fn refuse(&self, route: &Route, body: Body) -> Response {
+        // Whoever is still sending hears no answer when the connection ends under what it sends.
+        let _ = timeout(HEARD, axum::body::to_bytes(body, HEARD_BYTES)).await;
+        Fault::Denied.response(Surface::of(route))
     }
 
     async fn routed(&self, route: Route, request: &Parts) -> Result<Response, Fault> {
@@ -64,7 +74,7 @@ impl Bucket {
             }
             Route::XmlList => self.list_xml(&asked).await,
             Route::XmlObject(name) => Ok(self.send(&name, request, Surface::Xml).await),
-            Route::Upload(_) | Route::Other => Err(Fault::NoSuchThing),
+            Route::Other => Err(Fault::NoSuchThing),
         }
     }
 
@@ -183,7 +193,7 @@ impl Parameters {
     }
 
     /// A value that is a number.
-    pub fn number(&self, key: &str) -> Result<Option<u64>, Fault> {
+    fn number(&self, key: &str) -> Result<Option<u64>, Fault> {
         let Some(text) = self.get(key).filter(|value| !value.is_empty()) else {
             return Ok(None);
         };

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::Route;
 use super::xml::escape;
 use crate::server::Error;
 
@@ -17,6 +18,16 @@ pub enum Surface {
     Media,
     /// XML.
     Xml,
+}
+
+impl Surface {
+    /// The one that a route is of.
+    pub fn of(route: &Route) -> Surface {
+        match route {
+            Route::XmlList | Route::XmlObject(_) => Surface::Xml,
+            _ => Surface::Json,
+        }
+    }
 }
 
 /// Why there is no other answer.

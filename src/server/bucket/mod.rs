@@ -11,22 +11,18 @@
 //! | `/<bucket>/<object>` | its bytes |
 //!
 //! `/storage/v1` may be left out. These paths come before handles, so no publisher
-//! may be called like the bucket. Anybody may read; nobody may write (403), except a
-//! bucket that was made for it (`folder`, `write`). An object is a file of the
+//! may be called like the bucket. Anybody may read; nobody may write (403). An object is a file of the
 //! served directory as it is now: its generation is made of the file's state
 //! and changes with it, and a generation that is no more is not found.
 
 mod answer;
 mod checksums;
 mod fault;
-mod folder;
 mod json;
 mod listing;
 mod objects;
 mod route;
 mod send;
-mod uploads;
-mod write;
 mod xml;
 
 use std::num::NonZeroUsize;
@@ -43,10 +39,8 @@ use super::confine::Root;
 use super::survey::{Stamp, Survey, survey};
 use super::{Error, blocking};
 use checksums::Checksums;
-use folder::Folder;
 use listing::{Page, Query};
 use objects::Unit;
-use uploads::Uploads;
 
 pub use fault::Surface;
 pub use objects::Object;
@@ -82,9 +76,6 @@ pub struct Bucket {
     root: Arc<Root>,
     sums: Checksums,
     surveys: Arc<Surveys>,
-    /// What it holds in place of the catalogue, if it may be written.
-    folder: Option<Arc<Folder>>,
-    uploads: Arc<Uploads>,
 }
 
 /// The URL of the directory `handle` in `bucket`.
@@ -116,25 +107,7 @@ impl Bucket {
             root: Arc::clone(catalogue.root()),
             catalogue,
             surveys: Arc::new(Mutex::new(LruCache::new(SURVEYS))),
-            folder: None,
-            uploads: Arc::default(),
         })
-    }
-
-    /// A bucket called `name` that anybody may read and write, on the same server: what is below `dir`.
-    ///
-    /// # Errors
-    /// As [`Bucket::new`]; a directory that cannot be had.
-    pub fn writable(name: &str, dir: &Path, catalogue: Arc<Catalogue>) -> Result<Bucket, Error> {
-        let mut bucket = Bucket::new(name, catalogue)?;
-        let refused = |source| Error::Dir {
-            dir: dir.to_owned(),
-            source,
-        };
-        bucket.folder = Some(Arc::new(Folder::open(dir)?));
-        bucket.root = Arc::new(Root::new(dir).map_err(refused)?);
-        bucket.sums = Checksums::new(Arc::clone(&bucket.root));
-        Ok(bucket)
     }
 
     /// The models that it holds.
@@ -157,10 +130,6 @@ impl Bucket {
     /// # Errors
     /// What cannot be read.
     pub async fn find(&self, name: &str) -> Result<Option<Object>, Error> {
-        if let Some(folder) = self.folder.clone() {
-            let wanted = name.to_owned();
-            return blocking(name, move || folder.find(&wanted)).await;
-        }
         let known = self.catalogue.known();
         match self.find_in(known, name).await? {
             Some(object) => Ok(Some(object)),
@@ -198,9 +167,6 @@ impl Bucket {
 
     /// A page of what is there now, or of what was there when the page before was made.
     async fn page(&self, query: Query) -> Result<Page<Object>, Error> {
-        if let Some(folder) = self.folder.clone() {
-            return blocking("a listing", move || Ok(folder.page(&query))).await;
-        }
         let listing = match query.after {
             Some(_) => self.catalogue.known(),
             None => self.catalogue.fresh().await?,
@@ -305,5 +271,3 @@ fn check_name(name: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod written;

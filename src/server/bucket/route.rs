@@ -15,8 +15,6 @@ pub enum Route {
     Object(String, String),
     /// The bytes of an object of a bucket, as the JSON surface sends them.
     Media(String, String),
-    /// JSON: a new object of a bucket.
-    Upload(String),
     /// JSON: something that only writers ask for, or that is not known here.
     Other,
     /// XML: a listing.
@@ -38,11 +36,8 @@ impl Route {
                 _ => Route::Other,
             });
         }
-        if let Some(rest) = below(path, "/upload/storage/v1/b") {
-            return Some(match json(rest, Route::Object) {
-                Route::List(bucket) => Route::Upload(bucket),
-                _ => Route::Other,
-            });
+        if below(path, "/upload/storage/v1/b").is_some() {
+            return Some(Route::Other);
         }
         // Some clients, rclone among them, leave the rest out when they are told an address alone.
         if let Some(rest) = below(path, "/b")
@@ -60,21 +55,6 @@ impl Route {
         match rest {
             None | Some("") => Some(Route::XmlList),
             Some(object) => Some(decoded(object).map_or(Route::Other, Route::XmlObject)),
-        }
-    }
-}
-
-impl Route {
-    /// Whether this is for the bucket called `name`, under which it was read.
-    pub fn names(&self, name: &str) -> bool {
-        match self {
-            Route::Bucket(bucket)
-            | Route::List(bucket)
-            | Route::Object(bucket, _)
-            | Route::Media(bucket, _)
-            | Route::Upload(bucket) => bucket == name,
-            Route::XmlList | Route::XmlObject(_) => true,
-            Route::Buckets | Route::Other => false,
         }
     }
 }
@@ -134,8 +114,7 @@ mod tests {
                 Route::Media("b".into(), "x".into()),
             ),
             ("/download/storage/v1/b/b/o", Route::Other),
-            ("/upload/storage/v1/b/b/o", Route::Upload("b".into())),
-            ("/upload/storage/v1/b/b/o/x", Route::Other),
+            ("/upload/storage/v1/b/b/o", Route::Other),
             ("/b/models/o", Route::List("models".into())),
             ("/models", Route::XmlList),
             ("/models/", Route::XmlList),

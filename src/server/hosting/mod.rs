@@ -23,61 +23,25 @@ use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
 use super::archives::Archives;
-use super::bucket::{Bucket, DEFAULT_BUCKET, Route};
+use super::bucket::{Bucket, Route};
 use super::catalogue::{Catalogue, Form, Found, Listing};
 use super::origin::Origin;
 use super::page;
-use super::shaping::{self, Link};
-use super::simulation::Simulation;
 use super::{Error, transfer};
 use format::Format;
 
-/// The whole origin: every path, every method. Layers of faults go around it.
-///
-/// # Errors
-/// [`Error::Shadowed`]: see [`Bucket::new`].
-pub fn router(catalogue: Catalogue, simulation: Simulation) -> Result<Router, Error> {
-    let bucket = Bucket::new(DEFAULT_BUCKET, Arc::new(catalogue))?;
-    Ok(router_with(
-        bucket,
-        Vec::new(),
-        Archives::default(),
-        simulation,
-    ))
-}
-
-/// [`router`], with a say in what the bucket is called, which others there are, and where directories are packed to.
-pub fn router_with(
-    bucket: Bucket,
-    others: Vec<Bucket>,
-    archives: Archives,
-    simulation: Simulation,
-) -> Router {
-    let router = Router::new().fallback(answer).with_state(Arc::new(Hosting {
-        bucket,
-        others,
-        archives,
-    }));
-    let link = Link::new(simulation);
-    if link.is_slower() {
-        router.layer(middleware::from_fn_with_state(
-            Arc::new(link),
-            shaping::shape,
-        ))
-    } else {
-        router
-    }
+/// Every path, every method.
+pub fn router(bucket: Bucket, archives: Archives) -> Router {
+    let hosting = Arc::new(Hosting { bucket, archives });
+    Router::new().fallback(answer).with_state(hosting)
 }
 
 struct Hosting {
     bucket: Bucket,
-    /// Those that may be written.
-    others: Vec<Bucket>,
     archives: Archives,
 }
 
@@ -94,9 +58,9 @@ async fn answer(State(hosting): State<Arc<Hosting>>, request: Request) -> Respon
     let path = request.uri.path().to_owned();
     let (method, format) = (request.method.clone(), Format::of(request.uri.query()));
     let response = match method {
-        _ if let Some((bucket, route)) = hosting.route(&path) => match method {
-            Method::GET | Method::HEAD => bucket.answer(route, &request).await,
-            _ => bucket.change(route, &request, body).await,
+        _ if let Some(route) = Route::of(&path, hosting.bucket.name()) => match method {
+            Method::GET | Method::HEAD => hosting.bucket.answer(route, &request).await,
+            _ => hosting.bucket.refuse(&route, body).await,
         },
         Method::GET | Method::HEAD => hosting.answer(&request, format).await,
         _ => (
@@ -111,16 +75,6 @@ async fn answer(State(hosting): State<Arc<Hosting>>, request: Request) -> Respon
 }
 
 impl Hosting {
-    /// The bucket that a path is for, and what it asks of it.
-    fn route(&self, path: &str) -> Option<(&Bucket, Route)> {
-        let mut others = self.others.iter();
-        let named = others.find_map(|bucket| {
-            let route = Route::of(path, bucket.name());
-            Some((bucket, route.filter(|route| route.names(bucket.name()))?))
-        });
-        named.or_else(|| Some((&self.bucket, Route::of(path, self.bucket.name())?)))
-    }
-
     fn catalogue(&self) -> &Catalogue {
         self.bucket.catalogue()
     }

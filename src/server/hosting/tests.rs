@@ -40,7 +40,7 @@ fn unpacked(archive: &[u8]) -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_directory_comes_as_its_archive() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let reply = get(addr, "/google/spice/2?tf-hub-format=compressed").await;
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("content-type"), "application/gzip");
@@ -74,7 +74,7 @@ async fn a_directory_comes_as_its_archive() {
 #[tokio::test]
 async fn head_says_what_get_would() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let target = format!("/google/ready/1{COMPRESSED}");
     let (get, head) = (
         get(addr, &target).await,
@@ -101,7 +101,7 @@ async fn head_says_what_get_would() {
 #[tokio::test]
 async fn ranges_resume_a_transfer_of_the_same_bytes_only() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let target = format!("/google/ready/1{COMPRESSED}");
     let etag = get(addr, &target).await.header("etag").to_owned();
     let part = ask(addr, "GET", &target, &[("Range", "bytes=3-5")]).await;
@@ -143,7 +143,7 @@ async fn ranges_resume_a_transfer_of_the_same_bytes_only() {
 #[tokio::test]
 async fn an_unversioned_handle_leads_to_the_newest_number() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let reply = get(addr, "/google/spice?a=%2F&tf-hub-format=compressed").await;
     assert_eq!(
         (reply.status, reply.header("location")),
@@ -160,7 +160,7 @@ async fn an_unversioned_handle_leads_to_the_newest_number() {
 #[tokio::test]
 async fn other_formats_and_unknown_names_are_explained() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     for (target, says) in [
         (
             "/google/ready/1?tf-hub-format=uncompressed",
@@ -210,7 +210,7 @@ async fn other_formats_and_unknown_names_are_explained() {
 #[tokio::test]
 async fn no_spelling_leaves_the_directory() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let deep = tree.path().display();
     for target in [
         "/../secret.txt".to_owned(),
@@ -241,7 +241,7 @@ async fn no_spelling_leaves_the_directory() {
 #[tokio::test]
 async fn pages_show_models_versions_and_files() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let index = get(addr, "/").await;
     assert_eq!(
         (index.status, index.header("content-type")),
@@ -287,7 +287,7 @@ async fn pages_show_models_versions_and_files() {
 #[tokio::test]
 async fn a_model_that_changes_or_goes_is_noticed() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let target = format!("/google/spice/2{COMPRESSED}");
     let before = get(addr, &target).await.header("etag").to_owned();
     tree.put("google/spice/2/assets/more.txt", "more");
@@ -309,7 +309,7 @@ async fn a_model_that_changes_or_goes_is_noticed() {
 #[tokio::test]
 async fn half_a_model_is_never_sent() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let target = format!("/google/spice/2{COMPRESSED}");
     tree.put("google/spice/2/variables/variables.index", "index");
     tree.put(
@@ -328,7 +328,7 @@ async fn half_a_model_is_never_sent() {
 #[tokio::test]
 async fn the_uncompressed_form_is_a_folder_of_the_bucket() {
     let tree = models();
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let target = "/google/spice/2?tf-hub-format=uncompressed";
     let folder = get(addr, target).await;
     assert_eq!(
@@ -370,7 +370,7 @@ async fn lite_and_js_models_have_forms_of_their_own() {
         ("g/tfjs-model/m/1/group1-shard1of1.bin", "weights"),
         ("g/tfjs-model/ready/1.tar.gz", "archive"),
     ]);
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     let target = "/g/lite-model/m/tflite/1?lite-format=tflite";
     let file = get(addr, target).await;
     assert_eq!((file.status, file.text().as_str()), (200, "0123456789"));
@@ -428,7 +428,7 @@ impl Drop for Swapping {
 async fn a_link_swapped_in_after_the_check_leads_nowhere() {
     let tree = models();
     let outside = Tree::new(&[("assets/vocab.txt", "secret"), ("1.tar.gz", "secret")]);
-    let addr = serve(&tree, Simulation::default()).await;
+    let addr = serve(&tree).await;
     for (swapped, target) in [
         (
             "google/spice/2/assets",

@@ -7,72 +7,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 
 use crate::bucket::LocalBytes;
 use crate::bucket::{BucketOptions, Buckets};
 use crate::fetch::Client;
 use crate::fetch::tests::options;
 use crate::handle::{BucketPath, Handle};
-use crate::server::testing_bucket;
+pub use crate::origin::Strike as Fault;
+use crate::origin::{Hop, Origin, Seen};
 use crate::shared_cache::{Error, SharedCache, SharedCacheOptions, UploadFile, UploadOutcome};
 
-/// What happens to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    None,
-    Status(u16),
-    /// It is done, and the answer is lost.
-    LostAnswer,
-    /// It never comes back.
-    Hang,
-}
-
-type Rule = Arc<dyn Fn(&str, &str) -> Fault + Send + Sync>;
-
-/// Running until the test's runtime ends.
+/// Running until dropped.
 pub struct Stand {
     dir: tempfile::TempDir,
-    base: String,
-    rule: Arc<Mutex<Rule>>,
-    asked: Arc<Mutex<Vec<String>>>,
+    origin: Origin,
 }
 
 impl Stand {
     pub async fn start() -> Stand {
-        let dir = tempfile::tempdir().unwrap();
-        let rule: Arc<Mutex<Rule>> = Arc::new(Mutex::new(Arc::new(|_, _| Fault::None)));
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (rules, log) = (rule.clone(), asked.clone());
-        let router: Router = testing_bucket("cache", dir.path());
-        let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
-            let line = format!("{} {}", request.method(), request.uri());
-            log.lock().push(line);
-            let rule = rules.lock().clone();
-            let fault = rule(request.method().as_str(), &request.uri().to_string());
-            async move { answered(fault, request, next).await }
-        }));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Stand {
-            dir,
-            base,
-            rule,
-            asked,
-        }
+        let (dir, origin) = (tempfile::tempdir().unwrap(), Origin::start());
+        origin.bucket_in("cache", dir.path());
+        Stand { dir, origin }
     }
 
     pub fn fault(&self, rule: impl Fn(&str, &str) -> Fault + Send + Sync + 'static) {
-        *self.rule.lock() = Arc::new(rule);
+        self.origin.rule(rule);
     }
 
     /// One host's way to the bucket.
@@ -87,8 +49,8 @@ impl Stand {
     ) -> SharedCache {
         let client = Client::new(options(Duration::from_secs(2))).unwrap();
         let place = BucketOptions {
-            gcs_endpoint: Some(self.base.clone()),
-            aws_endpoint: Some(self.base.clone()),
+            gcs_endpoint: Some(self.origin.url(Hop::Gcs)),
+            aws_endpoint: Some(self.origin.url(Hop::Gcs)),
             ..BucketOptions::default()
         };
         let at = BucketPath::parse(&format!("{scheme}://cache/models")).unwrap();
@@ -119,20 +81,10 @@ impl Stand {
 
     /// What was asked so far, and no more from now on.
     pub fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.asked.lock())
-    }
-}
-
-async fn answered(fault: Fault, request: Request, next: Next) -> Response {
-    match fault {
-        Fault::None => next.run(request).await,
-        Fault::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
-        Fault::LostAnswer => {
-            next.run(request).await;
-            // Whoever asked does not know whether it was done.
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        }
-        Fault::Hang => std::future::pending().await,
+        let seen = self.origin.seen();
+        self.origin.forget();
+        let line = |seen: Arc<Seen>| format!("{} {}", seen.method, seen.target);
+        seen.into_iter().map(line).collect()
     }
 }
 

@@ -1,13 +1,15 @@
 //! Listings of the JSON surface: pages, prefixes, tokens, and the fields that were asked for.
 
 use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::{Bucket, error};
-use crate::origin::object::{Object, Surface, UPDATED};
+use crate::origin::object::{Object, PATIENT, Surface, UPDATED};
 use crate::origin::script::Fault;
 use crate::origin::wire::{Reply, Request};
 
@@ -15,7 +17,7 @@ use crate::origin::wire::{Reply, Request};
 const PAGE: usize = 1000;
 
 /// One object's document.
-pub fn item(bucket: &Bucket, key: &str, object: &Object) -> Value {
+pub fn item(bucket: &Bucket, key: &str, object: &Object, patience: Duration) -> Value {
     let stored = object.stored();
     let generation = stored.generation.to_string();
     let mut item = json!({
@@ -25,7 +27,7 @@ pub fn item(bucket: &Bucket, key: &str, object: &Object) -> Value {
         "updated": UPDATED, "timeCreated": UPDATED,
         "contentType": "application/octet-stream", "storageClass": "STANDARD",
     });
-    let (crc, md5) = object.hashes();
+    let (crc, md5) = object.hashes(patience);
     let optional = [
         ("crc32c", crc),
         ("md5Hash", md5),
@@ -75,7 +77,7 @@ pub fn list(bucket: &Bucket, request: &Request) -> Reply {
     };
     let endless = script.has(|fault| matches!(fault, Fault::EndlessPages));
     let next = if endless { Some(token('n', "")) } else { next };
-    let mut reply = Reply::json(200, &page.document(request, next));
+    let mut reply = Reply::json(200, &page.document(bucket, request, next));
     reply.object = true;
     reply
 }
@@ -94,15 +96,26 @@ fn from_token(token: &str) -> Option<From> {
     })
 }
 
+/// An object under its name.
+pub struct Listed {
+    pub key: String,
+    pub object: Arc<Object>,
+}
+
 #[derive(Default)]
-struct Page {
-    items: Vec<Value>,
-    prefixes: Vec<Value>,
+pub struct Page {
+    pub objects: Vec<Listed>,
+    pub prefixes: Vec<String>,
 }
 
 impl Page {
+    /// Objects and prefixes.
+    pub fn len(&self) -> usize {
+        self.objects.len() + self.prefixes.len()
+    }
+
     /// Takes names after `after`, at most so many; the last one taken if more follow.
-    fn fill(
+    pub fn fill(
         &mut self,
         bucket: &Bucket,
         request: &Request,
@@ -132,7 +145,7 @@ impl Page {
             if !key.starts_with(&prefix) || past {
                 return None;
             }
-            if self.items.len() + self.prefixes.len() == most {
+            if self.len() == most {
                 return last;
             }
             let below = &key[prefix.len()..];
@@ -140,11 +153,14 @@ impl Page {
                 Some(at) if !delimiter.is_empty() => {
                     let dir = format!("{prefix}{}", &below[..at + delimiter.len()]);
                     start = Bound::Excluded(format!("{dir}{}", char::MAX));
-                    self.prefixes.push(dir.clone().into());
+                    self.prefixes.push(dir.clone());
                     last = Some(dir);
                 }
                 _ => {
-                    self.items.push(item(bucket, key, object));
+                    self.objects.push(Listed {
+                        key: key.clone(),
+                        object: Arc::clone(object),
+                    });
                     start = Bound::Excluded(key.clone());
                     last = Some(key.clone());
                 }
@@ -153,12 +169,17 @@ impl Page {
     }
 
     /// The page with the fields that were asked for. Empty lists are left out, as Google leaves them out.
-    fn document(self, request: &Request, next: Option<String>) -> Value {
+    fn document(self, bucket: &Bucket, request: &Request, next: Option<String>) -> Value {
         let fields = request.asked("fields");
         let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(name));
         let mut page = Map::new();
         page.insert("kind".into(), "storage#objects".into());
-        for (name, list) in [("items", self.items), ("prefixes", self.prefixes)] {
+        let items = self.objects.iter();
+        let items = items.map(|one| item(bucket, &one.key, &one.object, PATIENT));
+        let prefixes = self.prefixes.into_iter().map(Value::from);
+        let lists: [(&str, Vec<Value>); 2] =
+            [("items", items.collect()), ("prefixes", prefixes.collect())];
+        for (name, list) in lists {
             if !list.is_empty() && wanted(name) {
                 page.insert(name.into(), list.into());
             }

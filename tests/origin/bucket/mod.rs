@@ -1,8 +1,13 @@
-//! Buckets as Google Cloud Storage serves them: JSON listings and media, plain XML objects.
+//! Buckets as Google Cloud Storage serves them: JSON listings and media, plain XML objects; and as Amazon does, as far as the
+//! XML surface is his. Those that lie in a directory may be written.
 
+mod folder;
 mod list;
+mod write;
+mod xml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -10,10 +15,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::object::{self, Object, Surface};
+use super::body::Body;
+use super::object::{self, Object, PATIENT, Surface};
 use super::script::Fault;
 use super::wire::{Reply, Request};
 use super::{Found, State};
+use folder::Folder;
+use write::Upload;
 
 /// What [`Fault::Private`] buckets want to see, and what the metadata server gives.
 pub const TOKEN: &str = "ya29.scripted-token";
@@ -28,6 +36,11 @@ pub struct Bucket {
     /// Known in the log as `gs://bucket`.
     listing: Arc<Object>,
     objects: Mutex<BTreeMap<String, Arc<Object>>>,
+    /// Where its objects lie, if it may be written.
+    folder: Option<Folder>,
+    uploads: Mutex<HashMap<String, Upload>>,
+    /// Held between a condition and what is done under it.
+    gate: Mutex<()>,
 }
 
 impl Bucket {
@@ -36,7 +49,30 @@ impl Bucket {
             name: name.to_owned(),
             listing: Arc::new(Object::new(format!("gs://{name}"), Bytes::new())),
             objects: Mutex::default(),
+            folder: None,
+            uploads: Mutex::default(),
+            gate: Mutex::default(),
         }
+    }
+
+    /// What is below `dir`, which anybody may write.
+    pub fn at(name: &str, dir: &Path) -> Bucket {
+        let folder = Some(Folder::new(dir));
+        Bucket {
+            folder,
+            ..Bucket::new(name)
+        }
+    }
+
+    /// Looks what is in its directory now.
+    fn refresh(&self) {
+        let Some(folder) = &self.folder else { return };
+        let mut objects = self.objects.lock().unwrap();
+        let (fresh, names) = folder.look(|key| format!("gs://{}/{key}", self.name));
+        let fresh = fresh.into_iter();
+        objects.extend(fresh.map(|(key, object)| (key, Arc::new(object))));
+        let there: std::collections::HashSet<_> = names.into_iter().collect();
+        objects.retain(|key, _| there.contains(key));
     }
 
     /// Replaces all faults of its listings.
@@ -48,6 +84,12 @@ impl Bucket {
     /// Puts an object under any key, however odd. The log knows it as `gs://bucket/key`.
     pub fn put(&self, key: &str, body: impl Into<Bytes>) -> Arc<Object> {
         self.insert(key, Object::new(format!("gs://{}/{key}", self.name), body))
+    }
+
+    /// Puts an object whose bytes may lie in a file.
+    pub fn put_body(&self, key: &str, body: Body) -> Arc<Object> {
+        let name = format!("gs://{}/{key}", self.name);
+        self.insert(key, Object::of(name, body, object::GENERATION))
     }
 
     /// Puts an object that is stored with `Content-Encoding: gzip`; `stored` is the gzip stream.
@@ -95,12 +137,25 @@ impl Bucket {
     }
 }
 
+/// True if a path is one of a bucket's.
+pub fn is_asked(state: &State, request: &Request) -> bool {
+    let parts = request.parts();
+    let first = parts.first().map_or("", String::as_str);
+    matches!(first, "storage" | "download" | "upload" | "b")
+        || state.buckets.lock().unwrap().contains_key(first)
+}
+
 /// Answers a request of the bucket host that is for a bucket.
 pub fn answer(state: &State, request: &Request) -> Found {
     let parts = request.parts();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     // An object's slashes are encoded on the JSON surface and plain on the other.
     let (surface, name, key) = match parts.as_slice() {
+        ["upload", "storage", "v1", "b", name, "o"] => (Surface::Json, *name, None),
+        // rclone leaves the rest out when it is told an address alone.
+        ["b", name] => (Surface::Json, *name, None),
+        ["b", name, "o"] => (Surface::Json, *name, Some(String::new())),
+        ["b", name, "o", key @ ..] => (Surface::Json, *name, Some(key.join("/"))),
         ["storage", "v1", "b", name] => (Surface::Json, *name, None),
         ["storage", "v1", "b", name, "o"] => (Surface::Json, *name, Some(String::new())),
         ["download", "storage", "v1", "b", name, "o", key @ ..]
@@ -115,6 +170,13 @@ pub fn answer(state: &State, request: &Request) -> Found {
         let text = "The specified bucket does not exist.";
         return (error(surface, 404, "NoSuchBucket", text), None);
     };
+    bucket.refresh();
+    if !matches!(request.method.as_str(), "GET" | "HEAD") {
+        let key = key.as_deref().filter(|key| !key.is_empty());
+        let about = key.and_then(|key| bucket.find(key));
+        let reply = write::answer(state, &bucket, key, request, surface);
+        return (reply, about);
+    }
     let key = match key {
         Some(key) if !key.is_empty() => key,
         listing => {
@@ -123,7 +185,7 @@ pub fn answer(state: &State, request: &Request) -> Found {
                 (Surface::Json, None) => {
                     Reply::json(200, &json!({"kind": "storage#bucket", "id": name, "name": name, "location": "US"}))
                 }
-                (Surface::Xml, _) => error(surface, 501, "NotImplemented", "Listings are asked of the JSON surface."),
+                (Surface::Xml, _) => xml::list(&bucket, request),
             });
             return (reply, Some(Arc::clone(&bucket.listing)));
         }
@@ -203,6 +265,6 @@ fn one(bucket: &Bucket, key: &str, request: &Request, surface: Surface) -> Reply
     if media {
         object::reply(&object, request, surface)
     } else {
-        Reply::json(200, &list::item(bucket, key, &object))
+        Reply::json(200, &list::item(bucket, key, &object, PATIENT))
     }
 }
