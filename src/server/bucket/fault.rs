@@ -3,10 +3,10 @@
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use quick_xml::escape::escape;
 use serde_json::json;
 
-use super::Route;
-use super::xml::escape;
+use super::{Route, xml};
 use crate::server::Error;
 
 /// How an answer is written.
@@ -100,22 +100,19 @@ impl Fault {
             // The reason goes to the log: it names paths that are no client's business.
             tracing::warn!("an object cannot be sent: {error}");
         }
-        let (content_type, body) = match surface {
-            Surface::Json => ("application/json; charset=UTF-8", {
+        let mut response = match surface {
+            Surface::Json => {
                 let one = json!({"message": message, "domain": "global", "reason": reason});
                 let error = json!({"code": status.as_u16(), "message": message, "errors": [one]});
-                json!({ "error": error }).to_string()
-            }),
-            Surface::Media => ("text/html; charset=UTF-8", escape(&message)),
-            Surface::Xml => (
-                "application/xml; charset=UTF-8",
-                format!(
-                    "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{}</Message></Error>",
-                    escape(&message)
-                ),
-            ),
+                let headers = [(CONTENT_TYPE, "application/json; charset=UTF-8")];
+                (status, headers, json!({ "error": error }).to_string()).into_response()
+            }
+            Surface::Media => {
+                let headers = [(CONTENT_TYPE, "text/html; charset=UTF-8")];
+                (status, headers, escape(&message).into_owned()).into_response()
+            }
+            Surface::Xml => xml::error(status, code, &message),
         };
-        let mut response = (status, [(CONTENT_TYPE, content_type)], body).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             let headers = response.headers_mut();
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

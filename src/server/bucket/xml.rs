@@ -1,76 +1,105 @@
-//! The XML surface: listings of both versions.
+//! The XML surface: listings of both versions, and errors.
 
-use std::fmt::Write;
-
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use super::Object;
 use super::json::timestamp;
 use super::listing::{MAX_RESULTS, Page, Query};
 
-/// Text in an element.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            // No escape can say a control character in XML.
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListBucketResult<'a> {
+    #[serde(rename = "@xmlns")]
+    namespace: &'static str,
+    name: &'a str,
+    prefix: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delimiter: Option<&'a str>,
+    max_keys: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_count: Option<usize>,
+    is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_continuation_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_marker: Option<&'a str>,
+    contents: Vec<Contents<'a>>,
+    common_prefixes: Vec<CommonPrefix<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Contents<'a> {
+    key: &'a str,
+    generation: u64,
+    #[serde(rename = "MetaGeneration")]
+    metageneration: u8,
+    last_modified: String,
+    #[serde(rename = "ETag")]
+    etag: String,
+    size: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommonPrefix<'a> {
+    prefix: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Error<'a> {
+    code: &'a str,
+    message: &'a str,
 }
 
 /// A page, as the second version of the listing or the first.
 pub fn page(bucket: &str, query: &Query, second: bool, page: &Page<Object>) -> Response {
-    let mut out = String::from(
-        "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'>",
-    );
-    let mut element = |name: &str, text: &str| {
-        let _ = write!(out, "<{name}>{}</{name}>", escape(text));
+    let contents = page.objects.iter().map(|object| Contents {
+        key: &object.name,
+        generation: object.stamp.generation(),
+        metageneration: 1,
+        last_modified: timestamp(&object.stamp),
+        etag: object.stamp.etag(),
+        size: object.stamp.len,
+    });
+    let next = page.next.as_ref();
+    let result = ListBucketResult {
+        namespace: "http://doc.s3.amazonaws.com/2006-03-01",
+        name: bucket,
+        prefix: &query.prefix,
+        delimiter: query.delimiter.as_deref(),
+        max_keys: query.max.unwrap_or(MAX_RESULTS).min(MAX_RESULTS),
+        key_count: second.then(|| page.objects.len() + page.prefixes.len()),
+        is_truncated: next.is_some(),
+        next_continuation_token: next.filter(|_| second).map(|mark| mark.token()),
+        next_marker: next.filter(|_| !second).map(|mark| mark.name()),
+        contents: contents.collect(),
+        common_prefixes: page
+            .prefixes
+            .iter()
+            .map(|prefix| CommonPrefix { prefix })
+            .collect(),
     };
-    element("Name", bucket);
-    element("Prefix", &query.prefix);
-    if let Some(delimiter) = &query.delimiter {
-        element("Delimiter", delimiter);
+    document(StatusCode::OK, &result)
+}
+
+/// An error.
+pub fn error(status: StatusCode, code: &str, message: &str) -> Response {
+    document(status, &Error { code, message })
+}
+
+fn document(status: StatusCode, value: &impl Serialize) -> Response {
+    match quick_xml::se::to_string(value) {
+        Ok(text) => {
+            let headers = [(CONTENT_TYPE, "application/xml; charset=UTF-8")];
+            let text = format!("<?xml version='1.0' encoding='UTF-8'?>{text}");
+            (status, headers, text).into_response()
+        }
+        // Strings and numbers can always be written.
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-    let max = query.max.unwrap_or(MAX_RESULTS).min(MAX_RESULTS);
-    element("MaxKeys", &max.to_string());
-    if second {
-        let count = page.objects.len() + page.prefixes.len();
-        element("KeyCount", &count.to_string());
-    }
-    let more = page.next.is_some();
-    element("IsTruncated", if more { "true" } else { "false" });
-    match &page.next {
-        Some(mark) if second => element("NextContinuationToken", &mark.token()),
-        Some(mark) => element("NextMarker", mark.name()),
-        None => {}
-    }
-    for object in &page.objects {
-        let _ = write!(
-            out,
-            "<Contents><Key>{}</Key><Generation>{}</Generation><MetaGeneration>1</MetaGeneration>\
-             <LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
-            escape(&object.name),
-            object.stamp.generation(),
-            timestamp(&object.stamp),
-            escape(&object.stamp.etag()),
-            object.stamp.len,
-        );
-    }
-    for prefix in &page.prefixes {
-        let _ = write!(
-            out,
-            "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>",
-            escape(prefix)
-        );
-    }
-    out += "</ListBucketResult>";
-    let headers = [(CONTENT_TYPE, "application/xml; charset=UTF-8")];
-    (headers, out).into_response()
 }
