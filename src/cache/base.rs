@@ -1,6 +1,6 @@
 //! The directory under which a filling's files lie, wherever that directory has been renamed to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -60,6 +60,13 @@ impl Base {
     /// The open directory, for `os::beneath`.
     pub(super) fn dir(&self) -> &File {
         &self.dir
+    }
+
+    /// Whether it still has the name that it was opened by.
+    pub(super) fn is_there(&self) -> bool {
+        let inode = |meta: Metadata| (meta.dev(), meta.ino());
+        let named = std::fs::symlink_metadata(&self.named).map(inode);
+        named.is_ok_and(|named| self.dir.metadata().map(inode).is_ok_and(|ours| ours == named))
     }
 
     pub(super) fn named(&self) -> &Path {

@@ -261,7 +261,7 @@ impl FillFile {
     pub(super) fn shown(&self) -> PathBuf {
         match &self.body {
             Body::Appended(disk) => disk.base.shown(&self.path),
-            Body::Sparse(disk) => disk.parts.data.shown(&self.path),
+            Body::Sparse(disk) => disk.parts.data().shown(&self.path),
             Body::Memory => PathBuf::from(&*self.path),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use crate::os;
 
+use super::error::if_there;
 use super::fillfile::{Body, FillFile, Map};
 use super::segments::Worth;
 use super::sparse::Sparse;
@@ -129,7 +130,7 @@ impl FillFile {
         };
         self.lose(freed);
         self.clear_bits(disk, std::iter::once(&(0..self.size())))?;
-        disk.remove()?;
+        if_there(disk.remove())?;
         Ok(freed)
     }
 
@@ -151,6 +152,13 @@ impl FillFile {
             tracing::warn!(file = %self.shown().display(), %error, "cannot note that bytes are lost");
         }
         self.shared.tell_lost();
+    }
+
+    /// All of it was taken away.
+    pub(super) fn cleared(&self) {
+        if let Body::Sparse(disk) = &self.body {
+            self.lost(disk, disk.generation());
+        }
     }
 
     fn lose(&self, bytes: u64) {

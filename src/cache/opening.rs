@@ -18,7 +18,7 @@ use super::lower::Lower;
 use super::room::Room;
 use super::root::Cache;
 use super::spec::Options;
-use super::trash;
+use super::{trash, underway};
 
 /// What a cache directory is to us.
 enum Place {
@@ -206,6 +206,9 @@ pub(super) fn reclaim(layout: &Arc<Layout>) {
         if let Err(error) = Claim::take(layout, &key) {
             tracing::warn!(%error, "cannot clear away an unfinished download");
         }
+    }
+    if let Ok(host) = os::host::hostname() {
+        underway::bury_orphans(layout, &host);
     }
     trash::purge(layout);
 }

@@ -135,10 +135,13 @@ impl Partial {
         };
         let _one = self.ending.lock();
         let _frozen = self.filling.freeze();
+        if parts.restore(false)? {
+            self.filling.files().iter().for_each(|file| file.cleared());
+        }
         self.verify_frozen()?;
         self.finish_files(parts)?;
         let contents = self.filling.contents()?;
-        make_durable(&parts.data, &contents)?;
+        make_durable(&parts.data(), &contents)?;
         let key = Key::of(&self.id);
         let held = match locks.take(&key)? {
             Ok(held) => held,
@@ -157,7 +160,7 @@ impl Partial {
         let published = self
             .filling
             .contents()
-            .and_then(|contents| entry.publish(&parts.data, contents));
+            .and_then(|contents| entry.publish(&parts.data(), contents));
         let (sealed, _) = published.inspect_err(|_| parts.reopen())?;
         self.filling.set_sealed();
         self.end(0);
@@ -188,7 +191,7 @@ impl Partial {
             map.extend(bits);
         }
         if touched.len() > SYNC_EACH {
-            parts.data.sync_all().context("sync", parts.data.named())?;
+            parts.data().sync_all().context("sync", parts.data().named())?;
         } else {
             for file in touched {
                 let synced = file.open().and_then(|disk| disk.sync_all());
@@ -196,7 +199,7 @@ impl Partial {
             }
         }
         let synced = parts.synced(generation, &map);
-        synced.map(drop).context("sync", parts.data.named())
+        synced.map(drop).context("sync", parts.data().named())
     }
 
     /// Fails the filling for all its readers, and keeps nothing of it.
@@ -221,7 +224,8 @@ impl Partial {
             .iter()
             .map(|file| file.path())
             .collect();
-        plan::clear(&parts.data, &names).context("list", parts.data.named())?;
+        plan::clear(&parts.data(), &names).context("list", parts.data().named())?;
+        let mut lost = None;
         for file in self.filling.files() {
             let Body::Sparse(disk) = &file.body else {
                 continue;
@@ -239,17 +243,17 @@ impl Partial {
             });
             if !whole.unwrap_or(false) {
                 file.lost(disk, generation);
-                return Err(file.too_short());
+                lost = lost.or_else(|| Some(file.too_short()));
             }
         }
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 
     /// Ends what the room knows of the filling. `idle`: how many of its bytes stay on disk.
     fn end(&self, idle: u64) {
         self.over.store(true, Ordering::Release);
         if let (Some(home), Budget::Disk(budget)) = (&self.home, self.room.budget()) {
-            budget.idle.is_idle(home.parts.name(), idle);
+            budget.idle.is_idle(&home.parts.name(), idle);
             budget.is_ended(&Key::of(&self.id));
         }
         // Last: whoever waits for this space then sees what is complete.
@@ -266,8 +270,9 @@ impl Drop for Partial {
         }
         self.filling.fail(Arc::new(Error::Abandoned));
         if let Some(home) = &self.home {
+            let is_passing = home.parts.is_passing();
             home.parts.close();
-            let idle = match home.parts.is_private() {
+            let idle = match is_passing {
                 true => 0,
                 false => self
                     .filling

@@ -37,18 +37,44 @@ use super::trash;
 #[derive(Debug)]
 pub(super) struct Parts {
     layout: Arc<Layout>,
-    /// The directory's name in `parts/`.
-    name: String,
-    top: Base,
-    pub(super) data: Arc<Base>,
+    key: Key,
     pub(super) plan: Plan,
-    map: File,
+    place: RwLock<Arc<Place>>,
     claim: Mutex<Option<Locked>>,
     /// Writers pass together, whoever gives blocks back alone; nobody once it is `false`.
     pub(super) gate: RwLock<bool>,
     synced: Mutex<Synced>,
     /// Whether the map has changed since it was last synced.
     dirty: AtomicBool,
+}
+
+/// Where they lie.
+#[derive(Debug)]
+struct Place {
+    /// The directory's name in `parts/`.
+    name: String,
+    top: Base,
+    data: Arc<Base>,
+    map: File,
+}
+
+impl Place {
+    /// Opens a directory whose plan names a map that is there.
+    fn open(layout: &Layout, name: String, data: Arc<Base>, plan: &Plan) -> io::Result<Place> {
+        let top = Base::open(&layout.parts().join(&name))?;
+        let map = os::beneath::open(top.dir(), Path::new(&plan.map_name()))?;
+        Ok(Place {
+            name,
+            top,
+            data,
+            map,
+        })
+    }
+
+    /// Whether its directories still have the names that they were opened by.
+    fn is_there(&self) -> bool {
+        self.top.is_there() && self.data.is_there()
+    }
 }
 
 #[derive(Debug)]
@@ -126,21 +152,18 @@ impl Parts {
             kept,
             unchanged,
         } = loaded;
-        let map_name = plan.map_name();
         if !unchanged {
             plan::forget_synced(&top).context("change", &dir)?;
             plan.write(&top, &kept).context("write", &dir)?;
             plan::prune(&top, &data, &plan, &kept).context("clear", &dir)?;
         }
-        let map = os::beneath::open(top.dir(), Path::new(&map_name)).context("open", &dir)?;
         let exists = fs::symlink_metadata(top.path(&plan.synced_name())).is_ok();
+        let place = Place::open(layout, name.to_owned(), data, &plan).context("open", &dir)?;
         let parts = Parts {
             layout: layout.clone(),
-            name: name.to_owned(),
-            top,
-            data,
+            key: Key::of(id),
             plan,
-            map,
+            place: RwLock::new(Arc::new(place)),
             claim: Mutex::default(),
             gate: RwLock::new(true),
             synced: Mutex::new(Synced {
@@ -153,26 +176,82 @@ impl Parts {
         Ok((parts, kept))
     }
 
-    /// The directory's name in `parts/`.
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    fn place(&self) -> Arc<Place> {
+        self.place.read().clone()
     }
 
-    /// Whether they go when they are closed, because another process keeps those of this model.
-    pub(super) fn is_private(&self) -> bool {
-        Key::parse(&self.name).is_none()
+    /// The directory's name in `parts/`.
+    pub(super) fn name(&self) -> String {
+        self.place().name.clone()
+    }
+
+    /// The directory of the files.
+    pub(super) fn data(&self) -> Arc<Base> {
+        self.place().data.clone()
+    }
+
+    /// Whether nothing of them stays when they are closed: another process keeps those of this model, or somebody has taken
+    /// these away.
+    pub(super) fn is_passing(&self) -> bool {
+        let place = self.place();
+        Key::parse(&place.name).is_none() || !place.is_there()
+    }
+
+    /// Makes the directories anew if somebody has taken them away, or at any rate if they are `broken`: every file that was
+    /// in them is lost. Returns whether it did.
+    ///
+    /// # Errors
+    ///
+    /// The disk cannot be written, or failed; the parts are closed.
+    pub(super) fn restore(&self, broken: bool) -> Result<bool, Error> {
+        let mut claim = self.claim.lock();
+        if claim.is_none() {
+            return Err(Error::Abandoned);
+        }
+        let place = self.place();
+        if place.is_there() && !broken {
+            return Ok(false);
+        }
+        tracing::warn!(parts = place.name, "the cache was cleared under an unfinished model, beginning anew");
+        let name = match place.top.is_there() {
+            true => place.name.clone(),
+            false => {
+                self.layout.prepare()?;
+                let (name, taken) = take(&self.layout, &self.key)?;
+                *claim = Some(taken);
+                name
+            }
+        };
+        let dir = self.layout.parts().join(&name);
+        let data = dir.join("data");
+        trash::discard_named(&self.layout, &name, &data)?;
+        make_dir(&data)?;
+        let data = Arc::new(Base::open(&data).context("open", &data)?);
+        let top = Base::open(&dir).context("open", &dir)?;
+        let begin = || {
+            plan::forget_synced(&top)?;
+            if_there(os::beneath::remove(top.dir(), Path::new(&self.plan.map_name())))?;
+            self.plan.write_new(&top)?;
+            Place::open(&self.layout, name, data, &self.plan)
+        };
+        let begun = begin().context("write", &dir)?;
+        let mut synced = self.synced.lock();
+        synced.generation += 1;
+        synced.exists = false;
+        *self.place.write() = Arc::new(begun);
+        Ok(true)
     }
 
     /// Writes bits into the map, which begin at byte `at` of it.
     pub(super) fn save(&self, at: u64, bits: &[u8]) -> io::Result<()> {
         self.dirty.store(true, Ordering::Release);
-        self.map.write_all_at(bits, at)
+        self.place().map.write_all_at(bits, at)
     }
 
     /// Removes the map: nothing of it will be trusted by a later run.
     pub(super) fn forget_map(&self) -> io::Result<()> {
         if_there(os::beneath::remove(
-            self.top.dir(),
+            self.place().top.dir(),
             Path::new(&self.plan.map_name()),
         ))
         .map(drop)
@@ -183,7 +262,7 @@ impl Parts {
         let mut synced = self.synced.lock();
         synced.generation += 1;
         if synced.exists {
-            plan::forget_synced(&self.top)?;
+            plan::forget_synced(&self.place().top)?;
             synced.exists = false;
         }
         self.dirty.store(true, Ordering::Release);
@@ -200,7 +279,8 @@ impl Parts {
 
     /// Says that the blocks of `map` are on the disk for good. `false`: some were given back meanwhile.
     pub(super) fn synced(&self, generation: u64, map: &[u8]) -> io::Result<bool> {
-        let temp = self.top.path("synced.tmp");
+        let top = &self.place().top;
+        let temp = top.path("synced.tmp");
         if_there(fs::remove_file(&temp))?;
         let file = OpenOptions::new()
             .write(true)
@@ -209,16 +289,16 @@ impl Parts {
             .open(&temp)?;
         file.write_all_at(map, 0)?;
         file.sync_all()?;
-        os::beneath::open_read(self.top.dir(), Path::new(plan::NAME))?.sync_all()?;
+        os::beneath::open_read(top.dir(), Path::new(plan::NAME))?.sync_all()?;
         let mut synced = self.synced.lock();
         if synced.generation != generation {
             self.dirty.store(true, Ordering::Release);
             fs::remove_file(&temp)?;
             return Ok(false);
         }
-        fs::rename(&temp, self.top.path(&self.plan.synced_name()))?;
+        fs::rename(&temp, top.path(&self.plan.synced_name()))?;
         synced.exists = true;
-        self.top.dir().sync_all()?;
+        top.dir().sync_all()?;
         Ok(true)
     }
 
@@ -229,7 +309,7 @@ impl Parts {
 
     /// Unless the files have another name already.
     pub(super) fn reopen(&self) {
-        if fs::symlink_metadata(self.data.named()).is_ok() {
+        if self.data().is_there() {
             *self.gate.write() = true;
         }
     }
@@ -237,7 +317,7 @@ impl Parts {
     /// Ends all writing and lets the claim go.
     pub(super) fn close(&self) {
         *self.gate.write() = false;
-        if self.is_private() {
+        if self.is_passing() {
             self.remove();
         }
         self.stamp();
@@ -250,8 +330,12 @@ impl Parts {
         let Some(claim) = self.claim.lock().take() else {
             return; // somebody else's by now
         };
-        let dir = self.layout.parts().join(&self.name);
-        if let Err(error) = trash::discard_named(&self.layout, &self.name, &dir) {
+        let place = self.place();
+        let dir = self.layout.parts().join(&place.name);
+        // Otherwise somebody has taken it away, and what has its name is another's.
+        if place.top.is_there()
+            && let Err(error) = trash::discard_named(&self.layout, &place.name, &dir)
+        {
             tracing::warn!(%error, "cannot remove an unfinished model");
         }
         drop(claim);

@@ -96,6 +96,12 @@ impl Plan {
         fs::rename(&temp, top.path(NAME))
     }
 
+    /// The same, with nothing present.
+    pub(super) fn write_new(&self, top: &Base) -> io::Result<()> {
+        let nothing: Vec<_> = self.files.iter().map(|_| None).collect();
+        self.write(top, &nothing)
+    }
+
     fn read(top: &Base) -> Option<Plan> {
         let text = plain::read_up_to(&top.path(NAME), MAX_PLAN).ok()?;
         let plan: Plan = serde_json::from_slice(&text).ok()?;

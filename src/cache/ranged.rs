@@ -42,7 +42,7 @@ impl Filling {
             for file in &made {
                 index.add_file(file.path(), file.clone());
             }
-            let site = parts.map(|parts| Arc::new(Site::of(parts.data.clone())));
+            let site = parts.map(|parts| Arc::new(Site::of(parts.data())));
             Filling::of(shared, site, index, made)
         });
         room.enter(&filling);

@@ -15,6 +15,9 @@ use super::fillfile::{Body, FillFile, Map, ReadAt};
 use super::sparse::{Sparse, is_lost};
 use super::waiting::Woken;
 
+/// How often the file may be taken away while the same bytes are written.
+const MOST_LOSSES: u32 = 4;
+
 /// How much is read at once to be verified.
 const PIECE: usize = 1 << 20;
 
@@ -38,7 +41,7 @@ impl FillFile {
         let Some(stake) = &self.shared.stake else {
             return Err(self.error("write", io::ErrorKind::Unsupported.into()));
         };
-        let mut tries = 0;
+        let (mut tries, mut losses) = (0, 0);
         loop {
             if let Some(ReadAt::Failed(why)) = self.bad() {
                 return Err(Error::Failed(why));
@@ -51,13 +54,13 @@ impl FillFile {
             }
             let put = match &self.body {
                 Body::Memory => Ok(Some(self.put_in_memory(&range, bytes))),
-                Body::Sparse(disk) => self.put_on_disk(disk, &range, bytes),
+                Body::Sparse(disk) => self.put_on_disk(disk, &range, bytes, losses),
                 Body::Appended(_) => Ok(Some(0)),
             };
             stake.settle(cost, put.as_ref().map_or(0, |written| written.unwrap_or(0)));
             match put {
                 Ok(Some(_)) => return Ok(true),
-                Ok(None) => {} // the file was taken away meanwhile
+                Ok(None) => losses += 1, // the file was taken away meanwhile
                 Err(error) if self.shared.has_spared(&error, &mut tries) => {}
                 Err(Error::NoSpace { .. }) if !awaited => {
                     stake.refuse();
@@ -198,12 +201,14 @@ impl FillFile {
         written
     }
 
-    /// How many bytes are new; `None` if the file was lost meanwhile, and the bytes with it.
+    /// How many bytes are new; `None` if the file was lost meanwhile, and the bytes with it, which has happened `losses` times
+    /// to the same bytes.
     fn put_on_disk(
         &self,
         disk: &Sparse,
         range: &Range<u64>,
         bytes: &[u8],
+        losses: u32,
     ) -> Result<Option<u64>, Error> {
         let gate = disk.parts.gate.read();
         if !*gate {
@@ -212,8 +217,10 @@ impl FillFile {
         let generation = disk.generation();
         let file = match disk.open_or_make() {
             Ok(file) => file,
-            Err(error) if is_lost(&error) => {
+            Err(error) if is_lost(&error) && losses < MOST_LOSSES => {
                 self.lost(disk, generation);
+                // Perhaps the directory is gone that it would be made in, or something else has come there.
+                disk.parts.restore(losses + 1 == MOST_LOSSES)?;
                 return Ok(None);
             }
             Err(error) => return Err(self.error("create", error)),

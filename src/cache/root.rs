@@ -134,7 +134,7 @@ impl Cache {
             return Ok(Streaming::Partial(Partial::new(id, filling, None, room)));
         };
         if let Budget::Disk(budget) = room.budget() {
-            budget.idle.is_open(parts.name());
+            budget.idle.is_open(&parts.name());
         }
         let on_disk = Some((parts.clone(), kept));
         let filling = Filling::ranged(&files, names, on_disk, room.clone());

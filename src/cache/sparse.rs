@@ -64,7 +64,7 @@ impl Sparse {
         let Some(known) = known else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        let file = os::beneath::open(self.parts.data.dir(), self.path())?;
+        let file = os::beneath::open(self.parts.data().dir(), self.path())?;
         if inode(&file)? != known {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -74,7 +74,7 @@ impl Sparse {
     /// The same, by a descriptor that cannot write.
     pub(super) fn open_read(&self) -> io::Result<File> {
         let known = *self.inode.lock();
-        let file = os::beneath::open_read(self.parts.data.dir(), self.path())?;
+        let file = os::beneath::open_read(self.parts.data().dir(), self.path())?;
         match known == Some(inode(&file)?) {
             true => Ok(file),
             false => Err(io::ErrorKind::NotFound.into()),
@@ -95,7 +95,7 @@ impl Sparse {
     }
 
     fn make(&self) -> io::Result<File> {
-        let (data, path) = (self.parts.data.dir(), self.path());
+        let (data, path) = (self.parts.data().dir(), self.path());
         let mut result = os::beneath::create(data, path, FILE_MODE);
         if let Err(error) = &result {
             match error.kind() {
@@ -140,7 +140,7 @@ impl Sparse {
 
     /// Removes the file. Whoever has it open reads on.
     pub(super) fn remove(&self) -> io::Result<()> {
-        os::beneath::remove(self.parts.data.dir(), self.path())
+        os::beneath::remove(self.parts.data().dir(), self.path())
     }
 
     fn path(&self) -> &Path {

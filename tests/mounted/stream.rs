@@ -145,6 +145,38 @@ fn a_model_that_is_wanted_whole_comes_whole() {
     model.assert_at(&sealed);
 }
 
+/// The cache is cleared under a model that is being streamed: its readers get right bytes, and it is sealed in the end.
+#[test]
+fn a_cleared_cache_is_an_ordinary_event() {
+    let origin = Origin::start();
+    let model = saved_model(4, 12_000_000);
+    offer(&origin, "google/a/1", &model);
+    let mount = uncompressed(&origin).arg("--prefetch=none").start();
+    let read = |at: u64| {
+        let got = read_at(&mount, &format!("google/a/1/{DATA}"), at, 100_000).unwrap();
+        assert!(got == model.bytes(DATA)[at as usize..][..100_000], "at {at}");
+    };
+    read(0);
+    let parts = mount.cache.join(".tfhub-fs/v1/parts");
+    for entry in std::fs::read_dir(&parts).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    read(4_000_000);
+    read(0);
+    for entry in std::fs::read_dir(&mount.cache).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    read(8_000_000);
+    read(4_000_000);
+    let log = mount.log();
+    assert!(log.lines().count() < 100, "{} lines", log.lines().count());
+    let wanted = model.clone();
+    mount.on("google/a/1", move |root| wanted.assert_at(&root));
+    let sealed = mount.cache.join(sha1_of("https://tfhub.dev/google/a/1"));
+    eventually("it is sealed", SOON, || sealed.is_dir());
+    model.assert_at(&sealed);
+}
+
 /// "One chunk is fetched once however many readers want it."
 #[test]
 fn many_readers_fetch_each_chunk_once() {

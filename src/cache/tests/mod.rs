@@ -1,6 +1,7 @@
 //! The cache as its users see it, on real directories.
 
 mod anyorder;
+mod cleared;
 mod crash;
 mod crowded;
 mod evicting;
