@@ -66,7 +66,12 @@ impl Base {
     pub(super) fn is_there(&self) -> bool {
         let inode = |meta: Metadata| (meta.dev(), meta.ino());
         let named = std::fs::symlink_metadata(&self.named).map(inode);
-        named.is_ok_and(|named| self.dir.metadata().map(inode).is_ok_and(|ours| ours == named))
+        named.is_ok_and(|named| {
+            self.dir
+                .metadata()
+                .map(inode)
+                .is_ok_and(|ours| ours == named)
+        })
     }
 
     pub(super) fn named(&self) -> &Path {

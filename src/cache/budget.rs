@@ -14,22 +14,15 @@ use parking_lot::Mutex;
 use crate::config::CacheSize;
 use crate::os;
 
-use super::evict::{self, Stays};
 use super::idle::IdleParts;
 use super::layout::{Key, Layout};
 use super::ledger::{self, Ledger, Row};
+use super::sweeper::Sweeper;
 
 /// What parts may take even when complete models have used up the limit, unless the limit itself is less.
 const FLOOR: u64 = 64 << 20;
 /// How long an answer of the disk is good.
 const SPACE_FOR: Duration = Duration::from_secs(1);
-/// How long nobody is asked to leave after nobody could.
-const STUCK_FOR: Duration = Duration::from_secs(1);
-/// Parts do not go to make everything fit for less than this share of them: they go piece by piece when they are written
-/// again. Bytes are counted while they are open, and not the pages that they lie in, their plan and their map; and what was
-/// waited for may have exceeded the limit. Without this, a model larger than the limit would be gone after a restart.
-const EXCESS_SHARE: u64 = 8;
-
 /// Of a room.
 #[derive(Debug)]
 pub(super) enum Budget {
@@ -44,15 +37,6 @@ impl Budget {
         match self {
             Budget::Memory(limit) => *limit,
             Budget::Disk(disk) => disk.limit(used),
-        }
-    }
-
-    /// Removes parts that nobody has open, and complete models if they `may` leave, the longest unused first, until `want`
-    /// bytes are gone. Returns how many are.
-    pub(super) fn reclaim(&self, want: u64, may: Leave) -> u64 {
-        match self {
-            Budget::Memory(_) => 0,
-            Budget::Disk(disk) => disk.reclaim(want, may),
         }
     }
 
@@ -90,15 +74,19 @@ pub(super) struct DiskBudget {
     pub(super) layout: Arc<Layout>,
     limits: Limits,
     pub(super) idle: IdleParts,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: Arc<Ledger>,
     /// Of models that this process is unpacking.
     staged: AtomicU64,
     /// Of these, what is still to be written: the disk does not know of it yet.
     unwritten: AtomicU64,
     /// The names of their directories.
-    staging: Mutex<HashSet<String>>,
+    staging: Arc<Mutex<HashSet<String>>>,
+    pub(super) sweeper: Arc<Sweeper>,
+    /// What is on its way into the trash.
+    pub(super) leaving: AtomicU64,
     space: Mutex<Option<(Instant, Whole)>>,
-    stuck: Mutex<Option<Instant>>,
+    /// When nothing could leave.
+    pub(super) stuck: Mutex<Option<Instant>>,
     /// What this process has completed, if none of it is to leave while it lives.
     kept: Mutex<Option<HashSet<Key>>>,
 }
@@ -114,12 +102,14 @@ impl DiskBudget {
     pub(super) fn new(layout: Arc<Layout>, limits: Limits) -> DiskBudget {
         DiskBudget {
             idle: IdleParts::new(layout.clone()),
-            ledger: Ledger::new(layout.clone()),
+            ledger: Arc::new(Ledger::new(layout.clone())),
+            sweeper: Sweeper::new(layout.clone()),
+            leaving: AtomicU64::new(0),
             layout,
             limits,
             staged: AtomicU64::new(0),
             unwritten: AtomicU64::new(0),
-            staging: Mutex::default(),
+            staging: Arc::default(),
             space: Mutex::default(),
             stuck: Mutex::default(),
             kept: Mutex::default(),
@@ -158,6 +148,7 @@ impl DiskBudget {
 
     /// What a new model may take, if whatever may leaves for it.
     pub(super) fn room(&self, used: u64) -> u64 {
+        self.look();
         self.whole(used).allowed.saturating_sub(self.stays())
     }
 
@@ -168,13 +159,13 @@ impl DiskBudget {
 
     /// What cannot leave.
     fn stays(&self) -> u64 {
-        self.complete();
         let stays = |row: &Row| row.pinned || (row.foreign && !self.limits.evict_foreign);
         self.ledger.bytes_of(stays).saturating_add(self.staged())
     }
 
-    /// Counts a model that is being unpacked in this directory.
-    pub(super) fn is_staging(&self, dir: &str) {
+    /// Begins to count a model that is being unpacked in this directory.
+    pub(super) fn begin_staging(&self, dir: &str) {
+        self.look();
         self.staging.lock().insert(dir.to_owned());
     }
 
@@ -185,7 +176,7 @@ impl DiskBudget {
     }
 
     /// So many of them have been written, or never will be.
-    pub(super) fn is_written(&self, bytes: u64) {
+    pub(super) fn record_written(&self, bytes: u64) {
         self.unwritten.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -195,134 +186,26 @@ impl DiskBudget {
     }
 
     /// The model that took so many bytes in this directory is complete, or gone.
-    pub(super) fn is_unstaged(&self, dir: &str, bytes: u64) {
+    pub(super) fn end_staging(&self, dir: &str, bytes: u64) {
         self.staging.lock().remove(dir);
         self.unstage(bytes);
         if let Some(key) = ledger::key_of(dir) {
-            self.is_ended(&key);
+            self.record_end(&key);
         }
-    }
-
-    /// Makes everything fit again that has grown without asking: what others put there, or a limit that is lower now. The
-    /// disk's space is only looked after when something comes.
-    pub(super) fn tidy(&self, used: u64) -> u64 {
-        self.idle.survey();
-        let over = || {
-            let cap = self.cap(self.whole(used).disk);
-            self.taken(used).saturating_sub(cap)
-        };
-        if over() == 0 {
-            return 0;
-        }
-        self.ledger.measure();
-        let over = over();
-        self.remove_oldest(Leave::Models, |freed, next| {
-            let left = over.saturating_sub(freed);
-            match next.what {
-                What::Parts(_) => left <= next.bytes / EXCESS_SHARE,
-                What::Model(_) => left == 0,
-            }
-        })
     }
 
     /// The complete models that may leave, in the order in which they would.
     pub(super) fn next_to_leave(&self) -> Vec<Key> {
-        self.complete();
+        self.look();
         self.candidates().into_iter().map(|row| row.key).collect()
     }
 
-    fn reclaim(&self, want: u64, may: Leave) -> u64 {
-        if may == Leave::Models && self.stuck.lock().is_some_and(|at| at.elapsed() < STUCK_FOR) {
-            return self.remove_oldest(Leave::Parts, |freed, _| freed >= want);
-        }
-        if may == Leave::Parts {
-            return self.remove_oldest(may, |freed, _| freed >= want);
-        }
-        let less = self.ledger.measure();
-        let want = want.saturating_sub(less);
-        let freed = self.remove_oldest(may, |freed, _| freed >= want);
-        if freed < want {
-            *self.stuck.lock() = Some(Instant::now());
-        }
-        freed.saturating_add(less)
+    /// Records that a model was used just now.
+    pub(super) fn record_use(&self, key: &Key) {
+        self.ledger.record_use(key, SystemTime::now());
     }
 
-    /// Removes what may leave until it is `enough`, judged by the bytes that have gone and what would go next.
-    fn remove_oldest(&self, may: Leave, enough: impl Fn(u64, &Leaving) -> bool) -> u64 {
-        let mut freed = 0;
-        // Again, if others have used models that seemed old: they may still be the oldest that can leave.
-        for _ in 0..2 {
-            let mut used = false;
-            for leaving in self.in_order(may) {
-                if enough(freed, &leaving) {
-                    break;
-                }
-                match self.remove(&leaving.what) {
-                    Ok(()) => freed = freed.saturating_add(leaving.bytes),
-                    Err(stays) => used |= matches!(stays, Stays::Used(_)),
-                }
-            }
-            if !used {
-                break;
-            }
-        }
-        if freed > 0 {
-            *self.space.lock() = None;
-        }
-        freed
-    }
-
-    fn in_order(&self, may: Leave) -> Vec<Leaving> {
-        let parts = self.idle.rows().into_iter().map(|(name, idle)| Leaving {
-            used: idle.used,
-            bytes: idle.bytes,
-            what: What::Parts(name),
-        });
-        let mut leaving: Vec<Leaving> = parts.collect();
-        if may == Leave::Models {
-            leaving.extend(self.candidates().into_iter().map(|row| Leaving {
-                used: row.used,
-                bytes: row.bytes,
-                what: What::Model(row),
-            }));
-        }
-        leaving.sort_by_key(|leaving| leaving.used);
-        leaving
-    }
-
-    fn remove(&self, what: &What) -> Result<(), Stays> {
-        let row = match what {
-            What::Parts(name) if self.idle.remove(name) => return Ok(()),
-            What::Parts(_) => return Err(Stays::InUse),
-            What::Model(row) => row,
-        };
-        let stays = match evict::evict(&self.layout, row) {
-            Ok(Ok(())) => {
-                tracing::info!(entry = %row.key, bytes = row.bytes, "a model leaves the cache to make room");
-                self.ledger.is_gone(&row.key);
-                return Ok(());
-            }
-            Ok(Err(stays)) => stays,
-            Err(error) => {
-                tracing::warn!(%error, "a model cannot leave the cache");
-                Stays::InUse
-            }
-        };
-        tracing::debug!(entry = %row.key, %stays, "a model stays in the cache");
-        let used = match stays {
-            Stays::Used(at) => at,
-            _ => SystemTime::now(),
-        };
-        self.ledger.is_used(&row.key, used);
-        Err(stays)
-    }
-
-    /// Says that a model was used just now.
-    pub(super) fn is_used(&self, key: &Key) {
-        self.ledger.is_used(key, SystemTime::now());
-    }
-
-    fn taken(&self, used: u64) -> u64 {
+    pub(super) fn taken(&self, used: u64) -> u64 {
         let sum = used.saturating_add(self.idle.bytes());
         sum.saturating_add(self.complete())
             .saturating_add(self.staged())
@@ -336,9 +219,17 @@ impl DiskBudget {
         self.unwritten.load(Ordering::Relaxed)
     }
 
-    /// The bytes of all complete models, and of those that other processes are unpacking.
+    /// The bytes of all complete models, and of those that other processes are unpacking, as of a look at the disk a short time
+    /// ago.
     pub(super) fn complete(&self) -> u64 {
-        self.ledger.bytes(|| self.staging.lock().clone())
+        let staging = self.staging.clone();
+        self.ledger.look_later(move || staging.lock().clone());
+        self.ledger.bytes()
+    }
+
+    /// Looks at the disk, if that is due.
+    pub(super) fn look(&self) {
+        self.ledger.look(|| self.staging.lock().clone());
     }
 
     pub(super) fn cap(&self, disk: u64) -> u64 {
@@ -347,8 +238,10 @@ impl DiskBudget {
 
     /// What everything may take, that takes what it does while the open fillings take `used`.
     pub(super) fn whole(&self, used: u64) -> Whole {
+        // While something is being deleted, what the disk says is half of the truth.
+        let good = |at: Instant| at.elapsed() < SPACE_FOR || self.sweeper.bytes() > 0;
         if let Some((at, whole)) = *self.space.lock()
-            && at.elapsed() < SPACE_FOR
+            && good(at)
         {
             return whole;
         }
@@ -356,7 +249,9 @@ impl DiskBudget {
             Ok(space) => {
                 let kept = self.limits.min_free.bytes(space.total);
                 let here = self.taken(used).saturating_sub(self.unwritten());
-                let all = here.saturating_add(space.available);
+                let leaving = self.leaving.load(Ordering::Relaxed);
+                let leaving = leaving.saturating_add(self.sweeper.bytes());
+                let all = here.saturating_add(space.available).saturating_add(leaving);
                 Whole {
                     disk: space.total,
                     allowed: all.saturating_sub(kept).min(self.cap(space.total)),
@@ -372,11 +267,11 @@ impl DiskBudget {
     }
 
     /// A model is not streamed any more, and may be complete.
-    pub(super) fn is_ended(&self, key: &Key) {
+    pub(super) fn record_end(&self, key: &Key) {
         if let Some(kept) = &mut *self.kept.lock() {
             kept.insert(*key);
         }
-        self.ledger.is_here(key);
+        self.ledger.record(key);
         *self.space.lock() = None;
     }
 
@@ -385,16 +280,4 @@ impl DiskBudget {
         self.ledger.look_again();
         *self.space.lock() = None;
     }
-}
-
-/// Something that may leave.
-struct Leaving {
-    used: SystemTime,
-    bytes: u64,
-    what: What,
-}
-
-enum What {
-    Parts(String),
-    Model(Row),
 }

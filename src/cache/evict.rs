@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -58,8 +59,10 @@ impl Cache {
         if !forget && fs::symlink_metadata(&pin).is_ok() {
             return Ok(Err(Stays::Pinned));
         }
-        if let Err(stays) = remove(layout, key)? {
-            return Ok(Err(stays));
+        match remove(layout, key)? {
+            Ok(Some(grave)) => trash::delete(layout, grave),
+            Ok(None) => {}
+            Err(stays) => return Ok(Err(stays)),
         }
         if !idle::discard(layout, &key.to_string()) {
             return Ok(Err(Stays::InUse));
@@ -90,12 +93,16 @@ fn is_known(layout: &Layout, key: &Key) -> bool {
     paths.iter().any(|path| fs::symlink_metadata(path).is_ok())
 }
 
-/// Takes a model out of the cache that was seen as `row`. What is known of it stays.
+/// Takes a model out of the cache that was seen as `row`, into the trash, and says where it lies there. What is known of it
+/// stays.
 ///
 /// # Errors
 ///
 /// The disk failed; the model is as it was.
-pub(super) fn evict(layout: &Arc<Layout>, row: &Row) -> Result<Result<(), Stays>, Error> {
+pub(super) fn evict(
+    layout: &Arc<Layout>,
+    row: &Row,
+) -> Result<Result<Option<PathBuf>, Stays>, Error> {
     let key = &row.key;
     if fs::symlink_metadata(layout.pin(key)).is_ok() {
         return Ok(Err(Stays::Pinned));
@@ -112,7 +119,10 @@ pub(super) fn evict(layout: &Arc<Layout>, row: &Row) -> Result<Result<(), Stays>
 /// # Errors
 ///
 /// The disk failed; the model is as it was.
-pub(super) fn remove(layout: &Arc<Layout>, key: &Key) -> Result<Result<(), Stays>, Error> {
+pub(super) fn remove(
+    layout: &Arc<Layout>,
+    key: &Key,
+) -> Result<Result<Option<PathBuf>, Stays>, Error> {
     let Some(_claim) = Claim::take(layout, key)? else {
         return Ok(Err(Stays::Busy));
     };
@@ -123,10 +133,10 @@ pub(super) fn remove(layout: &Arc<Layout>, key: &Key) -> Result<Result<(), Stays
     if is_in_use(layout, key).context("examine", &model)? {
         return Ok(Err(Stays::InUse));
     }
-    trash::discard(layout, key, &model)?;
+    let grave = trash::bury(layout, &key.to_string(), &model)?;
     let descriptor = layout.descriptor(key);
     if_there(fs::remove_file(&descriptor)).context("remove", &descriptor)?;
-    Ok(Ok(()))
+    Ok(Ok(grave))
 }
 
 /// Whether anybody has a file of the model open, or mapped. A file system that cannot tell says no: what is open stays
@@ -176,11 +186,11 @@ mod tests {
     fn a_model_leaves_whole_and_stays_known() {
         let dir = tempfile::tempdir().unwrap();
         let (layout, row) = model(dir.path());
-        assert_eq!(evict(&layout, &row).unwrap(), Ok(()));
+        let grave = evict(&layout, &row).unwrap().unwrap().unwrap();
         assert!(!layout.model(&row.key).exists() && !layout.descriptor(&row.key).exists());
         assert!(Manifest::current(&layout, &row.key).is_some());
-        assert_eq!(fs::read_dir(layout.trash()).unwrap().count(), 0);
-        assert_eq!(evict(&layout, &row).unwrap(), Ok(()), "again");
+        assert!(grave.starts_with(layout.trash()) && grave.exists());
+        assert_eq!(evict(&layout, &row).unwrap(), Ok(None), "again");
     }
 
     #[test]
@@ -209,6 +219,6 @@ mod tests {
         fs::write(layout.lock(&row.key), "tensorflow_hub's").unwrap();
         assert_eq!(evict(&layout, &row).unwrap(), Err(Stays::Busy));
         fs::remove_file(layout.lock(&row.key)).unwrap();
-        assert_eq!(evict(&layout, &row).unwrap(), Ok(()));
+        assert!(matches!(evict(&layout, &row).unwrap(), Ok(Some(_))));
     }
 }

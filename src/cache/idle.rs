@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -69,15 +69,15 @@ impl IdleParts {
         rows.map(|(name, idle)| (name.clone(), *idle)).collect()
     }
 
-    /// Says that parts are open here.
-    pub(super) fn is_open(&self, name: &str) {
+    /// Records that parts are open here.
+    pub(super) fn open(&self, name: &str) {
         let mut table = self.table.lock();
         table.remove(name);
         table.open.insert(name.to_owned());
     }
 
-    /// Says that parts are not open here any more, and how many of their bytes stay.
-    pub(super) fn is_idle(&self, name: &str, bytes: u64) {
+    /// Records that parts are not open here any more, and how many of their bytes stay.
+    pub(super) fn close(&self, name: &str, bytes: u64) {
         let used = SystemTime::now();
         let mut table = self.table.lock();
         table.open.remove(name);
@@ -120,34 +120,50 @@ impl IdleParts {
         }
     }
 
-    /// Removes parts unless somebody has them open.
-    pub(super) fn remove(&self, name: &str) -> bool {
-        let gone = discard(&self.layout, name);
+    /// Counts parts no more that are about to be removed. `false`: they were not counted.
+    pub(super) fn take(&self, name: &str) -> bool {
         let mut table = self.table.lock();
-        if gone {
-            table.remove(name);
-        } else if let Some(idle) = table.by_name.get_mut(name) {
-            idle.used = SystemTime::now(); // another process has it open
+        let was_counted = table.by_name.contains_key(name);
+        table.remove(name);
+        was_counted
+    }
+
+    /// Moves parts that were taken into the trash, and says where they lie there, unless somebody has them open.
+    pub(super) fn bury(&self, name: &str, bytes: u64) -> Option<Option<PathBuf>> {
+        let grave = bury(&self.layout, name);
+        if grave.is_none() {
+            let used = SystemTime::now(); // another process has it open
+            self.table.lock().insert(name, Idle { bytes, used });
         }
-        gone
+        grave
     }
 }
 
 /// Removes parts, if they are there; `false`: somebody has them open.
 pub(super) fn discard(layout: &Layout, name: &str) -> bool {
+    let grave = bury(layout, name);
+    let is_gone = grave.is_some();
+    if let Some(grave) = grave.flatten() {
+        trash::delete(layout, grave);
+    }
+    is_gone
+}
+
+/// Moves them into the trash; `None`: somebody has them open.
+fn bury(layout: &Layout, name: &str) -> Option<Option<PathBuf>> {
     let dir = layout.parts().join(name);
     let claimed = match fs::symlink_metadata(&dir) {
         Ok(meta) if meta.is_dir() => parts::claim(&dir).map(|claim| claim.map(Some)),
         Ok(_) => Ok(Some(None)), // a link, which leads to nothing of ours
-        Err(_) => return true,
+        Err(_) => return Some(None),
     };
     match claimed {
-        Ok(None) | Err(_) => false,
-        Ok(Some(_claim)) => match trash::discard_named(layout, name, &dir) {
-            Ok(()) => true,
+        Ok(None) | Err(_) => None,
+        Ok(Some(_claim)) => match trash::bury(layout, name, &dir) {
+            Ok(grave) => Some(grave),
             Err(error) => {
                 tracing::warn!(%error, "cannot remove an unfinished model");
-                false
+                None
             }
         },
     }

@@ -65,7 +65,7 @@ impl Cache {
             tracing::debug!(model = url, %error, "cannot note that a model is used");
         }
         if let Some(Budget::Disk(budget)) = self.disk.as_ref().map(|room| room.budget()) {
-            budget.is_used(&key);
+            budget.record_use(&key);
         }
     }
 

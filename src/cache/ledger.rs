@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
@@ -43,6 +44,8 @@ pub(super) struct Ledger {
     table: Mutex<Table>,
     /// One reads the disk at a time.
     reading: Mutex<()>,
+    /// A thread is about to.
+    looking: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +75,26 @@ enum Change {
     Used(Key, SystemTime),
 }
 
-type Rows = HashMap<Key, (Row, Seen)>;
+/// Every model, and the bytes of all of them.
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    by_key: HashMap<Key, (Row, Seen)>,
+    bytes: u64,
+}
+
+impl Rows {
+    fn insert(&mut self, row: Row, seen: Seen) {
+        self.remove(&row.key);
+        self.bytes = self.bytes.saturating_add(row.bytes);
+        self.by_key.insert(row.key, (row, seen));
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some((row, _)) = self.by_key.remove(key) {
+            self.bytes = self.bytes.saturating_sub(row.bytes);
+        }
+    }
+}
 
 /// What the size of a model was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,30 +119,33 @@ impl Ledger {
             layout,
             table: Mutex::default(),
             reading: Mutex::default(),
+            looking: AtomicBool::new(false),
         }
     }
 
-    /// The bytes of all complete models, and of those that others are unpacking; `ours` are our own staging directories.
-    pub(super) fn bytes(&self, ours: impl FnOnce() -> HashSet<String>) -> u64 {
-        self.refresh(ours);
-        self.table.lock().bytes()
+    /// The bytes of all complete models, and of those that others were unpacking at the last look at the disk.
+    pub(super) fn bytes(&self) -> u64 {
+        let table = self.table.lock();
+        table.rows.bytes.saturating_add(table.staged)
     }
 
     /// Every model, in no order.
     pub(super) fn rows(&self) -> Vec<Row> {
         let table = self.table.lock();
-        table.rows.values().map(|(row, _)| row.clone()).collect()
+        let rows = table.rows.by_key.values();
+        rows.map(|(row, _)| row.clone()).collect()
     }
 
     /// The bytes of all models that `which` picks.
     pub(super) fn bytes_of(&self, which: impl Fn(&Row) -> bool) -> u64 {
         let table = self.table.lock();
-        let rows = table.rows.values().map(|(row, _)| row);
-        sum(rows.filter(|row| which(row)))
+        let rows = table.rows.by_key.values().map(|(row, _)| row);
+        let bytes = rows.filter(|row| which(row)).map(|row| row.bytes);
+        bytes.fold(0, u64::saturating_add)
     }
 
-    /// Says that a model is complete, if it is.
-    pub(super) fn is_here(&self, key: &Key) {
+    /// Records that a model is complete, if it is.
+    pub(super) fn record(&self, key: &Key) {
         if !self.layout.model(key).is_dir() {
             return;
         }
@@ -130,13 +155,15 @@ impl Ledger {
         }
     }
 
-    /// Says that a model has left.
-    pub(super) fn is_gone(&self, key: &Key) {
+    /// Forgets a model that has left, or is about to. `false`: it was not known.
+    pub(super) fn forget(&self, key: &Key) -> bool {
+        let was_known = self.table.lock().rows.by_key.contains_key(key);
         self.change(Change::Gone(*key));
+        was_known
     }
 
-    /// Says when a model was used, or could not leave for another reason.
-    pub(super) fn is_used(&self, key: &Key, at: SystemTime) {
+    /// Records when a model was used, or could not leave for another reason.
+    pub(super) fn record_use(&self, key: &Key, at: SystemTime) {
         self.change(Change::Used(*key, at));
     }
 
@@ -155,17 +182,16 @@ impl Ledger {
         self.table.lock().looked = None;
     }
 
-    /// Measures the largest models that have not been measured. By how many bytes their manifests said too much.
-    pub(super) fn measure(&self) -> u64 {
+    /// Measures the largest models that have not been measured: a manifest may lie.
+    fn measure(&self) {
         let mut largest: Vec<Row> = {
             let table = self.table.lock();
-            let unmeasured = table.rows.values();
+            let unmeasured = table.rows.by_key.values();
             let unmeasured = unmeasured.filter(|(_, seen)| matches!(seen, Seen::Manifest(_)));
             unmeasured.map(|(row, _)| row.clone()).collect()
         };
         largest.sort_unstable_by_key(|row| std::cmp::Reverse(row.bytes));
         largest.truncate(LARGEST);
-        let mut less: u64 = 0;
         for mut row in largest {
             let claimed = row.bytes;
             row.bytes = tree_size(&self.layout.model(&row.key));
@@ -173,20 +199,45 @@ impl Ledger {
                 tracing::warn!(entry = %row.key, claimed, found = row.bytes, "a manifest is wrong about the size of its model");
             }
             let mut table = self.table.lock();
-            if let Some((known, seen @ Seen::Manifest(_))) = table.rows.get_mut(&row.key)
-                && let Seen::Manifest(inode) = *seen
+            if let Some((known, Seen::Manifest(inode))) = table.rows.by_key.get(&row.key)
                 && known.bytes == claimed
             {
-                known.bytes = row.bytes;
-                *seen = Seen::Measured(inode);
-                less = less.saturating_add(claimed.saturating_sub(row.bytes));
+                let (known, inode) = (known.clone(), *inode);
+                let bytes = row.bytes;
+                table
+                    .rows
+                    .insert(Row { bytes, ..known }, Seen::Measured(inode));
             }
         }
-        less
     }
 
-    /// Looks at the disk if that is due. What is known meanwhile stays known.
-    fn refresh(&self, ours: impl FnOnce() -> HashSet<String>) {
+    /// Looks at the disk in a thread of its own, if that is due: no write waits for it.
+    pub(super) fn look_later(
+        self: &Arc<Ledger>,
+        ours: impl FnOnce() -> HashSet<String> + Send + 'static,
+    ) {
+        let Some(looked) = self.table.lock().looked else {
+            return self.look(ours);
+        };
+        let due = looked.at.elapsed() > FRESH.max(looked.took * SHARE);
+        if !due || self.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let ledger = self.clone();
+        let look = move || {
+            ledger.look(ours);
+            ledger.looking.store(false, Ordering::Release);
+        };
+        let begun = std::thread::Builder::new()
+            .name("cache-survey".to_owned())
+            .spawn(look);
+        if begun.is_err() {
+            self.looking.store(false, Ordering::Release);
+        }
+    }
+
+    /// Looks at the disk if that is due; `ours` are our own staging directories. What is known meanwhile stays known.
+    pub(super) fn look(&self, ours: impl FnOnce() -> HashSet<String>) {
         if self.is_fresh() {
             return;
         }
@@ -197,7 +248,7 @@ impl Ledger {
         let known = {
             let mut table = self.table.lock();
             table.since.clear();
-            table.rows.clone()
+            table.rows.by_key.clone()
         };
         let begun = Instant::now();
         let written = written_at(self.layout.root());
@@ -214,6 +265,8 @@ impl Ledger {
             took: at - begun,
             written,
         });
+        drop(table);
+        self.measure();
     }
 
     fn is_fresh(&self) -> bool {
@@ -226,16 +279,6 @@ impl Ledger {
     }
 }
 
-impl Table {
-    fn bytes(&self) -> u64 {
-        sum(self.rows.values().map(|(row, _)| row)).saturating_add(self.staged)
-    }
-}
-
-fn sum<'a>(rows: impl Iterator<Item = &'a Row>) -> u64 {
-    rows.fold(0, |sum: u64, row| sum.saturating_add(row.bytes))
-}
-
 fn written_at(dir: &Path) -> Option<SystemTime> {
     fs::metadata(dir).and_then(|meta| meta.modified()).ok()
 }
@@ -243,13 +286,13 @@ fn written_at(dir: &Path) -> Option<SystemTime> {
 fn apply(rows: &mut Rows, change: &Change) {
     match change {
         Change::Came(row, seen) => {
-            rows.insert(row.key, (row.clone(), *seen));
+            rows.insert(row.clone(), *seen);
         }
         Change::Gone(key) => {
             rows.remove(key);
         }
         Change::Used(key, at) => {
-            if let Some((row, _)) = rows.get_mut(key) {
+            if let Some((row, _)) = rows.by_key.get_mut(key) {
                 row.used = row.used.max(*at);
             }
         }
@@ -257,9 +300,13 @@ fn apply(rows: &mut Rows, change: &Change) {
 }
 
 /// Reads the cache directory: its models, and the bytes of staging directories but `ours`.
-fn survey(layout: &Layout, known: Rows, ours: &HashSet<String>) -> (Rows, u64) {
+fn survey(
+    layout: &Layout,
+    known: HashMap<Key, (Row, Seen)>,
+    ours: &HashSet<String>,
+) -> (Rows, u64) {
     let pins = keys_in(&layout.pins());
-    let mut rows = HashMap::new();
+    let mut rows = Rows::default();
     let mut staged: u64 = 0;
     for entry in fs::read_dir(layout.root()).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else {
@@ -270,7 +317,9 @@ fn survey(layout: &Layout, known: Rows, ours: &HashSet<String>) -> (Rows, u64) {
         }
         if let Some(key) = Key::parse(&name) {
             let row = read(layout, key, known.get(&key), pins.contains(&key));
-            rows.extend(row.ok().map(|row| (key, row)));
+            if let Ok((row, seen)) = row {
+                rows.insert(row, seen);
+            }
         } else if name.ends_with(".tmp") && key_of(&name).is_some() && !ours.contains(&name) {
             staged = staged.saturating_add(tree_size(&entry.path()));
         }

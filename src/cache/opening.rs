@@ -207,9 +207,7 @@ pub(super) fn reclaim(layout: &Arc<Layout>) {
             tracing::warn!(%error, "cannot clear away an unfinished download");
         }
     }
-    if let Ok(host) = os::host::hostname() {
-        underway::bury_orphans(layout, &host);
-    }
+    underway::bury_orphans(layout, &os::host::hostname());
     trash::purge(layout);
 }
 

@@ -191,7 +191,10 @@ impl Partial {
             map.extend(bits);
         }
         if touched.len() > SYNC_EACH {
-            parts.data().sync_all().context("sync", parts.data().named())?;
+            parts
+                .data()
+                .sync_all()
+                .context("sync", parts.data().named())?;
         } else {
             for file in touched {
                 let synced = file.open().and_then(|disk| disk.sync_all());
@@ -253,8 +256,8 @@ impl Partial {
     fn end(&self, idle: u64) {
         self.over.store(true, Ordering::Release);
         if let (Some(home), Budget::Disk(budget)) = (&self.home, self.room.budget()) {
-            budget.idle.is_idle(&home.parts.name(), idle);
-            budget.is_ended(&Key::of(&self.id));
+            budget.idle.close(&home.parts.name(), idle);
+            budget.record_end(&Key::of(&self.id));
         }
         // Last: whoever waits for this space then sees what is complete.
         if let Some(stake) = &self.filling.shared.stake {

@@ -212,7 +212,10 @@ impl Parts {
         if place.is_there() && !broken {
             return Ok(false);
         }
-        tracing::warn!(parts = place.name, "the cache was cleared under an unfinished model, beginning anew");
+        tracing::warn!(
+            parts = place.name,
+            "the cache was cleared under an unfinished model, beginning anew"
+        );
         let name = match place.top.is_there() {
             true => place.name.clone(),
             false => {
@@ -230,7 +233,10 @@ impl Parts {
         let top = Base::open(&dir).context("open", &dir)?;
         let begin = || {
             plan::forget_synced(&top)?;
-            if_there(os::beneath::remove(top.dir(), Path::new(&self.plan.map_name())))?;
+            if_there(os::beneath::remove(
+                top.dir(),
+                Path::new(&self.plan.map_name()),
+            ))?;
             self.plan.write_new(&top)?;
             Place::open(&self.layout, name, data, &self.plan)
         };

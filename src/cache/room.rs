@@ -15,6 +15,7 @@ use super::budget::{Budget, Leave};
 use super::fillfile::FillFile;
 use super::filling::Filling;
 use super::giveback::Unit;
+use super::leaving::Tried;
 use super::segments::Worth;
 use super::turns::{Remedy, Shortage, Turns};
 
@@ -72,10 +73,7 @@ impl Room {
     pub(super) fn admit(&self, cost: u64, awaited: bool, reserved: bool, may: Leave) -> bool {
         self.used.fetch_add(cost, Ordering::Relaxed);
         if may == Leave::Models {
-            let excess = self.budget.excess(self.used());
-            if excess > 0 {
-                self.budget.reclaim(excess, may);
-            }
+            self.evict(may, || self.budget.excess(self.used()));
         }
         if self.over() == 0 {
             return true;
@@ -111,7 +109,7 @@ impl Room {
             let given = self.give_back(true, may, lacking);
             // Otherwise others may have taken what was given.
             if given == Some(0) && lacking() > 0 {
-                disk.is_written(bytes);
+                disk.record_written(bytes);
                 disk.unstage(bytes);
                 return Err(Full { fits });
             }
@@ -161,28 +159,71 @@ impl Room {
 
     /// Gives at least `bytes` back if so many may go: the disk is full. Returns how many went.
     pub(super) fn spare(&self, bytes: u64) -> u64 {
+        // What has left already is enough, once it is deleted.
+        if let Budget::Disk(disk) = &self.budget {
+            let swept = disk.sweeper.drain();
+            if swept > 0 {
+                return swept;
+            }
+        }
         let before = self.used();
-        let given = self.give_back(true, Leave::Models, || {
-            bytes.saturating_sub(before.saturating_sub(self.used()))
+        let shrunk = || before.saturating_sub(self.used());
+        let mut evicted = 0;
+        if let Budget::Disk(disk) = &self.budget {
+            let mut tried = Tried::default();
+            while evicted < bytes {
+                let chosen = disk.choose(bytes - evicted, Leave::Models, &tried);
+                if chosen.is_empty() {
+                    break;
+                }
+                evicted += disk.evict(chosen, &mut tried);
+            }
+            disk.sweeper.drain();
+        }
+        self.give_back(true, Leave::Parts, || {
+            bytes.saturating_sub(evicted).saturating_sub(shrunk())
         });
-        given.unwrap_or(0)
+        evicted.saturating_add(shrunk())
+    }
+
+    /// Evicts until nothing is `lacking`; `None`: nothing was. Whoever chooses does so alone, and evicts beside others.
+    fn evict(&self, may: Leave, lacking: impl Fn() -> u64) -> Option<u64> {
+        let Budget::Disk(disk) = &self.budget else {
+            return (lacking() > 0).then_some(0);
+        };
+        let (mut freed, mut tried) = (None, Tried::default());
+        while lacking() > 0 {
+            let chosen = {
+                let _one = self.giving.lock();
+                match lacking() {
+                    0 => break,
+                    lack => disk.choose(lack, may, &tried),
+                }
+            };
+            let before = freed.unwrap_or(0);
+            freed = Some(before);
+            if chosen.is_empty() {
+                if may == Leave::Models {
+                    disk.give_up();
+                }
+                break;
+            }
+            freed = Some(disk.evict(chosen, &mut tried).saturating_add(before));
+        }
+        freed
     }
 
     /// Gives back until nothing is `lacking`, and some more. `None`: nothing is, because somebody else has done so meanwhile.
     fn give_back(&self, fresh_too: bool, may: Leave, lacking: impl Fn() -> u64) -> Option<u64> {
+        let evicted = self.evict(may, &lacking);
         let _one = self.giving.lock();
         let lack = lacking();
         if lack == 0 {
-            return None;
-        }
-        let idle = self.budget.reclaim(lack, may);
-        let lack = lack.saturating_sub(idle);
-        if lack == 0 {
-            return Some(idle);
+            return evicted;
         }
         let slack = (self.budget.limit(self.used()) / SLACK_SHARE).min(MAX_SLACK);
         let shrunk = self.shrink(lack.saturating_add(slack), lack, fresh_too);
-        Some(idle.saturating_add(shrunk))
+        Some(evicted.unwrap_or(0).saturating_add(shrunk))
     }
 
     /// Takes `want` bytes of what has been used, or at least `lack` bytes of what has just been fetched too.

@@ -134,7 +134,7 @@ impl Cache {
             return Ok(Streaming::Partial(Partial::new(id, filling, None, room)));
         };
         if let Budget::Disk(budget) = room.budget() {
-            budget.idle.is_open(&parts.name());
+            budget.idle.open(&parts.name());
         }
         let on_disk = Some((parts.clone(), kept));
         let filling = Filling::ranged(&files, names, on_disk, room.clone());
@@ -212,7 +212,7 @@ fn begin_locked(
         tracing::warn!(model = url, entry = %key, %flaw, "the cached copy is not whole, fetching it again");
         entry::set_aside(&locks.layout, key)?;
         if let Some(Budget::Disk(budget)) = room.as_deref().map(Room::budget) {
-            budget.ledger.is_gone(key);
+            budget.ledger.forget(key);
         }
     }
     Lead::new(held, url, &locks.host, room).map(Begin::Lead)

@@ -8,10 +8,11 @@ impl DiskBudget {
     /// Why a model of `needs` bytes does not fit beside what cannot leave, if all of it is to come with `together` bytes of
     /// all that are to come whole.
     pub(super) fn shortage(&self, used: u64, needs: u64, together: u64) -> Option<Shortage> {
+        self.look();
         let here = self.complete().saturating_add(self.staged());
         let whole = self.whole(used);
         let over = here.saturating_add(together).saturating_sub(whole.allowed);
-        let leaving = self.leaving(over);
+        let leaving = self.evictable(over);
         if leaving >= over {
             return None;
         }
@@ -29,7 +30,7 @@ impl DiskBudget {
     }
 
     /// How many bytes of complete models would leave now if so many were wanted: fewer if others are in use.
-    fn leaving(&self, want: u64) -> u64 {
+    fn evictable(&self, want: u64) -> u64 {
         let mut sum: u64 = 0;
         for row in self.candidates() {
             if sum >= want {

@@ -95,7 +95,8 @@ impl Sparse {
     }
 
     fn make(&self) -> io::Result<File> {
-        let (data, path) = (self.parts.data().dir(), self.path());
+        let (base, path) = (self.parts.data(), self.path());
+        let data = base.dir();
         let mut result = os::beneath::create(data, path, FILE_MODE);
         if let Err(error) = &result {
             match error.kind() {

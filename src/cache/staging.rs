@@ -22,7 +22,7 @@ impl Staging {
         let name = dir.file_name().unwrap_or_default();
         let dir = name.to_string_lossy().into_owned();
         if let Budget::Disk(disk) = room.budget() {
-            disk.is_staging(&dir);
+            disk.begin_staging(&dir);
         }
         Staging {
             room,
@@ -47,7 +47,7 @@ impl Staging {
     pub(super) fn wrote(&self, bytes: u64) {
         if let Budget::Disk(disk) = self.room.budget() {
             self.written.fetch_add(bytes, Ordering::Relaxed);
-            disk.is_written(bytes);
+            disk.record_written(bytes);
         }
     }
 
@@ -55,8 +55,8 @@ impl Staging {
     pub(super) fn end(&self) {
         if let Budget::Disk(disk) = self.room.budget() {
             let bytes = self.bytes.swap(0, Ordering::Relaxed);
-            disk.is_written(bytes.saturating_sub(self.written.swap(0, Ordering::Relaxed)));
-            disk.is_unstaged(&self.dir, bytes);
+            disk.record_written(bytes.saturating_sub(self.written.swap(0, Ordering::Relaxed)));
+            disk.end_staging(&self.dir, bytes);
         }
     }
 }

@@ -20,14 +20,21 @@ pub(super) fn discard(layout: &Layout, key: &Key, path: &Path) -> Result<(), Err
 
 /// The same, of anything: `name` is for people who look into the trash.
 pub(super) fn discard_named(layout: &Layout, name: &str, path: &Path) -> Result<(), Error> {
-    let grave = layout.trash().join(format!("{name}.{}", new_uid()?));
-    if if_there(fs::rename(path, &grave))
-        .context("remove", path)?
-        .is_some()
-    {
+    if let Some(grave) = bury(layout, name, path)? {
         delete(layout, grave);
     }
     Ok(())
+}
+
+/// Moves `path` into the trash, if it is there, and says where it lies then: to be deleted later.
+///
+/// # Errors
+///
+/// It could not be moved.
+pub(super) fn bury(layout: &Layout, name: &str, path: &Path) -> Result<Option<PathBuf>, Error> {
+    let grave = layout.trash().join(format!("{name}.{}", new_uid()?));
+    let moved = if_there(fs::rename(path, &grave)).context("remove", path)?;
+    Ok(moved.map(|()| grave))
 }
 
 /// Deletes what others left in the trash.
@@ -38,7 +45,7 @@ pub(super) fn purge(layout: &Layout) {
 }
 
 /// A link is removed, never followed. Somebody else may be deleting the same at the same time.
-fn delete(layout: &Layout, path: PathBuf) {
+pub(super) fn delete(layout: &Layout, path: PathBuf) {
     let mut left = vec![path];
     while let Some(path) = left.pop() {
         match delete_one(layout, &path, &mut left) {

@@ -154,7 +154,10 @@ fn a_cleared_cache_is_an_ordinary_event() {
     let mount = uncompressed(&origin).arg("--prefetch=none").start();
     let read = |at: u64| {
         let got = read_at(&mount, &format!("google/a/1/{DATA}"), at, 100_000).unwrap();
-        assert!(got == model.bytes(DATA)[at as usize..][..100_000], "at {at}");
+        assert!(
+            got == model.bytes(DATA)[at as usize..][..100_000],
+            "at {at}"
+        );
     };
     read(0);
     let parts = mount.cache.join(".tfhub-fs/v1/parts");

@@ -19,26 +19,40 @@ fn a_streamed_model_begins_anew_wherever_it_was_cleared() {
             }
         }),
         ("its data", |root| {
-            let data = root.join(".tfhub-fs/v1/parts").join(Key::of(URL).to_string()).join("data");
+            let data = root
+                .join(".tfhub-fs/v1/parts")
+                .join(Key::of(URL).to_string())
+                .join("data");
             fs::remove_dir_all(data).unwrap();
         }),
         ("a directory in it", |root| {
-            let data = root.join(".tfhub-fs/v1/parts").join(Key::of(URL).to_string()).join("data");
+            let data = root
+                .join(".tfhub-fs/v1/parts")
+                .join(Key::of(URL).to_string())
+                .join("data");
             fs::remove_dir_all(data.join("variables")).unwrap();
         }),
         ("a directory for a link", |root| {
-            let data = root.join(".tfhub-fs/v1/parts").join(Key::of(URL).to_string()).join("data");
+            let data = root
+                .join(".tfhub-fs/v1/parts")
+                .join(Key::of(URL).to_string())
+                .join("data");
             fs::remove_dir_all(data.join("variables")).unwrap();
             std::os::unix::fs::symlink("/nowhere", data.join("variables")).unwrap();
         }),
-        ("all of ours", |root| fs::remove_dir_all(root.join(".tfhub-fs")).unwrap()),
+        ("all of ours", |root| {
+            fs::remove_dir_all(root.join(".tfhub-fs")).unwrap()
+        }),
         ("the cache", |root| fs::remove_dir_all(root).unwrap()),
     ];
     for (what, clear) in clear {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("cache");
         let cache = Cache::open(&root).unwrap();
-        let files = [spec("saved_model.pb", 1000), spec("variables/data", 5 * BLOCK)];
+        let files = [
+            spec("saved_model.pb", 1000),
+            spec("variables/data", 5 * BLOCK),
+        ];
         let partial = partial(&cache, URL, &files);
         let data = get(&partial, "variables/data");
         // While it is idle, and while somebody has it open.
@@ -93,7 +107,11 @@ fn a_staging_directory_without_a_record_goes() {
     Cache::open(root).unwrap();
     let held = Key::of("https://h/held/1").to_string();
     let (uid, other) = ("1".repeat(32), "2".repeat(32));
-    fs::write(root.join(format!("{held}.lock")), format!("elsewhere.1.{uid}")).unwrap();
+    fs::write(
+        root.join(format!("{held}.lock")),
+        format!("elsewhere.1.{uid}"),
+    )
+    .unwrap();
     let names = [format!("{held}.{uid}.tmp"), format!("{held}.{other}.tmp")];
     for name in &names {
         fs::create_dir(root.join(name)).unwrap();
@@ -102,8 +120,14 @@ fn a_staging_directory_without_a_record_goes() {
     fs::create_dir(root.join("notes.tmp")).unwrap();
     let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
     for name in &names {
-        fs::File::open(root.join(name)).unwrap().set_modified(long_ago).unwrap();
-        fs::File::open(root.join(name).join("saved_model.pb")).unwrap().set_modified(long_ago).unwrap();
+        fs::File::open(root.join(name))
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
+        fs::File::open(root.join(name).join("saved_model.pb"))
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
     }
     Cache::open(root).unwrap();
     let here = |name: &str| root.join(name).exists();

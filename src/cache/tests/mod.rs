@@ -17,6 +17,7 @@ mod reference;
 mod restart;
 mod sealing;
 mod shared;
+mod space;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
