@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use figures::{Figure, measure};
-use graph::{Graph, components};
+use graph::{Graph, components, heights};
 use house::House;
 
 #[path = "architecture/figures.rs"]
@@ -46,8 +46,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("fuse", &["vfs", "models", "os"]),
-    ("server", &["checksum", "handle", "config", "os"]),
-    ("vfs", &["models", "cache", "handle", "status"]),
+    ("server", &["checksum", "os"]),
+    ("vfs", &["models", "cache", "handle", "status", "os"]),
     (
         "models",
         &[
@@ -87,21 +87,17 @@ const LIMITS: &[(&str, usize, usize)] = &[
     ("lines", 46_700, 40_000),
     ("code lines", 36_300, 31_000),
     ("longest file", 600, 600),
-    ("open fields in cache", 98, 0),
-    ("methods of Cache", 42, 25),
-    ("methods of Model", 52, 20),
-    ("import circles of more than 3 files", usize::MAX, 0),
-    ("circles between folders", usize::MAX, 0),
-    (
-        "types with impls in two folders or four files",
-        usize::MAX,
-        0,
-    ),
-    ("floors inside the largest room", usize::MAX, 10),
-    ("files in the fullest folder", 66, 24),
-    ("unsafe expressions", 48, 12),
+    ("open fields in cache", 92, 0),
+    ("methods of Cache", 38, 25),
+    ("methods of Model", 48, 20),
+    ("import circles of more than 3 files", 8, 0),
+    ("circles between folders", 2, 0),
+    ("types with impls in two folders or four files", 8, 0),
+    ("floors inside the largest room", 10, 10),
+    ("files in the fullest folder", 62, 24),
+    ("unsafe expressions", 4, 12),
     ("unsafe expressions outside of os", 0, 0),
-    ("predicates that act or do not return bool", 43, 0),
+    ("predicates that act or do not return bool", 31, 0),
 ];
 
 #[test]
@@ -143,12 +139,11 @@ fn arrows_only_go_down() {
         }
     }
     for (from, to) in drawn.difference(&used) {
-        println!("{from} does not use {to}: take it out of the table");
+        wrong.push(format!(
+            "{from} does not use {to}: take it out of the table"
+        ));
     }
-    let mut table: Graph<&str> = known.iter().map(|room| (*room, BTreeSet::new())).collect();
-    for (from, to) in &drawn {
-        table.get_mut(from).unwrap().insert(to);
-    }
+    let table = arrows();
     let circles = components(&table)
         .into_iter()
         .filter(|circle| circle.len() > 1);
@@ -166,6 +161,66 @@ fn every_room_is_in_the_table() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     assert_eq!(drawn, built.iter().map(String::as_str).collect());
+}
+
+/// `TFHUB_FS_DRAW=1` draws it anew.
+#[test]
+fn the_document_shows_the_arrows_and_the_states() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut wanted = text.clone();
+    for (block, picture) in [("arrows", drawing()), ("states", states())] {
+        let (before, rest) = wanted.split_once(&format!("```{block}\n")).unwrap();
+        let (_, after) = rest.split_once("```").unwrap();
+        wanted = format!("{before}```{block}\n{picture}```{after}");
+    }
+    if std::env::var_os("TFHUB_FS_DRAW").is_some() {
+        fs::write(&file, wanted).unwrap();
+    } else {
+        assert!(
+            text == wanted,
+            "run `TFHUB_FS_DRAW=1 cargo test --test architecture`; docs/architecture.md is to be\n{wanted}"
+        );
+    }
+}
+
+/// The first picture on the page of a model's state machine.
+fn states() -> String {
+    let page = fs::read_to_string("src/models/model/mod.rs")
+        .or_else(|_| fs::read_to_string("src/models/mod.rs"))
+        .unwrap();
+    let lines = page
+        .lines()
+        .skip_while(|line| *line != "//! ```text")
+        .skip(1);
+    let picture = lines.take_while(|line| *line != "//! ```");
+    let text = |line: &str| format!("{}\n", line.strip_prefix("//! ").unwrap_or_default());
+    picture.map(text).collect()
+}
+
+/// A line for each room, the highest first: whom it names, the nearest first.
+fn drawing() -> String {
+    let table = arrows();
+    let heights = heights(&table);
+    let from_above = |rooms: &BTreeSet<&'static str>| {
+        let mut rooms: Vec<_> = rooms.iter().copied().collect();
+        rooms.sort_by_key(|room| (std::cmp::Reverse(heights[room]), *room));
+        rooms
+    };
+    let rooms = from_above(&table.keys().copied().collect());
+    let line = |room: &&str| match from_above(&table[*room]).as_slice() {
+        [] => format!("{room}\n"),
+        below => format!("{room:<13}-> {}\n", below.join(" ")),
+    };
+    rooms.iter().map(line).collect()
+}
+
+fn arrows() -> Graph<&'static str> {
+    let below = |rooms: &&[&'static str]| rooms.iter().copied().collect();
+    MAY_USE
+        .iter()
+        .map(|(room, rooms)| (*room, below(rooms)))
+        .collect()
 }
 
 fn house() -> House {

@@ -23,9 +23,13 @@ pub fn components<N: Ord + Clone>(graph: &Graph<N>) -> Vec<Vec<N>> {
 
 /// The number of nodes on the longest way down, a circle counted as one node.
 pub fn floors<N: Ord + Clone>(graph: &Graph<N>) -> usize {
-    let mut height: BTreeMap<&N, usize> = BTreeMap::new();
-    let components = components(graph);
-    for component in &components {
+    heights(graph).into_values().max().unwrap_or(0)
+}
+
+/// The number of nodes on the longest way down from each node.
+pub fn heights<N: Ord + Clone>(graph: &Graph<N>) -> BTreeMap<N, usize> {
+    let mut height: BTreeMap<N, usize> = BTreeMap::new();
+    for component in components(graph) {
         let below = component
             .iter()
             .flat_map(|node| &graph[node])
@@ -33,9 +37,9 @@ pub fn floors<N: Ord + Clone>(graph: &Graph<N>) -> usize {
             .map(|node| height[node])
             .max()
             .unwrap_or(0);
-        height.extend(component.iter().map(|node| (node, below + 1)));
+        height.extend(component.into_iter().map(|node| (node, below + 1)));
     }
-    height.into_values().max().unwrap_or(0)
+    height
 }
 
 struct Walk<'a, N> {
