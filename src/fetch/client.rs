@@ -59,7 +59,7 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         if !options.verify_certificates {
             tracing::warn!(
-                "TFHUB_DISABLE_CERT_VALIDATION is set: any certificate is accepted, so whoever is on the way can \
+                "TFHUB_DISABLE_CERT_VALIDATION is set: any certificate is accepted, so anyone on the way can \
                  change models; for a proxy with its own certificate, SSL_CERT_FILE is the safe way"
             );
         }
@@ -206,8 +206,8 @@ impl Client {
     /// The credential for the host of `address`. Looked up at every hop, so that no redirect takes it along.
     fn authorization(&self, address: &Address) -> Option<HeaderValue> {
         let mut known = self.options().credentials.iter();
-        let told = known.find(|known| known.authority == address.authority())?;
-        Some(told.authorization.clone())
+        let credential = known.find(|known| known.authority == address.authority())?;
+        Some(credential.authorization.clone())
     }
 
     fn check_allowed(&self, address: &Address) -> Result<(), Error> {

@@ -39,8 +39,7 @@ pub struct Document {
 impl Client {
     /// Makes a request and reads its whole answer. Redirects are not followed. What only reads and has no `Authorization`
     /// goes to the mirror of its host, if that has one: who asks is not the mirror's to know. It is made again as every
-    /// request is; one that changes something has to do the same when it is made twice, and its second answer must be told
-    /// from somebody else's doing.
+    /// request is: one that changes something must do the same when it is made twice.
     ///
     /// # Errors
     ///

@@ -226,7 +226,7 @@ impl Error {
         )
     }
 
-    /// RetryState ran out. Everything that is none of the three is an I/O error.
+    /// The timeout has passed. Everything that is none of the three is an I/O error.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Error::Stalled { .. } | Error::RetryAfter { .. })
     }

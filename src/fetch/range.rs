@@ -38,7 +38,7 @@ impl SharedResource {
         self.now.lock().clone()
     }
 
-    /// Follows the redirects from the start once more, unless somebody has done so since `old`.
+    /// Follows the redirects from the start once more, unless another reader has done so since `old`.
     async fn renew(
         &self,
         client: &Client,

@@ -1,9 +1,8 @@
-//! Who uploads a model: whoever makes `<sha1>.lock`, which no two can.
+//! Which host uploads a model: the one that creates `<sha1>.lock`, which only one can.
 //!
-//! The lock is tensorflow_hub's. One of ours is written anew while its holder lives; whose lock and files have not moved for
-//! tensorflow_hub's time is taken for dead, and its lock is replaced on the condition that it is still the same. Some seconds
-//! are enough where its process was of this host, this boot and these process numbers, and is gone: another container may
-//! share a host's name, and not its numbers.
+//! The lock is tensorflow_hub's. Ours is rewritten while its holder lives. A lock is stale when neither it nor the model's files
+//! have changed for tensorflow_hub's time; it is then replaced on the condition that it is still the same. Seconds are enough
+//! if its process was of this host, boot and PID namespace and is gone: another container may share the host's name only.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,7 +14,7 @@ use crate::bucket::{Precondition, PutOutcome};
 use crate::handle::{BucketPath, Key};
 use crate::hubdir::{LockText, Stillness, new_uid};
 
-/// Objects that are looked at to see whether somebody works.
+/// Most objects that are listed to see whether the holder works.
 const LOOKED_AT: u64 = 100_000;
 
 /// What there is to do about a model.
@@ -29,7 +28,7 @@ pub(super) enum Claim {
     Dying(Duration),
 }
 
-/// What was seen of somebody else's work.
+/// The state of another host's upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HolderActivity {
     /// The lock's version.
@@ -76,7 +75,7 @@ pub(super) async fn claim(
         return Ok(Claim::Ours(held(version)));
     }
     let Some(there) = shared.writer.read(&at).await? else {
-        // Just gone: the next try finds the model, or nobody.
+        // Just removed: the next attempt finds the model or no lock.
         return Ok(Claim::Theirs);
     };
     let holder = str::from_utf8(&there.bytes).ok();
@@ -99,10 +98,7 @@ pub(super) async fn claim(
             false => Claim::Theirs,
         });
     }
-    tracing::info!(
-        lock = at,
-        "whoever held this lock of the shared cache has stopped; its work is completed"
-    );
+    tracing::info!(lock = at, "taking over a stale lock of the shared cache");
     let condition = Precondition::Version(activity.version.clone());
     match shared.writer.put(&at, text.clone(), &condition).await? {
         PutOutcome::Stored(version) => Ok(Claim::Ours(held(version))),
@@ -158,7 +154,7 @@ pub(super) struct LockProof {
 }
 
 impl LockProof {
-    /// An error if the lock is somebody else's now.
+    /// An error if another host has the lock now.
     pub async fn check(&self, shared: &Shared) -> Result<(), Error> {
         match shared.writer.read(&self.key).await? {
             Some(there) if there.bytes == self.text => Ok(()),
@@ -168,7 +164,7 @@ impl LockProof {
 }
 
 impl HeldLock {
-    /// The same, for whoever works while this is kept.
+    /// Tells this lock from others while another task keeps it.
     pub fn proof(&self) -> LockProof {
         LockProof {
             key: self.key.clone(),

@@ -6,7 +6,7 @@ use super::manifest::Manifest;
 use crate::source::Folder;
 
 /// By what its writer left: names, sizes, and checksums where the bucket tells them. Keeps the files that belong to it,
-/// with the checksums that the bucket has not told. `Err` says what is wrong.
+/// with the checksums that the listing lacks. `Err` says what is wrong.
 pub(super) fn by_manifest(text: &[u8], url: &str, folder: &mut Folder) -> Result<(), String> {
     let manifest = Manifest::parse(text).map_err(|why| format!("its manifest is none: {why}"))?;
     if manifest.handle != url {
@@ -17,13 +17,13 @@ pub(super) fn by_manifest(text: &[u8], url: &str, folder: &mut Folder) -> Result
         .drain(..)
         .map(|file| (file.name.clone(), file))
         .collect();
-    for told in &manifest.files {
-        let name = told.name.escape_debug();
-        let Some(mut file) = here.remove(&told.name) else {
+    for listed in &manifest.files {
+        let name = listed.name.escape_debug();
+        let Some(mut file) = here.remove(&listed.name) else {
             return Err(format!("it has no {name}"));
         };
-        let sum = file.hashes.crc32c.unwrap_or(told.crc32c);
-        if (file.size, sum) != (told.size, told.crc32c) {
+        let sum = file.hashes.crc32c.unwrap_or(listed.crc32c);
+        if (file.size, sum) != (listed.size, listed.crc32c) {
             return Err(format!("its {name} is not the one that was written"));
         }
         file.hashes.crc32c = Some(sum);

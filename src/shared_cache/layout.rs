@@ -54,16 +54,16 @@ impl BucketLayout {
 /// Whether a descriptor is about the model at `url`; `Err` says why not.
 pub(super) fn check_descriptor(text: &[u8], url: &str) -> Result<(), String> {
     let text = String::from_utf8_lossy(text);
-    let told = text.lines().next().unwrap_or_default();
-    match told.strip_prefix("Module: ") {
-        Some(told) if told == url => Ok(()),
-        Some(told) => {
-            let told: String = told
+    let module = text.lines().next().unwrap_or_default();
+    match module.strip_prefix("Module: ") {
+        Some(module) if module == url => Ok(()),
+        Some(module) => {
+            let module: String = module
                 .chars()
                 .take(200)
                 .flat_map(char::escape_debug)
                 .collect();
-            Err(format!("its descriptor says that it is {told}"))
+            Err(format!("its descriptor says that it is {module}"))
         }
         None => Err(String::from("its descriptor is none")),
     }

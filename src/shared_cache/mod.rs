@@ -7,11 +7,11 @@
 //! <prefix>/.tfhub-fs/v1/manifests/<sha1>      what belongs to it; ours
 //! ```
 //!
-//! - `find` says where a model's files are; whoever streams buckets reads them. A model is there if its descriptor says so
+//! - `find` says where a model's files are; the reader of buckets streams them. A model is there if its descriptor says so
 //!   and nothing of it is missing. Whatever is wrong with the bucket, or with what lies in it, is a warning and a miss: then the
 //!   hub is asked, as if there were no bucket.
 //! - `publish` decides when a model of this host is uploaded, `claim` which host does, `upload` sends it. The descriptor is
-//!   the commit: whoever dies before it leaves nothing that anybody takes for a model.
+//!   the commit: a host that dies before it leaves nothing that passes for a model.
 //! - `health` remembers which copies could not be used.
 //!
 //! Nothing blocks here; locks are held over table look-ups only. `cache`, the directory of this host, is unknown here: `models`

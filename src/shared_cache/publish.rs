@@ -15,7 +15,7 @@ use super::shared_cache::{Shared, SharedCache};
 use super::upload::{self, UploadFile};
 use crate::handle::{Handle, Key};
 
-/// How long somebody else's upload, or a bucket that fails, is watched.
+/// How long to wait for another host's upload, or for a bucket that fails.
 const WATCHED: Duration = Duration::from_secs(4 * 3600);
 
 /// Models that may wait at a time.
@@ -31,7 +31,7 @@ pub enum UploadOutcome {
     Present,
     /// So many bytes were sent, and now it is there.
     Sent(u64),
-    /// Somebody else has not come to an end for hours, or the bucket has not answered.
+    /// Another host has not finished for hours, or the bucket has not answered.
     GivenUp,
     /// It has left this host meanwhile, or is not this host's to give.
     Evicted,
@@ -94,7 +94,7 @@ impl Drop for PendingUpload {
 enum NextStep {
     Done,
     Upload(HeldLock),
-    /// Nothing for so long; whoever wants to end need not wait for it, unless it is `soon`.
+    /// Nothing for this time. The end of the process does not wait for it, unless it is `soon`.
     Wait {
         time: Duration,
         soon: bool,
@@ -119,12 +119,12 @@ impl SharedCache {
         Some(pending)
     }
 
-    /// Sees to it that the model is in the bucket: sends it, unless it is there or somebody else sends it. Its `files` are not
-    /// asked for before they are wanted; `None` says that it has gone.
+    /// Uploads the model, unless it is there or another host uploads it. `files` is called when its turn has come; `None` means
+    /// that the model was evicted.
     ///
     /// # Errors
     ///
-    /// The bucket refuses, the copy on this host is damaged, or somebody else has taken over.
+    /// The bucket refuses, the copy on this host is damaged, or another host has taken over.
     pub async fn publish<F>(
         &self,
         handle: &Handle,

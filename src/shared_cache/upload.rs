@@ -1,5 +1,5 @@
-//! How a model is uploaded: everything else, the manifest, saved_model.pb, the descriptor. Whoever dies in between leaves
-//! nothing that anybody takes for a model, and what it has sent is not sent again.
+//! Uploads a model: data and assets, the manifest, saved_model.pb, the descriptor. A host that dies in between leaves
+//! nothing that passes for a model, and what it has sent is not sent again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,8 +91,8 @@ impl Upload<'_> {
         }
     }
 
-    /// Takes the descriptor of a copy away that is to be mended, so that nobody takes it for a model meanwhile. True if
-    /// there is nothing to mend: somebody has come to an end before the lock was ours.
+    /// Removes the descriptor of a copy that is to be repaired, so that no host uses it meanwhile. True if there is nothing to
+    /// repair: another host has finished before the lock was ours.
     async fn withdraw_descriptor(&self) -> Result<bool, Error> {
         let shared = self.shared;
         let at = shared.layout.descriptor(&self.key);

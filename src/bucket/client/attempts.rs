@@ -46,7 +46,7 @@ impl<'a> Attempts<'a> {
     pub fn judge<T>(&mut self, answer: Result<T, Error>) -> Option<Result<T, Error>> {
         match answer {
             Err(error) if error.is_denied() => {
-                // What is said to somebody who is known tells more.
+                // A refusal of known credentials says more.
                 if self.signs || self.refused.is_none() {
                     self.refused = Some(error);
                 }
@@ -72,7 +72,7 @@ impl<'a> Attempts<'a> {
             (Some(refused), None) => refused,
             (None, useless) => Error::unreadable(
                 &self.client.shown(""),
-                useless.as_deref().unwrap_or("nobody may ask"),
+                useless.as_deref().unwrap_or("there is no way to ask it"),
             ),
         }
     }

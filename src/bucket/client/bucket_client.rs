@@ -104,7 +104,7 @@ impl BucketClient {
         self.options.aws_region.as_deref().unwrap_or("us-east-1")
     }
 
-    /// Asks about `object` in the way that worked last, and if that is refused in the other one.
+    /// Makes a request about `object` as the last one succeeded, anonymously or signed, and if that is refused the other way.
     pub async fn ask(&self, object: &str, url: &str, ask: Ask<'_>) -> Result<Document, Error> {
         let mut attempts = self.attempts();
         while let Some(signer) = attempts.next().await {
@@ -120,7 +120,7 @@ impl BucketClient {
         Attempts::new(self, self.signs.load(Ordering::Relaxed))
     }
 
-    /// One request of somebody who may write `key`.
+    /// Makes a request that changes `key`, with credentials.
     pub async fn change(&self, key: &str, url: &str, mut ask: Ask<'_>) -> Result<Document, Error> {
         let signer = self.writing().await?;
         if matches!(ask.method, Method::PUT | Method::POST) {
@@ -165,11 +165,11 @@ impl BucketClient {
     }
 
     fn explain_credentials(object: &str, error: &object_store::Error) -> Error {
-        let advice = "look after the credentials";
+        let advice = "check the credentials";
         Error::new(ErrorKind::Failed, object, text(error), advice)
     }
 
-    /// What asks with or without credentials; `Err` says why they cannot be used.
+    /// The signer with or without credentials; `Err` says why they cannot be used.
     pub async fn signer(&self, signs: bool) -> Result<&Signer, String> {
         if !signs {
             return Ok(&Signer::Anonymous);
@@ -182,7 +182,7 @@ impl BucketClient {
         }
     }
 
-    /// The way that worked is the first one the next time.
+    /// Makes the way that worked the first one the next time.
     pub fn remember(&self, signs: bool) {
         self.signs.store(signs, Ordering::Relaxed);
     }
@@ -217,7 +217,7 @@ impl BucketClient {
         found.map_err(|error| text(&error))
     }
 
-    /// What a bucket that may be written is asked with: credentials, or nothing where its endpoint was configured.
+    /// The signer of writes: credentials, or none where an endpoint was configured.
     async fn writing(&self) -> Result<&Signer, Error> {
         let endpoint = match self.scheme {
             Scheme::S3 => &self.options.aws_endpoint,
@@ -239,10 +239,10 @@ impl BucketClient {
         match (self.scheme, cause.status()) {
             (Scheme::S3, Some(301 | 307)) => "the bucket is in another region: set AWS_REGION",
             (Scheme::S3, Some(401 | 403)) => {
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of somebody who may read it"
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of an account that may read it"
             }
             (_, Some(401 | 403)) => {
-                "set GOOGLE_APPLICATION_CREDENTIALS to a key file of somebody who may read it"
+                "set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account that may read it"
             }
             (_, Some(404)) => "check the names of the bucket and what is in it",
             _ if cause.is_timeout() => "try again, or give it more time with --timeout",

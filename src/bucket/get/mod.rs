@@ -1,4 +1,4 @@
-//! Objects as they are read: what is told of one, and parts of its content.
+//! Reads objects: their metadata, and parts of their content.
 
 mod info;
 mod object;

@@ -88,7 +88,7 @@ pub(super) fn page(body: &[u8]) -> Result<Listed, String> {
     })
 }
 
-/// Reads what is told of one object.
+/// Reads the metadata of one object.
 pub(crate) fn object(body: &[u8]) -> Result<ObjectInfo, String> {
     let item = serde_json::from_slice(body).map_err(|why| why.to_string())?;
     entry(item)

@@ -13,7 +13,7 @@ use crate::handle::{BucketPath, is_plain_path};
 /// Longest key that Google and Amazon allow, in bytes.
 const MAX_KEY: usize = 1024;
 
-/// Directories whose odd names were told of, so that once is enough, whatever the number of their pages.
+/// Directories whose odd names were logged: once is enough, whatever the number of their pages.
 #[derive(Debug)]
 pub(crate) struct OddNames(Mutex<LruCache<String, ()>>);
 
@@ -27,8 +27,8 @@ impl Default for OddNames {
 }
 
 impl OddNames {
-    /// True the first time that it is asked about a directory.
-    fn is_new(&self, dir: &BucketPath) -> bool {
+    /// True if the directory is new.
+    fn insert(&self, dir: &BucketPath) -> bool {
         self.0.lock().put(dir.to_string(), ()).is_none()
     }
 }
@@ -110,7 +110,7 @@ impl<'a> NameTree<'a> {
     }
 
     /// All directories and files, sorted. Of an object and a directory of one name the directory is shown.
-    pub fn finish(mut self, told: &OddNames) -> (Vec<String>, Vec<(String, ObjectInfo)>) {
+    pub fn finish(mut self, logged: &OddNames) -> (Vec<String>, Vec<(String, ObjectInfo)>) {
         let dir = self.dir;
         let mut parents: BTreeSet<String> = self.dirs.clone();
         for name in self.files.keys().chain(&self.dirs) {
@@ -125,7 +125,7 @@ impl<'a> NameTree<'a> {
             .filter(|dir| self.files.contains_key(*dir))
             .collect();
         let odd = !hidden.is_empty() || self.first_odd.is_some();
-        let tell = odd && told.is_new(dir);
+        let tell = odd && logged.insert(dir);
         if let Some(first) = hidden.first().filter(|_| tell) {
             tracing::warn!(
                 %dir, count = hidden.len(), first = %first.escape_debug(),

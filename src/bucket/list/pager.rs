@@ -53,7 +53,7 @@ impl<'a> ListPager<'a> {
         }
     }
 
-    /// Over what lies directly below one, from where [`ListPager::rest`] told that another one has come to.
+    /// Over what lies directly below one, from the place that [`ListPager::rest`] of another pager gave.
     pub fn of_directory(dir: &'a BucketPath, rest: Option<String>) -> ListPager<'a> {
         let mut pager = ListPager {
             delimited: true,

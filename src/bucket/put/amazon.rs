@@ -73,9 +73,9 @@ pub(super) async fn put(
         ..changing()
     };
     let url = writer.client.object_url(key);
-    let told = writer.client.change(key, &url, ask).await?;
-    match told.status {
-        200 => writer.version(&told).map(|etag| Some(quoted(&etag))),
+    let answer = writer.client.change(key, &url, ask).await?;
+    match answer.status {
+        200 => writer.version(&answer).map(|etag| Some(quoted(&etag))),
         404 if *condition == Precondition::Absent => Err(writer.odd("there is no such bucket")),
         _ => Ok(None),
     }
@@ -129,10 +129,13 @@ pub(super) async fn send(
         accept: &[200],
         ..changing()
     };
-    let told = writer.client.change(key, &place, ask).await?;
-    let begun: Initiated = xml(writer, &told.body)?;
+    let answer = writer.client.change(key, &place, ask).await?;
+    let begun: Initiated = xml(writer, &answer.body)?;
     let says = |name: &HeaderName, what: &str| {
-        let said = told.headers.get(name).and_then(|value| value.to_str().ok());
+        let said = answer
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok());
         said.is_some_and(|said| said.eq_ignore_ascii_case(what))
     };
     let id = utf8_percent_encode(&begun.upload_id, ID).to_string();
@@ -195,8 +198,8 @@ impl Parts<'_> {
             let (headers, sum) = match self.are_summed {
                 true => {
                     let sum = crc32c(&bytes);
-                    let told = format!("<ChecksumCRC32C>{}</ChecksumCRC32C>", encoded(sum));
-                    (summed(sum), told)
+                    let element = format!("<ChecksumCRC32C>{}</ChecksumCRC32C>", encoded(sum));
+                    (summed(sum), element)
                 }
                 false => Default::default(),
             };
@@ -207,8 +210,8 @@ impl Parts<'_> {
                 accept: &[200],
                 ..changing()
             };
-            let told = self.change(&query, ask).await?;
-            let etag = quoted(&self.writer.version(&told)?).replace('&', "&amp;");
+            let answer = self.change(&query, ask).await?;
+            let etag = quoted(&self.writer.version(&answer)?).replace('&', "&amp;");
             let etag = etag.replace('<', "&lt;");
             let _ = write!(
                 list,
@@ -230,11 +233,11 @@ impl Parts<'_> {
             accept: &[200, 404, REFUSED[0], REFUSED[1]],
             ..changing()
         };
-        let told = self.change("", ask).await?;
-        if told.status != 200 {
+        let answer = self.change("", ask).await?;
+        if answer.status != 200 {
             return Ok(None);
         }
-        match xml(self.writer, &told.body)? {
+        match xml(self.writer, &answer.body)? {
             Ended::CompleteMultipartUploadResult(object) => Ok(Some(quoted(&object.etag))),
             Ended::Error(refusal) if refusal.code == "PreconditionFailed" => Ok(None),
             Ended::Error(refusal) => Err(self.writer.odd(&format!("it said {}", refusal.code))),

@@ -1,5 +1,5 @@
 //! Whether an object is what we would send. What a bucket has computed itself is believed; where it tells nothing, the
-//! object is read, because whoever wrote it may say anything of it.
+//! object is read, because its writer may have stored any metadata with it.
 
 use futures_util::StreamExt;
 
@@ -31,7 +31,7 @@ impl BucketWriter {
         if known.size != size {
             return Ok(false);
         }
-        let told = match evidence {
+        let computed = match evidence {
             Evidence::Bytes => None,
             // Its listings tell no checksums.
             Evidence::Checksum if known.hashes.crc32c.is_none() && self.client.is_amazon() => {
@@ -41,8 +41,8 @@ impl BucketWriter {
             }
             Evidence::Checksum => known.hashes.crc32c,
         };
-        let found = match told {
-            Some(told) => told,
+        let found = match computed {
+            Some(computed) => computed,
             None => self.sum(known).await?,
         };
         Ok(found == sum)
@@ -65,7 +65,7 @@ impl BucketWriter {
                 there.is_some_and(|there| there.bytes == bytes && there.version == known.version)
             }
             _ => match known.hashes.crc32c {
-                Some(told) => told == sum,
+                Some(computed) => computed == sum,
                 None => self.sum(&known).await? == sum,
             },
         };

@@ -1,5 +1,5 @@
 //! Writing to Google Cloud Storage: its JSON surface (cloud.google.com/storage/docs/json_api/v1/objects/insert). Of large
-//! objects every part is told how far the bucket has come (cloud.google.com/storage/docs/performing-resumable-uploads).
+//! objects the answer to every part says how many bytes are stored (cloud.google.com/storage/docs/performing-resumable-uploads).
 
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, LOCATION, RANGE};
@@ -66,10 +66,10 @@ pub(super) async fn put(
         accept: &[200, 201, REFUSED[0], REFUSED[1]],
         ..changing()
     };
-    let told = writer.client.change(key, &url, ask).await?;
-    match REFUSED.contains(&told.status) {
+    let answer = writer.client.change(key, &url, ask).await?;
+    match REFUSED.contains(&answer.status) {
         true => Ok(None),
-        false => checked(writer, key, &told, sum).await.map(Some),
+        false => checked(writer, key, &answer, sum).await.map(Some),
     }
 }
 
@@ -77,11 +77,11 @@ pub(super) async fn put(
 async fn checked(
     writer: &BucketWriter,
     key: &str,
-    told: &Document,
+    answer: &Document,
     sum: u32,
 ) -> Result<String, Error> {
-    let stored = read(writer, told)?;
-    if stored.hashes.crc32c.is_none_or(|told| told == sum) {
+    let stored = read(writer, answer)?;
+    if stored.hashes.crc32c.is_none_or(|found| found == sum) {
         return Ok(stored.version);
     }
     writer.remove(key, &stored.version).await?;
@@ -120,7 +120,7 @@ pub(super) async fn abort(writer: &BucketWriter, key: &str, session: &str) -> Re
     to_session(writer, key, session, ask).await.map(drop)
 }
 
-/// The session's URL is all that it takes; nobody is told who asks.
+/// A request to a session, whose URL is the credential.
 async fn to_session(
     writer: &BucketWriter,
     key: &str,
@@ -153,17 +153,17 @@ async fn send_parts(
             method: Method::PUT,
             headers: one(CONTENT_RANGE, &range),
             body: bytes,
-            // A place that is no more has come to its end, which the answer that was lost told.
+            // 404 and 410: the session has ended, and the answer that said so was lost.
             accept: &[200, 201, 308, 404, 409, 410, 412],
             ..changing()
         };
-        let told = to_session(writer, key, session, ask).await?;
-        match told.status {
-            200 | 201 => return checked(writer, key, &told, sum.value()).await.map(Some),
+        let answer = to_session(writer, key, session, ask).await?;
+        match answer.status {
+            200 | 201 => return checked(writer, key, &answer, sum.value()).await.map(Some),
             308 => {}
             _ => return Ok(None),
         }
-        let come = stored(&told).filter(|come| (at..=end).contains(come));
+        let come = stored(&answer).filter(|come| (at..=end).contains(come));
         let come = come.ok_or_else(|| writer.odd("it lost bytes that it had"))?;
         idle = if come > at { 0 } else { idle + 1 };
         match idle {
@@ -176,8 +176,8 @@ async fn send_parts(
 }
 
 /// How many bytes the bucket has.
-fn stored(told: &Document) -> Option<u64> {
-    let Some(range) = told.headers.get(RANGE) else {
+fn stored(answer: &Document) -> Option<u64> {
+    let Some(range) = answer.headers.get(RANGE) else {
         return Some(0);
     };
     let last = range.to_str().ok()?.strip_prefix("bytes=0-")?;
@@ -203,11 +203,11 @@ async fn begin(
         accept: &[200, 201, REFUSED[0], REFUSED[1]],
         ..changing()
     };
-    let told = writer.client.change(key, &url, ask).await?;
-    if REFUSED.contains(&told.status) {
+    let answer = writer.client.change(key, &url, ask).await?;
+    if REFUSED.contains(&answer.status) {
         return Ok(None);
     }
-    let place = told.headers.get(LOCATION).and_then(|at| at.to_str().ok());
+    let place = answer.headers.get(LOCATION).and_then(|at| at.to_str().ok());
     let base = writer.client.google();
     let ours = place.filter(|place| {
         let rest = place.strip_prefix(base);

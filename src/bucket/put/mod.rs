@@ -1,11 +1,11 @@
-//! Objects as somebody who may write meets them: always under a condition, so that of two who write one of them does.
+//! Writes objects, always under a condition, so that of two writers one succeeds.
 //!
-//! A request whose answer was lost is made again, and then its own first try is what stands in its way: what is there is
-//! compared with what was sent before that counts as somebody else's ([`BucketWriter::put`]).
+//! A request whose answer was lost is retried, and then its own first attempt makes the condition fail: the object is compared
+//! with what was sent before it counts as another writer's ([`BucketWriter::put`]).
 //!
 //! These are requests of our own and not object_store's (0.14), which
 //! - completes a multipart upload without a condition, and over whatever is there (`CompleteMultipartMode` is not public);
-//! - deletes without a condition, so that a lock that somebody else has taken over would go;
+//! - deletes without a condition, so that a lock that another host has taken over would go;
 //! - tells Amazon SHA-256 or CRC-64/NVME checksums (`aws::Checksum`) and Google none. CRC-32C is what manifests have and what
 //!   both compute: with another one, every object of an interrupted upload has to be read again to learn whether it is right;
 //! - answers a completion whose first answer was lost with an error, where the object is there.

@@ -1,4 +1,4 @@
-//! Uploads that have begun and not ended: whatever becomes of whoever sends one, the bucket does not keep its parts.
+//! Uploads in flight. One that is not completed is aborted, also when its task is cancelled, so that no parts stay in the bucket.
 
 use super::writer::BucketWriter;
 use super::{amazon, google};

@@ -62,7 +62,7 @@ pub(crate) struct SmallObject {
 
 /// Bytes of this host that are to be sent.
 pub trait LocalBytes: Send + Sync + fmt::Debug {
-    /// Exactly the bytes of `range`. Whoever sends them asks for one range after the other: a part again if the bucket has
+    /// Exactly the bytes of `range`. The sender asks for one range after the other: a part again if the bucket has
     /// not taken all of it, and the end of the last one before the object gets its name. So an error there keeps it from it.
     fn read(&self, range: Range<u64>) -> BoxFuture<'_, io::Result<Bytes>>;
 }
@@ -113,7 +113,7 @@ impl BucketWriter {
         }
     }
 
-    /// What is told of an object, if there is one.
+    /// An object's size, version and checksums, if there is one.
     pub async fn info(&self, key: &str) -> Result<Option<ObjectInfo>, Error> {
         info(&self.client, key).await
     }
