@@ -100,7 +100,7 @@ pub(super) fn handle(layout: &Layout, key: &Key) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stock::Standing;
+    use super::super::inventory::ModelStatus;
     use super::*;
 
     #[test]
@@ -113,7 +113,8 @@ mod tests {
         let items = cache.items();
         let handles: Vec<&str> = items.iter().map(|item| &*item.handle).collect();
         assert_eq!(handles, [nameless.to_string().as_str(), url]);
-        let is_absent = |item: &super::super::Item| item.pinned && item.state == Standing::Absent;
+        let is_absent =
+            |item: &super::super::Item| item.pinned && item.state == ModelStatus::Absent;
         assert!(items.iter().all(is_absent), "{items:?}");
         assert!(cache.unpin(&Key::of(url)).unwrap());
         assert!(!cache.unpin(&Key::of(url)).unwrap(), "it was let go");

@@ -96,7 +96,7 @@ pub fn mount(
         .spawn(move || {
             let ended = session.run();
             if let (Ok(()), Some(mounted)) = (&ended, served.upgrade()) {
-                mounted.is_gone();
+                mounted.mark_gone();
             }
             ended
         })?;

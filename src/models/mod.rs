@@ -11,10 +11,10 @@
 //! future of the step and may go away at any time. Nothing here blocks a thread that serves the kernel.
 
 mod bucket;
-pub mod carry;
 mod disk;
 mod download;
 mod error;
+pub mod export_import;
 mod fill;
 mod house;
 mod local;

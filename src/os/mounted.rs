@@ -52,8 +52,8 @@ impl Mounted {
         Table::read().is_ok_and(|table| self.is_in(&table))
     }
 
-    /// Says that the kernel has dropped it: whatever has its number from now on is another one.
-    pub fn is_gone(&self) {
+    /// Records that the kernel has dropped it: whatever has its number from now on is another one.
+    pub fn mark_gone(&self) {
         self.gone.store(true, Ordering::Release);
     }
 
@@ -156,7 +156,7 @@ mod tests {
         needs_fuse();
         let mount = TestMount::new();
         let earlier = Mounted::find(mount.path()).unwrap();
-        earlier.is_gone();
+        earlier.mark_gone();
         assert!(!earlier.is_mounted());
         earlier.unmount(Way::Lazy).unwrap();
         drop(earlier);

@@ -1,5 +1,5 @@
 //! `prefetch` and `cache`, as a person and a script use them. Which directory they work on is in
-//! `chosen.rs`, what they say of models that are not just here in `standings.rs`, what is carried to other hosts in `carried.rs`.
+//! `cache_dir_choice.rs`, what they say of models that are not just here in `cache_states.rs`, what is carried to other hosts in `export_import.rs`.
 
 use std::path::Path;
 

@@ -109,7 +109,7 @@ fn models_of_one_run_do_not_push_each_other_out() {
         path.is_some()
     });
     assert_eq!(here.collect::<Vec<_>>(), [true, true, false, false]);
-    assert!(done.stderr.contains("nothing that is in it may leave"));
+    assert!(done.stderr.contains("nothing can be evicted now"));
     // The next run may push them out.
     let next = run_with(command(
         &origin,

@@ -187,7 +187,7 @@ fn what_is_there_is_verified_and_stays() {
     cache.pin(URL, true).unwrap();
     let item = cache.items().remove(0);
     assert!(
-        item.pinned && !item.ours && item.state == Standing::Sealed,
+        item.pinned && !item.ours && item.state == ModelStatus::Sealed,
         "{item:?}"
     );
     assert_eq!(cache.remove(&key, true).unwrap(), Err(Stays::NotOurs));

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::directory::{self, shown};
 use super::remove::leave;
-use crate::cache::{Cache, Item, Standing, Stays};
+use crate::cache::{Cache, Item, ModelStatus, Stays};
 use crate::cli::args::Clean;
 use crate::cli::failure::Failure;
 use crate::cli::output::report::{Done, Report, To};
@@ -158,7 +158,7 @@ impl Sweep {
 fn never(item: &Item, evict_foreign: bool) -> Option<&'static str> {
     match item {
         Item { pinned: true, .. } => Some("it is pinned"),
-        Item { state, .. } if *state == Standing::Filling => Some("it is being filled"),
+        Item { state, .. } if *state == ModelStatus::Filling => Some("it is being filled"),
         Item { foreign: true, .. } if !evict_foreign => {
             Some("another program put it there, and --evict-foreign is not given")
         }

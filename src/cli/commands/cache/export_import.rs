@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::file::{self, Output};
 use crate::cli::output::report::{Done, Report, To};
 use crate::cli::output::units;
-use crate::models::carry::{self, Ready};
+use crate::models::export_import::{self, Ready};
 
 /// Writes the chosen models into a file that is there whole or not at all.
 pub(super) fn export(command: &Export) -> Result<(), Failure> {
@@ -106,7 +106,7 @@ pub(super) fn import(command: &Import) -> Result<(), Failure> {
     let cache = directory::make(&command.cache)?;
     let mut report = Report::new(To::stdout(command.json));
     let (mut taken, mut told) = (0, Ok(()));
-    let imported = carry::import(&cache, BufReader::with_capacity(1 << 20, input), |one| {
+    let imported = export_import::import(&cache, BufReader::with_capacity(1 << 20, input), |one| {
         taken += usize::from(!one.known);
         let result = if one.known { "known" } else { "imported" };
         let done = Done::of(&one.handle, result).sized(one.bytes);

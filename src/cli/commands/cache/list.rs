@@ -1,7 +1,7 @@
 //! `tfhub-fs cache list`.
 
 use super::directory::{self, Place, shown};
-use crate::cache::{Item, Standing};
+use crate::cache::{Item, ModelStatus};
 use crate::cli::args::List;
 use crate::cli::failure::Failure;
 use crate::cli::output::{stdout, table, units};
@@ -32,7 +32,7 @@ fn row(item: &Item) -> Vec<String> {
         item.handle.clone(),
         units::size(item.bytes),
         units::ago(item.used),
-        standing(item.state).to_owned(),
+        status_word(item.state).to_owned(),
         if item.pinned { "pinned" } else { "" }.to_owned(),
         item.origin.clone().unwrap_or_default(),
     ]
@@ -40,9 +40,10 @@ fn row(item: &Item) -> Vec<String> {
 
 /// `2 models here, 10 known, 34 MiB`
 fn summary(items: &[Item]) -> String {
-    let count = |which: fn(Standing) -> bool| items.iter().filter(|item| which(item.state)).count();
-    let filling = count(|state| state == Standing::Filling);
-    let known = count(Standing::is_away);
+    let count =
+        |which: fn(ModelStatus) -> bool| items.iter().filter(|item| which(item.state)).count();
+    let filling = count(|state| state == ModelStatus::Filling);
+    let known = count(ModelStatus::is_away);
     let mut words = vec![format!(
         "{} here",
         units::models(items.len() - filling - known)
@@ -58,16 +59,16 @@ fn summary(items: &[Item]) -> String {
     words.join(", ")
 }
 
-pub(super) fn standing(state: Standing) -> &'static str {
+pub(super) fn status_word(state: ModelStatus) -> &'static str {
     match state {
-        Standing::Sealed => "sealed",
-        Standing::Adopted => "adopted",
-        Standing::Partial => "partial",
-        Standing::Filling => "filling",
-        Standing::Evicted => "evicted",
-        Standing::Absent => "absent",
-        Standing::Unchecked => "unchecked",
-        Standing::Damaged => "damaged",
+        ModelStatus::Sealed => "sealed",
+        ModelStatus::Adopted => "adopted",
+        ModelStatus::Partial => "partial",
+        ModelStatus::Filling => "filling",
+        ModelStatus::Evicted => "evicted",
+        ModelStatus::Absent => "absent",
+        ModelStatus::Unchecked => "unchecked",
+        ModelStatus::Damaged => "damaged",
     }
 }
 
@@ -90,13 +91,16 @@ mod tests {
             foreign: false,
         };
         assert_eq!(summary(&[]), "0 models here, 0 B");
-        assert_eq!(summary(&[item(Standing::Sealed, 5)]), "1 model here, 5 B");
+        assert_eq!(
+            summary(&[item(ModelStatus::Sealed, 5)]),
+            "1 model here, 5 B"
+        );
         let states = [
-            Standing::Sealed,
-            Standing::Partial,
-            Standing::Filling,
-            Standing::Evicted,
-            Standing::Absent,
+            ModelStatus::Sealed,
+            ModelStatus::Partial,
+            ModelStatus::Filling,
+            ModelStatus::Evicted,
+            ModelStatus::Absent,
         ];
         let items = states.map(|state| item(state, 100));
         assert_eq!(

@@ -1,7 +1,7 @@
 //! `tfhub-fs cache verify`.
 
 use super::directory;
-use super::list::standing;
+use super::list::status_word;
 use super::select::{Pick, choose, key_of, unknown};
 use crate::cache::{Cache, Item, Verified};
 use crate::cli::args::ModelSelector;
@@ -17,7 +17,7 @@ pub(super) fn verify(chosen: &ModelSelector) -> Result<(), Failure> {
         report.tell(match pick {
             Pick::Known(item) if item.state.is_here() => verified(&cache, &item)?,
             Pick::Known(_) if chosen.all => continue,
-            Pick::Known(item) => Done::of(&item.handle, standing(item.state)),
+            Pick::Known(item) => Done::of(&item.handle, status_word(item.state)),
             Pick::Unknown(typed) => unknown(&typed, &cache),
         })?;
     }

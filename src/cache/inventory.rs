@@ -35,7 +35,7 @@ pub struct Item {
     #[serde(serialize_with = "seconds")]
     pub used: SystemTime,
     /// Whether its bytes are here.
-    pub state: Standing,
+    pub state: ModelStatus,
     /// Whether it never leaves.
     pub pinned: bool,
     /// Where its bytes came from, if that is known.
@@ -50,7 +50,7 @@ pub struct Item {
 /// Whether a model's bytes are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Standing {
+pub enum ModelStatus {
     /// Fetched and verified.
     Sealed,
     /// Put here by others, and whole as far as one can see.
@@ -69,16 +69,16 @@ pub enum Standing {
     Damaged,
 }
 
-impl Standing {
+impl ModelStatus {
     /// Whether all its bytes are here, as far as one knows.
     pub fn is_here(self) -> bool {
-        use Standing::{Adopted, Damaged, Sealed, Unchecked};
+        use ModelStatus::{Adopted, Damaged, Sealed, Unchecked};
         matches!(self, Sealed | Adopted | Unchecked | Damaged)
     }
 
     /// Whether it takes nothing of the disk.
     pub fn is_away(self) -> bool {
-        matches!(self, Standing::Evicted | Standing::Absent)
+        matches!(self, ModelStatus::Evicted | ModelStatus::Absent)
     }
 }
 
@@ -146,7 +146,7 @@ fn items_in(layout: &Layout, host: &str, ours: bool) -> Vec<Item> {
         // What comes back in parts is not away any more.
         let filled = items
             .get(&part.key)
-            .is_some_and(|item| item.state == Standing::Filling);
+            .is_some_and(|item| item.state == ModelStatus::Filling);
         if !filled {
             items.insert(part.key.clone(), part);
         }
@@ -165,12 +165,12 @@ fn part(layout: &Layout, key: &Key, ours: bool) -> Option<Item> {
     Some(Item {
         bytes: idle::allocated(&dir),
         used: used.unwrap_or(SystemTime::UNIX_EPOCH),
-        ..bare(key, plan::id_in(&dir)?, Standing::Partial, ours)
+        ..bare(key, plan::id_in(&dir)?, ModelStatus::Partial, ours)
     })
 }
 
 /// A model of which nothing else is known.
-fn bare(key: &Key, handle: String, state: Standing, ours: bool) -> Item {
+fn bare(key: &Key, handle: String, state: ModelStatus, ours: bool) -> Item {
     let key = key.to_string();
     Item {
         handle: if handle.is_empty() {
@@ -207,9 +207,9 @@ fn away(layout: &Layout, key: &Key, underway: Option<u64>, ours: bool) -> Option
     let manifest = Manifest::read(layout, key);
     let pinned = pins::handle(layout, key);
     let state = match (underway, &manifest) {
-        (Some(_), _) => Standing::Filling,
-        (None, Some(_)) => Standing::Evicted,
-        (None, None) => pinned.as_ref().map(|_| Standing::Absent)?,
+        (Some(_), _) => ModelStatus::Filling,
+        (None, Some(_)) => ModelStatus::Evicted,
+        (None, None) => pinned.as_ref().map(|_| ModelStatus::Absent)?,
     };
     let (handle, origin) = match manifest.as_ref() {
         Some(manifest) => (manifest.handle.clone(), manifest.origin.clone()),
@@ -231,15 +231,17 @@ fn here(layout: &Layout, key: &Key, ours: bool) -> Option<Item> {
         .as_ref()
         .is_none_or(|known| known.state == State::Adopted);
     let as_known = match foreign {
-        true => Standing::Adopted,
-        false => Standing::Sealed,
+        true => ModelStatus::Adopted,
+        false => ModelStatus::Sealed,
     };
     let state = match entry::look_at(layout, key, || manifest.clone()) {
         Ok(Look::Whole(_)) => as_known,
         // Below nothing is mended, and times are not looked at.
         Ok(Look::Touched(touched)) if !ours && touched.added().is_none() => as_known,
-        Ok(Look::Touched(touched)) if ours && touched.is_told_by_reading() => Standing::Unchecked,
-        _ => Standing::Damaged,
+        Ok(Look::Touched(touched)) if ours && touched.is_told_by_reading() => {
+            ModelStatus::Unchecked
+        }
+        _ => ModelStatus::Damaged,
     };
     let (handle, bytes, origin) = match manifest {
         Some(manifest) => (manifest.handle.clone(), manifest.bytes(), manifest.origin),
