@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::catalogue::{Form, Suffix};
 use super::confine::Root;
 use super::digest::{Digests, Halt, Summing, digest_file};
+use super::index::{Form, Suffix};
 use super::pack::{Stop, pack};
 use super::survey::{Stamp, Survey, survey};
 use super::{Error, spool};

@@ -18,9 +18,9 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::archive::{Archive, State};
-use super::catalogue::Form;
 use super::confine::Root;
 use super::digest::Halt;
+use super::index::Form;
 use super::{Error, blocking, spool};
 
 /// How many bytes of packed archives are kept for later requests, unless told otherwise.
@@ -177,8 +177,8 @@ impl Archives {
 mod tests {
     use std::fs::{self, File};
 
-    use super::super::catalogue::Suffix;
     use super::super::digest::digest_file;
+    use super::super::index::Suffix;
     use super::super::testing::Tree;
     use super::*;
 

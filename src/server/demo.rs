@@ -36,18 +36,18 @@ pub fn write_models(dir: &Path) -> io::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Catalogue;
+    use super::super::ModelIndex;
     use super::*;
 
     #[test]
     fn the_embedded_models_are_a_directory_to_serve() {
         let temp = tempfile::tempdir().unwrap();
         let handles = write_models(temp.path()).unwrap();
-        let catalogue = Catalogue::open(temp.path()).unwrap();
-        let served: Vec<_> = catalogue.known().handles().collect();
+        let index = ModelIndex::open(temp.path()).unwrap();
+        let served: Vec<_> = index.known().handles().collect();
         assert!(!handles.is_empty());
         assert_eq!(handles, served);
-        assert!(catalogue.known().passed_over.is_empty());
+        assert!(index.known().passed_over.is_empty());
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Error {
         }
     }
 
-    /// True if the file or directory has gone since it was catalogued.
+    /// True if the file or directory has gone since it was indexed.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self, Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }

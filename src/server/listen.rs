@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::archives::{Archives, DEFAULT_SPOOL_LIMIT};
 use super::bucket;
 use super::hosting::router;
-use super::{Bucket, Catalogue, DEFAULT_BUCKET, Error, Listing, spool};
+use super::{Bucket, DEFAULT_BUCKET, Error, Listing, ModelIndex, spool};
 
 /// How long a transfer may go on after the server was told to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -75,14 +75,14 @@ impl Server {
         };
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let addr = listener.local_addr().map_err(refused)?;
-        let scanned = tokio::task::spawn_blocking(move || Catalogue::open(&dir)).await;
-        let catalogue = scanned.map_err(|e| Error::Lost {
+        let scanned = tokio::task::spawn_blocking(move || ModelIndex::open(&dir)).await;
+        let index = scanned.map_err(|e| Error::Lost {
             name: "the served directory".into(),
             why: e.to_string(),
         })??;
-        let models = catalogue.known();
-        let catalogue = Arc::new(catalogue);
-        let bucket = Bucket::new(&bucket, catalogue)?;
+        let models = index.known();
+        let index = Arc::new(index);
+        let bucket = Bucket::new(&bucket, index)?;
         let bucket_name = bucket.name().to_owned();
         let archives = Archives::new(spool.unwrap_or_else(spool::default_dir), spool_limit);
         Ok(Server {

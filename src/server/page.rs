@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::bucket::encoded;
-use super::catalogue::{Form, Listing};
 use super::confine::Root;
+use super::index::{Form, Listing};
 use super::origin::Origin;
 use super::survey::survey;
 use super::{Error, blocking};

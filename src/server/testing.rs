@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::confine::Root;
 use super::hosting::router;
-use super::{Archives, Bucket, Catalogue, DEFAULT_BUCKET};
+use super::{Archives, Bucket, DEFAULT_BUCKET, ModelIndex};
 
 /// A directory of files, removed when dropped.
 pub struct Tree {
@@ -70,8 +70,8 @@ impl Reply {
 
 /// Serves `tree` until the test's runtime ends.
 pub async fn serve(tree: &Tree) -> SocketAddr {
-    let catalogue = Arc::new(Catalogue::open(tree.path()).unwrap());
-    let bucket = Bucket::new(DEFAULT_BUCKET, catalogue).unwrap();
+    let index = Arc::new(ModelIndex::open(tree.path()).unwrap());
+    let bucket = Bucket::new(DEFAULT_BUCKET, index).unwrap();
     let router = router(bucket, Archives::default());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();

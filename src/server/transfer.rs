@@ -131,7 +131,7 @@ fn describe(headers: &mut HeaderMap, name: &str, archive: &Archive) {
 }
 
 /// Adds a line. All values are made in this room of hex, base64, digits, dates
-/// and the catalogue's characters, none of which a header refuses.
+/// and the index's characters, none of which a header refuses.
 pub fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         headers.append(name, value);

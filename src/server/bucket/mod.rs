@@ -34,8 +34,8 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::catalogue::{Catalogue, Listing};
 use super::confine::Root;
+use super::index::{Listing, ModelIndex};
 use super::survey::{Stamp, Survey, survey};
 use super::{Error, blocking};
 use checksums::Checksums;
@@ -71,7 +71,7 @@ pub fn encoded(text: &str) -> String {
 /// The bucket of one server.
 pub struct Bucket {
     name: String,
-    catalogue: Arc<Catalogue>,
+    index: Arc<ModelIndex>,
     /// What its files are opened in.
     root: Arc<Root>,
     sums: Checksums,
@@ -86,15 +86,15 @@ pub fn folder(bucket: &str, handle: &str) -> String {
 type Surveys = Mutex<LruCache<PathBuf, (Instant, Arc<Survey>)>>;
 
 impl Bucket {
-    /// The models of `catalogue` as a bucket called `name`.
+    /// The models of `index` as a bucket called `name`.
     ///
     /// # Errors
     /// [`Error::BucketName`] if no bucket can be called so, [`Error::Shadowed`] if a model that is there could not be
     /// reached under its handle any more.
-    pub fn new(name: &str, catalogue: Arc<Catalogue>) -> Result<Bucket, Error> {
+    pub fn new(name: &str, index: Arc<ModelIndex>) -> Result<Bucket, Error> {
         check_name(name)?;
         let taken = |model: &&str| Route::of(&format!("/{model}/1"), name).is_some();
-        let listing = catalogue.known();
+        let listing = index.known();
         if let Some(model) = listing.models.keys().map(String::as_str).find(taken) {
             return Err(Error::Shadowed {
                 model: model.to_owned(),
@@ -103,16 +103,16 @@ impl Bucket {
         }
         Ok(Bucket {
             name: name.to_owned(),
-            sums: Checksums::new(Arc::clone(catalogue.root())),
-            root: Arc::clone(catalogue.root()),
-            catalogue,
+            sums: Checksums::new(Arc::clone(index.root())),
+            root: Arc::clone(index.root()),
+            index,
             surveys: Arc::new(Mutex::new(LruCache::new(SURVEYS))),
         })
     }
 
     /// The models that it holds.
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+    pub fn index(&self) -> &ModelIndex {
+        &self.index
     }
 
     /// What it is called.
@@ -130,10 +130,10 @@ impl Bucket {
     /// # Errors
     /// What cannot be read.
     pub async fn find(&self, name: &str) -> Result<Option<Object>, Error> {
-        let known = self.catalogue.known();
+        let known = self.index.known();
         match self.find_in(known, name).await? {
             Some(object) => Ok(Some(object)),
-            None => self.find_in(self.catalogue.fresh().await?, name).await,
+            None => self.find_in(self.index.fresh().await?, name).await,
         }
     }
 
@@ -168,8 +168,8 @@ impl Bucket {
     /// A page of what is there now, or of what was there when the page before was made.
     async fn page(&self, query: Query) -> Result<Page<Object>, Error> {
         let listing = match query.after {
-            Some(_) => self.catalogue.known(),
-            None => self.catalogue.fresh().await?,
+            Some(_) => self.index.known(),
+            None => self.index.fresh().await?,
         };
         let (root, surveys) = (Arc::clone(&self.root), Arc::clone(&self.surveys));
         blocking("a listing", move || {

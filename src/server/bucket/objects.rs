@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::server::Error;
-use crate::server::catalogue::{Form, Found, Listing, Suffix};
 use crate::server::confine::{self, Checked, Root};
+use crate::server::index::{Form, Found, Listing, Suffix};
 use crate::server::survey::Stamp;
 
 /// The longest name that Cloud Storage gives an object.
@@ -147,7 +147,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::server::Catalogue;
+    use crate::server::ModelIndex;
     use crate::server::testing::Tree;
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         symlink("/etc", tree.path().join("g/m/1/etc")).unwrap();
         symlink("..", tree.path().join("g/m/1/a/up")).unwrap();
         symlink("a/b.txt", tree.path().join("g/m/1/near")).unwrap();
-        let listing = Catalogue::open(tree.path()).unwrap().known();
+        let listing = ModelIndex::open(tree.path()).unwrap().known();
         let find = |name: &str| find(&tree.root(), &listing, name).unwrap();
         for (name, at) in [
             ("g/m/1/saved_model.pb", "g/m/1/saved_model.pb"),

@@ -8,7 +8,7 @@ use super::format::Format;
 use super::{Hosting, not_found, text, unavailable};
 use crate::server::Error;
 use crate::server::bucket::Surface;
-use crate::server::catalogue::{Form, Found};
+use crate::server::index::{Form, Found};
 use crate::server::survey::Survey;
 
 impl Hosting {
@@ -62,7 +62,7 @@ impl Hosting {
     /// A version that was there at the last scan.
     async fn lost(&self, name: &str, error: &Error) -> Response {
         if error.is_gone()
-            && let Ok(listing) = self.catalogue().fresh().await
+            && let Ok(listing) = self.index().fresh().await
             && !matches!(listing.find(name), Found::Version { .. })
         {
             return not_found(&listing, name);

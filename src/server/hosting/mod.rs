@@ -28,7 +28,7 @@ use percent_encoding::percent_decode_str;
 
 use super::archives::Archives;
 use super::bucket::{Bucket, Route};
-use super::catalogue::{Catalogue, Form, Found, Listing};
+use super::index::{Form, Found, Listing, ModelIndex};
 use super::origin::Origin;
 use super::page;
 use super::{Error, transfer};
@@ -75,8 +75,8 @@ async fn answer(State(hosting): State<Arc<Hosting>>, request: Request) -> Respon
 }
 
 impl Hosting {
-    fn catalogue(&self) -> &Catalogue {
-        self.bucket.catalogue()
+    fn index(&self) -> &ModelIndex {
+        self.bucket.index()
     }
 
     async fn answer(&self, request: &Parts, format: Format) -> Response {
@@ -89,12 +89,12 @@ impl Hosting {
         if format == Format::JsFile {
             return self.file(&name, request).await;
         }
-        let mut listing = self.catalogue().known();
+        let mut listing = self.index().known();
         // A version that is known is known for good; everything else may have changed.
         let settled =
             matches!(listing.find(&name), Found::Version { .. }) && format == Format::Compressed;
         if !settled {
-            listing = match self.catalogue().fresh().await {
+            listing = match self.index().fresh().await {
                 Ok(listing) => listing,
                 Err(error) => return unavailable(&name, &error),
             };
@@ -115,21 +115,21 @@ impl Hosting {
     }
 
     async fn archive(&self, name: &str, form: &Form, request: &Parts) -> Response {
-        let mut outcome = self.archives.get(self.catalogue().root(), name, form).await;
+        let mut outcome = self.archives.get(self.index().root(), name, form).await;
         if outcome.as_ref().is_err_and(|e| e.is_gone()) {
             // Removed, or exchanged for the other form, since the last scan.
-            let listing = match self.catalogue().fresh().await {
+            let listing = match self.index().fresh().await {
                 Ok(listing) => listing,
                 Err(error) => return unavailable(name, &error),
             };
             let Found::Version { form, .. } = listing.find(name) else {
                 return not_found(&listing, name);
             };
-            outcome = self.archives.get(self.catalogue().root(), name, form).await;
+            outcome = self.archives.get(self.index().root(), name, form).await;
         }
         match outcome {
             Ok(archive) => {
-                match transfer::respond(name, self.catalogue().root(), &archive, request).await {
+                match transfer::respond(name, self.index().root(), &archive, request).await {
                     Ok(response) => response,
                     Err(error) => unavailable(name, &error),
                 }
@@ -146,7 +146,7 @@ impl Hosting {
                 number,
                 form,
             } => {
-                let content = match page::Content::of(self.catalogue().root(), form).await {
+                let content = match page::Content::of(self.index().root(), form).await {
                     Ok(content) => content,
                     Err(error) => return unavailable(name, &error),
                 };
@@ -161,7 +161,7 @@ impl Hosting {
 
 fn to_newest(model: &str, newest: u64, query: Option<&str>) -> Response {
     let query = query.map(|q| format!("?{q}")).unwrap_or_default();
-    // Only the catalogue's own characters are in `model`, and a query that came in a request line fits a header.
+    // Only the index's own characters are in `model`, and a query that came in a request line fits a header.
     match HeaderValue::try_from(format!("/{model}/{newest}{query}")) {
         Ok(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
         Err(_) => text(

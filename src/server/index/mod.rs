@@ -22,19 +22,19 @@ use super::Error;
 use super::confine::Root;
 
 /// The models of one directory.
-pub struct Catalogue {
+pub struct ModelIndex {
     root: Arc<Root>,
     current: RwLock<(u64, Arc<Listing>)>,
     begun: AtomicU64,
     scanning: tokio::sync::Mutex<()>,
 }
 
-impl Catalogue {
+impl ModelIndex {
     /// Scans `dir`. Waits for the disk.
     ///
     /// # Errors
     /// [`Error::Dir`] if `dir` is not a readable directory.
-    pub fn open(dir: &Path) -> Result<Catalogue, Error> {
+    pub fn open(dir: &Path) -> Result<ModelIndex, Error> {
         let refused = |source| Error::Dir {
             dir: dir.to_owned(),
             source,
@@ -42,7 +42,7 @@ impl Catalogue {
         let root = Arc::new(Root::new(dir).map_err(refused)?);
         let listing = scan::scan(&root)?;
         warn_of_new(&listing, &Listing::default());
-        Ok(Catalogue {
+        Ok(ModelIndex {
             root,
             current: RwLock::new((0, Arc::new(listing))),
             begun: AtomicU64::new(0),
@@ -108,17 +108,17 @@ mod tests {
     #[tokio::test]
     async fn a_model_copied_in_later_appears_and_a_removed_one_goes() {
         let temp = tempfile::tempdir().unwrap();
-        let catalogue = Catalogue::open(temp.path()).unwrap();
-        assert!(matches!(catalogue.known().find("a/b/1"), Found::Nothing));
+        let index = ModelIndex::open(temp.path()).unwrap();
+        assert!(matches!(index.known().find("a/b/1"), Found::Nothing));
         fs::create_dir_all(temp.path().join("a/b/1")).unwrap();
         fs::write(temp.path().join("a/b/1/saved_model.pb"), "").unwrap();
         assert!(matches!(
-            catalogue.fresh().await.unwrap().find("a/b/1"),
+            index.fresh().await.unwrap().find("a/b/1"),
             Found::Version { .. }
         ));
         fs::remove_dir_all(temp.path().join("a")).unwrap();
         assert!(matches!(
-            catalogue.fresh().await.unwrap().find("a/b/1"),
+            index.fresh().await.unwrap().find("a/b/1"),
             Found::Nothing
         ));
     }
@@ -126,13 +126,13 @@ mod tests {
     #[tokio::test]
     async fn many_questions_share_scans() {
         let temp = tempfile::tempdir().unwrap();
-        let catalogue = Catalogue::open(temp.path()).unwrap();
-        let questions = (0..50).map(|_| catalogue.fresh());
+        let index = ModelIndex::open(temp.path()).unwrap();
+        let questions = (0..50).map(|_| index.fresh());
         for answer in futures_util::future::join_all(questions).await {
             answer.unwrap();
         }
         // All were asked before the first scan ended: one scan, and one more for who came during it.
-        assert!(catalogue.begun.load(Ordering::SeqCst) <= 2);
+        assert!(index.begun.load(Ordering::SeqCst) <= 2);
     }
 
     #[test]
@@ -140,11 +140,11 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         fs::write(temp.path().join("file"), "").unwrap();
         assert!(matches!(
-            Catalogue::open(&temp.path().join("file")),
+            ModelIndex::open(&temp.path().join("file")),
             Err(Error::Dir { .. })
         ));
         assert!(matches!(
-            Catalogue::open(&temp.path().join("none")),
+            ModelIndex::open(&temp.path().join("none")),
             Err(Error::Dir { .. })
         ));
     }
