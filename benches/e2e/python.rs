@@ -19,7 +19,7 @@ pub(crate) struct Python {
 }
 
 impl Python {
-    /// Starts `benches/bars/<program>`; importing goes on while this returns.
+    /// Starts `benches/e2e/<program>`; importing goes on while this returns.
     pub(crate) fn start(room: &Room, program: &str, arguments: &[&str]) -> Result<Python> {
         let log = room.path().join(format!("{program}.log"));
         let mut python = interpreter(program);
@@ -76,6 +76,6 @@ pub(crate) fn interpreter(program: &str) -> Command {
     let python = std::env::var_os("TFHUB_FS_BENCH_PYTHON")
         .map_or_else(|| repository.join(".venv/bin/python"), PathBuf::from);
     let mut command = command(&python);
-    command.arg(repository.join("benches/bars").join(program));
+    command.arg(repository.join("benches/e2e").join(program));
     command
 }

@@ -1,7 +1,7 @@
 //! The bars that tfhub-fs must reach, measured through the kernel with the release binary against hubs on loopback,
 //! which are this program started again as the scripted origin of the tests.
 //!
-//! `cargo bench --bench bars -- [NAME...] [--quick]`, or `scripts/bench`. The table goes to stdout, talk to stderr.
+//! `cargo bench --bench e2e -- [NAME...] [--quick]`, or `scripts/bench`. The table goes to stdout, talk to stderr.
 //! What each bar means and how it is measured: docs/benchmarks.md. Without cargo's `--bench` (as `cargo test
 //! --benches` runs it) only the measuring itself is checked.
 
