@@ -10,7 +10,6 @@ use crate::common::{
     Mount, Mounting, SOON, Tar, Tree, eventually, files_below, gone_pid, run, sha1_of,
 };
 use crate::origin::{Hop, Origin};
-use crate::serve::Serve;
 
 /// What an archive of `tests/fixtures` holds: directories of caches, and below `models` what is in them.
 struct Fixture(tempfile::TempDir);
@@ -184,15 +183,14 @@ fn a_shared_cache_is_read_and_completed() {
     let text = format!("{}.{}.{uid}", host.trim(), gone_pid());
     std::fs::write(bucket("half", ".lock"), text).unwrap();
 
-    let (origin, models) = (Origin::start(), tempfile::tempdir().unwrap());
+    let (origin, host) = (Origin::start(), Origin::start());
     let half = fixture.model("half");
     origin.publish("fixture/half/1", Tar::of(&half).gz());
-    let writable = format!("cache={}", fixture.path("bucket").display());
-    let served = Serve::start(models.path(), &["--writable-bucket", &writable]);
+    host.bucket_in("cache", &fixture.path("bucket"));
     let mount = Mounting::of(&origin)
         .timeout("20s")
         .arg("--shared-cache=gs://cache/hub")
-        .arg(format!("--gcs-endpoint={}", served.url))
+        .arg(format!("--gcs-endpoint={}", host.url(Hop::Gcs)))
         .start();
     assert_reads(&mount, "fixture/shared/1", &fixture.model("shared"));
     assert_eq!(origin.seen().len(), 0, "the hub is not asked");
