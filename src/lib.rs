@@ -6,25 +6,50 @@
 //! mount path -> handle -> plan -> filling -> sealed -> bytes -> kernel
 //! ```
 
-pub mod archive;
-pub mod bucket;
-pub mod cache;
-pub mod checksum;
-pub mod cli;
-pub mod config;
-pub mod daemon;
-pub mod fetch;
-pub mod fuse;
-pub mod handle;
-pub mod hubdir;
-pub mod models;
+// The compiler finds what is dead as soon as this line is removed; what it finds is removed with it.
+#![allow(dead_code, unused_imports)]
+
+mod archive;
+mod bucket;
+mod cache;
+mod checksum;
+mod cli;
+mod config;
+mod daemon;
+mod fetch;
+mod fuse;
+mod handle;
+mod hubdir;
+mod models;
 /// The scripted origin of the tests, for those of the library.
 #[cfg(test)]
 #[path = "../tests/origin/mod.rs"]
 mod origin;
-pub mod os;
-pub mod server;
-pub mod shared_cache;
-pub mod source;
-pub mod status;
-pub mod vfs;
+mod os;
+mod server;
+mod shared_cache;
+mod source;
+mod status;
+mod vfs;
+
+pub use cli::run;
+
+/// For the fuzz targets.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::archive::{Limits, Name, Sink, unpack};
+}
+
+/// For the benchmarks: opens a cache, and each call of what it returns chooses again what would be evicted, and tells how many.
+#[doc(hidden)]
+pub fn eviction_order(
+    dir: std::path::PathBuf,
+) -> Result<impl Fn() -> usize, impl std::error::Error> {
+    let options = cache::Options {
+        dir: Some(dir),
+        limit: Some(config::CacheSize::Bytes(u64::MAX)),
+        evict_foreign: true,
+        ..cache::Options::default()
+    };
+    cache::Cache::with(&options).map(|cache| move || cache.next_to_leave().len())
+}

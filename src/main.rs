@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tfhub_fs::cli::run()
+    tfhub_fs::run()
 }

@@ -4,9 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use tfhub_fs::cache::{Cache, Options};
-use tfhub_fs::config::CacheSize;
-
 use crate::Result;
 use crate::figures::{Row, largest, median, ms, timed};
 use crate::material::{self, GRAPH, small_model};
@@ -116,21 +113,15 @@ fn first_stat(room: &Room, place: &Path, cache: &Path) -> Result<Row> {
 
 /// The function alone, when the directory has just been looked at.
 fn choose(room: &Room, cache: &Path) -> Result<Row> {
-    let options = Options {
-        dir: Some(cache.to_owned()),
-        limit: Some(CacheSize::Bytes(u64::MAX)),
-        evict_foreign: true,
-        ..Options::default()
-    };
-    let cache = Cache::with(&options)?;
+    let choose = tfhub_fs::eviction_order(cache.to_owned())?;
     let looked = Instant::now();
-    cache.next_to_leave();
+    choose();
     let looked = looked.elapsed();
     let mut samples = Vec::new();
     for _ in 0..room.rounds(ROUNDS) {
-        let (seconds, chosen) = timed(|| Ok(cache.next_to_leave()))?;
-        if chosen.len() != MODELS {
-            return Err(format!("{} of {MODELS} models may leave", chosen.len()).into());
+        let (seconds, chosen) = timed(|| Ok(choose()))?;
+        if chosen != MODELS {
+            return Err(format!("{chosen} of {MODELS} models may leave").into());
         }
         samples.push(seconds);
     }

@@ -43,8 +43,8 @@ impl Room {
     /// An empty directory in memory, where the host has one with room for `bytes`.
     pub(crate) fn in_memory(&self, bytes: u64) -> Result<Option<TempDir>> {
         let shm = Path::new("/dev/shm");
-        match tfhub_fs::os::disk::space(shm) {
-            Ok(space) if space.available >= bytes => {
+        match rustix::fs::statvfs(shm) {
+            Ok(disk) if disk.f_bavail * disk.f_frsize >= bytes => {
                 let temp = tempfile::Builder::new()
                     .prefix("tfhub-fs-bars-")
                     .tempdir_in(shm)?;

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
-use tfhub_fs::archive::{Limits, Name, Sink, unpack};
+use tfhub_fs::fuzzing::{Limits, Name, Sink, unpack};
 
 /// Counts what is missing of the current file.
 struct Count(Option<u64>);

@@ -121,3 +121,11 @@ pub fn names(dir: &Path) -> io::Result<Vec<String>> {
     names.sort();
     Ok(names)
 }
+
+/// The value of an extended attribute.
+pub fn xattr(path: &Path, name: &str) -> io::Result<String> {
+    let mut value = vec![0; 4096];
+    let len = rustix::fs::getxattr(path, name, &mut value[..])?;
+    value.truncate(len);
+    String::from_utf8(value).map_err(io::Error::other)
+}

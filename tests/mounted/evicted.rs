@@ -27,7 +27,7 @@ fn cache_command(cache: &Path, args: &[&str]) -> Outcome {
 fn state(mount: &Mount, model: &str) -> String {
     let path = mount.path(model);
     crate::common::within(SOON, move || {
-        tfhub_fs::os::xattr::get(&path, "user.tfhub.state").unwrap_or_default()
+        crate::common::xattr(&path, "user.tfhub.state").unwrap_or_default()
     })
 }
 

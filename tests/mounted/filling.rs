@@ -118,7 +118,7 @@ pub fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
 fn state(path: &std::path::Path) -> String {
     let path = path.to_owned();
     crate::common::within(SOON, move || {
-        tfhub_fs::os::xattr::get(&path, "user.tfhub.state").unwrap_or_default()
+        crate::common::xattr(&path, "user.tfhub.state").unwrap_or_default()
     })
 }
 

@@ -99,7 +99,7 @@ fn a_cache_that_hangs() {
     eventually("it is sealed", SOON, || {
         std::fs::read_dir(&disk.below).unwrap().count() > 1
             && mount.on("google/x/1", |path| {
-                tfhub_fs::os::xattr::get(&path, "user.tfhub.state").unwrap() == "sealed"
+                crate::common::xattr(&path, "user.tfhub.state").unwrap() == "sealed"
             })
     });
     disk.stop();

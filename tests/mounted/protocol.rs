@@ -157,7 +157,7 @@ fn unknown_models_do_not_exist() {
     // Of a path that does not exist the nearest directory above tells.
     let told = mount
         .on("google", |path| {
-            tfhub_fs::os::xattr::get(&path, "user.tfhub.error")
+            crate::common::xattr(&path, "user.tfhub.error")
         })
         .unwrap();
     assert!(
