@@ -1,6 +1,6 @@
 //! From checked settings to models: the cache, the network, the sources, and what joins them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -79,6 +79,22 @@ impl Assembly {
     /// The cache directory that was asked for, whether or not it can be used.
     pub fn cache_dir(&self) -> &Path {
         self.cache.dir.as_deref().unwrap_or(Path::new("/"))
+    }
+
+    /// Leaves out the directories that `mountpoint` would hide, or that it lies in: the private cache and kagglehub's. The daemon
+    /// would wait for itself.
+    pub fn keep_apart(&mut self, mountpoint: &Path) {
+        for dir in [&mut self.cache.private, &mut self.models.kagglehub] {
+            let overlaps =
+                |dir: &PathBuf| dir.starts_with(mountpoint) || mountpoint.starts_with(dir);
+            if let Some(dir) = dir.take_if(|dir| overlaps(dir)) {
+                tracing::warn!(
+                    ignored = %dir.display(),
+                    mountpoint = %mountpoint.display(),
+                    "this cache directory and the mountpoint lie in one another; it is not used"
+                );
+            }
+        }
     }
 
     /// Opens the cache and the network.

@@ -1,6 +1,6 @@
 //! A mount from its first step to its last.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,11 +49,12 @@ pub struct MountSettings {
 ///
 /// It could not be mounted; nothing is left behind then.
 pub fn mount(
-    assembly: &Assembly,
+    assembly: &mut Assembly,
     settings: &MountSettings,
     readiness: Readiness,
 ) -> Result<(), Error> {
     let mountpoint = Mountpoint::prepare(&settings.mountpoint, assembly.cache_dir())?;
+    assembly.keep_apart(mountpoint.path());
     raise_open_files();
     let runtime = Runtime::new()?;
     let _entered = runtime.enter();
@@ -85,7 +86,8 @@ pub fn mount(
         uid: settings.uid,
         gid: settings.gid,
         passthrough: settings.passthrough,
-        cache: assembly.cache_dir().to_owned(),
+        space_of: models.cache_dir().map(Path::to_owned),
+        backing: models.dirs(),
     };
     let serving = fuse::mount(tree.clone(), &options, &runtime)?;
     if let Some(list) = list {

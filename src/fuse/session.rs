@@ -33,8 +33,10 @@ pub struct Options {
     pub gid: u32,
     /// Whether the kernel may read sealed files by itself.
     pub passthrough: bool,
-    /// The cache's directory, for `statfs` and the stacking depth.
-    pub cache: PathBuf,
+    /// The cache directory whose disk `statfs` tells of; `None` without one.
+    pub space_of: Option<PathBuf>,
+    /// The directories that files are passed through from.
+    pub backing: Vec<PathBuf>,
 }
 
 /// Why a session could not be started.
@@ -69,9 +71,9 @@ pub fn mount(
     let owner = Owner {
         uid: options.uid,
         gid: options.gid,
-        stack_depth: stack_depth(&options.cache),
+        stack_depth: stack_depth(&options.backing),
     };
-    let space = Space::watch(&options.cache, runtime);
+    let space = Space::watch(options.space_of.clone(), runtime);
     let waiters = Waiters::new(runtime.clone());
     let skin = Skin::new(tree.clone(), waiters, options.passthrough, owner, space);
     let (device, mounted) = os::mount::mount(&os::mount::MountOptions {
@@ -138,9 +140,10 @@ fn threads() -> usize {
 }
 
 /// How deep the mount stacks: backing files on overlayfs are stacked themselves.
-fn stack_depth(cache: &Path) -> u32 {
-    match os::disk::fs_type(cache) {
-        Ok(FsType::Overlay) => 2,
-        _ => 1,
+fn stack_depth(backing: &[PathBuf]) -> u32 {
+    let is_stacked = |dir: &PathBuf| matches!(os::disk::fs_type(dir), Ok(FsType::Overlay));
+    match backing.iter().any(is_stacked) {
+        true => 2,
+        false => 1,
     }
 }

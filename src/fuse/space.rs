@@ -1,6 +1,6 @@
 //! The numbers of `statfs`, kept in memory so that `df` never waits for a disk.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +18,13 @@ pub(super) struct Space {
 
 impl Space {
     /// Reads the numbers now and from time to time, until the last reference goes.
-    pub fn watch(cache: &Path, runtime: &tokio::runtime::Handle) -> Arc<Space> {
+    pub fn watch(cache: Option<PathBuf>, runtime: &tokio::runtime::Handle) -> Arc<Space> {
+        let latest = cache.as_deref().and_then(|cache| disk::space(cache).ok());
         let space = Arc::new(Space {
-            latest: Mutex::new(disk::space(cache).ok()),
+            latest: Mutex::new(latest),
         });
+        let Some(cache) = cache else { return space };
         let watched = Arc::downgrade(&space);
-        let cache = cache.to_owned();
         runtime.spawn(async move {
             loop {
                 tokio::time::sleep(EVERY).await;

@@ -262,6 +262,14 @@ impl Models {
     pub fn cache_dir(&self) -> Option<&Path> {
         self.shared.cache.root()
     }
+
+    /// Every directory that complete models are read from.
+    pub fn dirs(&self) -> Vec<PathBuf> {
+        let cache = &self.shared.cache;
+        let kagglehub = self.shared.options.kagglehub.as_deref();
+        let dirs = [cache.root(), cache.below(), kagglehub];
+        dirs.into_iter().flatten().map(Path::to_owned).collect()
+    }
 }
 
 impl Shared {

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::common::{
-    Mount, Mounting, Reader, SOON, Tar, Tree, entries, eventually, gone_pid, run, run_alone,
-    saved_model, sha1_of, signal,
+    Mount, Mounting, Reader, SOON, Tar, Tree, assert_errno, entries, eventually, gone_pid, run,
+    run_alone, saved_model, sha1_of, signal,
 };
 use crate::origin::{Hop, Origin};
 use crate::sharing::{DATA, resolve_args};
@@ -24,6 +24,44 @@ fn by_hand(cache: &Path, handle: &str, model: &Tree) -> PathBuf {
     )
     .unwrap();
     dir
+}
+
+/// "Does not exist" ends with what it was said of: a name that was added to a model is found, once the change is noticed.
+#[test]
+fn a_name_that_is_added_is_found() {
+    let origin = Origin::start();
+    let cache = tempfile::tempdir().unwrap();
+    let url = "https://tfhub.dev/google/cached/1";
+    let dir = by_hand(cache.path(), url, &saved_model(4, 30_000));
+    let mount = Mounting::of(&origin).cache(cache.path()).start();
+    let added = ["extra.txt", "variables/extra.txt"].map(|name| format!("google/cached/1/{name}"));
+    for name in &added {
+        assert_errno(mount.stat(name), libc::ENOENT);
+    }
+    // Somebody works in the model, and has a file of it open.
+    let graph = mount.path("google/cached/1/saved_model.pb");
+    let _open = std::fs::File::open(&graph).unwrap();
+    for name in ["extra.txt", "variables/extra.txt"] {
+        std::fs::write(dir.join(name), "more").unwrap();
+    }
+    // What makes it be noticed: an open of a file whose time has changed.
+    let touched = std::fs::File::options()
+        .append(true)
+        .open(dir.join("saved_model.pb"));
+    let now = std::time::SystemTime::now();
+    touched.unwrap().set_modified(now).unwrap();
+    for name in &added {
+        eventually("it is found", SOON, || {
+            let _ = std::fs::read(&graph);
+            mount.read(name).is_ok_and(|bytes| bytes == b"more")
+        });
+    }
+    assert!(
+        mount
+            .list("google/cached/1")
+            .unwrap()
+            .contains(&"extra.txt".to_owned())
+    );
 }
 
 /// What tensorflow_hub has cached is served without a request, also when there is no origin at all.

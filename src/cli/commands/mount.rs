@@ -18,7 +18,7 @@ pub(in crate::cli) fn run(command: &Mount, level: &Log) -> Result<(), Failure> {
         Start::Daemon(readiness) => readiness,
     };
     log::to_stderr(level)?;
-    let assembly = settings::assembly(&command.source)?;
+    let mut assembly = settings::assembly(&command.source)?;
     let is_root = os::own::uid() == 0;
     let settings = MountSettings {
         mountpoint: command.mountpoint.clone(),
@@ -34,7 +34,7 @@ pub(in crate::cli) fn run(command: &Mount, level: &Log) -> Result<(), Failure> {
             false => None,
         },
     };
-    Ok(mount(&assembly, &settings, readiness)?)
+    Ok(mount(&mut assembly, &settings, readiness)?)
 }
 
 /// Where a mount in the background logs to; its directory is created where missing.
