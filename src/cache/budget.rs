@@ -121,6 +121,15 @@ impl DiskBudget {
         self.kept.lock().get_or_insert_default();
     }
 
+    /// Whether a complete model may leave.
+    pub(super) fn may_leave(&self, row: &Row) -> bool {
+        let is_kept = || {
+            let kept = self.kept.lock();
+            kept.as_ref().is_some_and(|kept| kept.contains(&row.key))
+        };
+        !row.pinned && (self.limits.evict_foreign || !row.foreign) && !is_kept()
+    }
+
     /// The complete models that may leave, the longest unused first.
     pub(super) fn candidates(&self) -> Vec<Row> {
         let mut rows = ledger::in_order(self.ledger.rows(), self.limits.evict_foreign);

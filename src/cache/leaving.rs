@@ -4,7 +4,7 @@
 //! use counts again. Choosing looks at memory only. Taking away is a rename into the trash; the sweeper deletes.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -98,23 +98,32 @@ impl DiskBudget {
             bytes: idle.bytes,
             what: What::Parts(name),
         });
-        let mut all: Vec<Leaving> = parts.collect();
-        if may == Leave::Models {
-            all.extend(self.candidates().into_iter().map(Leaving::of));
-        }
-        let order = |at: usize, leaving: &Leaving| Reverse((leaving.used, at));
-        let order = all
-            .iter()
-            .enumerate()
-            .map(|(at, leaving)| order(at, leaving));
-        let mut oldest: BinaryHeap<_> = order.collect();
-        let mut all: Vec<Option<Leaving>> = all.into_iter().map(Some).collect();
+        let mut parts: Vec<Leaving> = parts.collect();
+        parts.sort_unstable_by_key(|parts| Reverse(parts.used));
+        let next_model = |after| match may {
+            Leave::Models => self.ledger.next(after, |row| self.may_leave(row)),
+            Leave::Parts => None,
+        };
+        let mut model = next_model(None);
         let (mut chosen, mut sum) = (Vec::new(), 0u64);
-        while let Some(Reverse((_, at))) = oldest.pop() {
-            let next = all.get_mut(at).and_then(Option::take);
-            let Some(next) = next.filter(|next| !tried.has(next)) else {
-                continue;
+        loop {
+            let is_part_older = parts.last().is_some_and(|part| {
+                let of_model = model.as_ref().map(|row| row.used);
+                of_model.is_none_or(|used| part.used <= used)
+            });
+            let next = match is_part_older {
+                true => parts.pop(),
+                false => model.take().map(|row| {
+                    model = next_model(Some((row.used, row.key)));
+                    Leaving::of(row)
+                }),
             };
+            let Some(next) = next else {
+                break;
+            };
+            if tried.has(&next) {
+                continue;
+            }
             if enough(sum, &next) {
                 break;
             }

@@ -4,9 +4,10 @@
 //! a while. When a model was last used is the time of its manifest, which every process sets; a model without one is
 //! tensorflow_hub's, and as old as its directory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
+use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,6 +80,8 @@ enum Change {
 #[derive(Clone, Debug, Default)]
 struct Rows {
     by_key: HashMap<Key, (Row, Seen)>,
+    /// The longest unused first.
+    order: BTreeSet<(SystemTime, Key)>,
     bytes: u64,
 }
 
@@ -86,12 +89,14 @@ impl Rows {
     fn insert(&mut self, row: Row, seen: Seen) {
         self.remove(&row.key);
         self.bytes = self.bytes.saturating_add(row.bytes);
+        self.order.insert((row.used, row.key));
         self.by_key.insert(row.key, (row, seen));
     }
 
     fn remove(&mut self, key: &Key) {
         if let Some((row, _)) = self.by_key.remove(key) {
             self.bytes = self.bytes.saturating_sub(row.bytes);
+            self.order.remove(&(row.used, row.key));
         }
     }
 }
@@ -134,6 +139,20 @@ impl Ledger {
         let table = self.table.lock();
         let rows = table.rows.by_key.values();
         rows.map(|(row, _)| row.clone()).collect()
+    }
+
+    /// The longest unused model after `after` that `which` picks.
+    pub(super) fn next(
+        &self,
+        after: Option<(SystemTime, Key)>,
+        which: impl Fn(&Row) -> bool,
+    ) -> Option<Row> {
+        let table = self.table.lock();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = table.rows.order.range((from, Bound::Unbounded));
+        let mut rows = later.filter_map(|(_, key)| table.rows.by_key.get(key));
+        let found = rows.find(|(row, _)| which(row));
+        found.map(|(row, _)| row.clone())
     }
 
     /// The bytes of all models that `which` picks.
@@ -292,8 +311,9 @@ fn apply(rows: &mut Rows, change: &Change) {
             rows.remove(key);
         }
         Change::Used(key, at) => {
-            if let Some((row, _)) = rows.by_key.get_mut(key) {
-                row.used = row.used.max(*at);
+            if let Some((row, seen)) = rows.by_key.get(key).cloned() {
+                let used = row.used.max(*at);
+                rows.insert(Row { used, ..row }, seen);
             }
         }
     }
