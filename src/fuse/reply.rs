@@ -8,9 +8,9 @@ use fuser::{
 };
 
 use super::dir_handles::{DirHandles, Listing};
-use super::edge::report;
-use super::modes::Modes;
-use super::space::Space;
+use super::error_reply::report;
+use super::io_mode::IoModes;
+use super::statfs::Space;
 use super::waiters::Waiters;
 use crate::vfs::{Attr, Entry, Error, Kind, Tree, Ttl};
 
@@ -29,7 +29,7 @@ pub(super) struct Owner {
 pub(super) struct Inner {
     pub tree: Tree,
     pub waiters: Waiters,
-    pub modes: Modes,
+    pub modes: IoModes,
     pub dirs: DirHandles,
     pub owner: Owner,
     pub space: Arc<Space>,

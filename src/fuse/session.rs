@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use fuser::{Session, SessionACL};
 
+use super::fs::FuseFs;
 use super::notify::KernelOfSession;
 use super::reply::Owner;
-use super::skin::Skin;
-use super::space::Space;
+use super::statfs::Space;
 use super::waiters::Waiters;
 use crate::os;
 use crate::os::disk::FsType;
@@ -75,7 +75,7 @@ pub fn mount(
     };
     let space = Space::watch(options.space_of.clone(), runtime);
     let waiters = Waiters::new(runtime.clone());
-    let skin = Skin::new(tree.clone(), waiters, options.passthrough, owner, space);
+    let skin = FuseFs::new(tree.clone(), waiters, options.passthrough, owner, space);
     let (device, mounted) = os::mount::mount(&os::mount::MountOptions {
         mountpoint: options.mountpoint.clone(),
         allow_other: options.allow_other,

@@ -71,7 +71,7 @@ impl Waiters {
         let waiters = self.clone();
         self.runtime.spawn(async move {
             // Dropped however the wait ends, in a panic too.
-            let seat = Seat { waiters, seat };
+            let seat = WaiterGuard { waiters, seat };
             let result = tokio::select! {
                 biased;
                 result = work => result,
@@ -92,12 +92,12 @@ impl Waiters {
 }
 
 /// A row of the table; it goes when this is dropped.
-struct Seat {
+struct WaiterGuard {
     waiters: Waiters,
     seat: u64,
 }
 
-impl Drop for Seat {
+impl Drop for WaiterGuard {
     fn drop(&mut self) {
         self.waiters.table.lock().waiting.remove(&self.seat);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::attr::{Attr, Entry, Kind, Ttl};
-use super::look::{Look, glance, is_harmless, look, other_spelling};
+use super::look::{EntryState, is_harmless, look, lookup_known, other_spelling};
 use super::lookup::ttl_of;
 use super::nodes::{Spot, join, number};
 use super::{Answer, Error, Shared, Tree};
@@ -21,7 +21,7 @@ impl Tree {
         name: &str,
     ) -> Answer<Entry> {
         let path = join(parent, name);
-        if let Some((seen, ttl)) = glance(&model, &inside) {
+        if let Some((seen, ttl)) = lookup_known(&model, &inside) {
             let found = self
                 .shared
                 .inside_entry(path, refused, model, inside, seen, ttl);
@@ -39,7 +39,7 @@ impl Tree {
         inside: String,
     ) -> Result<Entry, Error> {
         model.look().await?;
-        if let Some((seen, ttl)) = glance(&model, &inside) {
+        if let Some((seen, ttl)) = lookup_known(&model, &inside) {
             let shared = &self.shared;
             return shared.inside_entry(path, refused, model, inside, seen, ttl);
         }
@@ -47,17 +47,17 @@ impl Tree {
         let patience = self.patience(model.handle());
         loop {
             match look(&content, &inside, model.handle()) {
-                Look::NotYet(filling) if is_harmless(&filling, &inside) => {
+                EntryState::NotYet(filling) if is_harmless(&filling, &inside) => {
                     return Err(Error::absent());
                 }
-                Look::NotYet(filling) => {
+                EntryState::NotYet(filling) => {
                     let seen = patience.until(&filling, Need::Name(inside.clone()));
                     tokio::select! {
                         met = seen => met?,
                         () = other_spelling(&filling, &inside) => {}
                     }
                 }
-                Look::Failed(error) => return Err(error.into()),
+                EntryState::Failed(error) => return Err(error.into()),
                 seen => {
                     let ttl = ttl_of(&content);
                     return self
@@ -76,28 +76,28 @@ impl Shared {
         refused: usize,
         model: Arc<Model>,
         inside: String,
-        seen: Look,
+        seen: EntryState,
         ttl: Ttl,
     ) -> Result<Entry, Error> {
         let node = number(&path);
         let attr = match seen {
-            Look::File { size, mtime } => Attr {
+            EntryState::File { size, mtime } => Attr {
                 node,
                 kind: Kind::File,
                 size,
                 mtime,
             },
-            Look::Directory { mtime } => Attr {
+            EntryState::Directory { mtime } => Attr {
                 mtime,
                 ..Attr::directory(node)
             },
-            Look::Absent => {
+            EntryState::Absent => {
                 return Err(Error::NoEntry {
                     forever: ttl == Ttl::Forever,
                 });
             }
-            Look::NotYet(_) => return Err(Error::absent()),
-            Look::Failed(error) => return Err(error.into()),
+            EntryState::NotYet(_) => return Err(Error::absent()),
+            EntryState::Failed(error) => return Err(error.into()),
         };
         let spot = Spot::Model { model, inside };
         Ok(self.hold(path, refused, spot, attr, ttl))

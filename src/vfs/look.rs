@@ -12,7 +12,7 @@ use crate::handle::Handle;
 use crate::models::{Content, Error, Model};
 
 /// What one look at a name inside a model tells.
-pub(super) enum Look {
+pub(super) enum EntryState {
     /// A file and its exact size.
     File { size: u64, mtime: SystemTime },
     /// A directory.
@@ -28,7 +28,7 @@ pub(super) enum Look {
 /// What `inside` is, as far as that is known without waiting, and for how long.
 ///
 /// A model that has been here before is known by its names while its bytes are away, or on their way back.
-pub(super) fn glance(model: &Model, inside: &str) -> Option<(Look, Ttl)> {
+pub(super) fn lookup_known(model: &Model, inside: &str) -> Option<(EntryState, Ttl)> {
     let before = || {
         let outline = model.outline()?;
         Some((look_back(&outline, inside), Ttl::Short))
@@ -37,34 +37,36 @@ pub(super) fn glance(model: &Model, inside: &str) -> Option<(Look, Ttl)> {
         return before();
     };
     match look(&content, inside, model.handle()) {
-        Look::NotYet(filling) if is_harmless(&filling, inside) => Some((Look::Absent, Ttl::Zero)),
-        Look::NotYet(_) => before(),
-        Look::Failed(_) => None,
+        EntryState::NotYet(filling) if is_harmless(&filling, inside) => {
+            Some((EntryState::Absent, Ttl::Zero))
+        }
+        EntryState::NotYet(_) => before(),
+        EntryState::Failed(_) => None,
         seen => Some((seen, ttl_of(&content))),
     }
 }
 
-fn look_back(outline: &Outline, inside: &str) -> Look {
+fn look_back(outline: &Outline, inside: &str) -> EntryState {
     match outline.find(inside) {
-        Some(Attr::Dir { mtime }) => Look::Directory { mtime },
-        Some(Attr::File { size, mtime }) => Look::File { size, mtime },
-        None => Look::Absent,
+        Some(Attr::Dir { mtime }) => EntryState::Directory { mtime },
+        Some(Attr::File { size, mtime }) => EntryState::File { size, mtime },
+        None => EntryState::Absent,
     }
 }
 
 /// Looks at `inside` (empty: the model's root).
-pub(super) fn look(content: &Content, inside: &str, handle: &Handle) -> Look {
+pub(super) fn look(content: &Content, inside: &str, handle: &Handle) -> EntryState {
     match content {
         Content::Sealed(sealed) => look_back(sealed.outline(), inside),
         Content::Filling(filling) => match filling.find(inside) {
-            Found::File(file) => Look::File {
+            Found::File(file) => EntryState::File {
                 size: file.size(),
                 mtime: file.mtime(),
             },
-            Found::Dir { mtime } => Look::Directory { mtime },
-            Found::Absent => Look::Absent,
-            Found::NotYet => Look::NotYet(filling.clone()),
-            Found::Failed(why) => Look::Failed(Error::of_failure(&why, &handle.url())),
+            Found::Dir { mtime } => EntryState::Directory { mtime },
+            Found::Absent => EntryState::Absent,
+            Found::NotYet => EntryState::NotYet(filling.clone()),
+            Found::Failed(why) => EntryState::Failed(Error::of_failure(&why, &handle.url())),
         },
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attr::{Attr, Entry, Ttl};
-use super::look::{Look, glance, look};
+use super::look::{EntryState, look, lookup_known};
 use super::modules;
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Shared, Tree};
@@ -51,8 +51,8 @@ impl Tree {
         let Spot::Model { model, inside } = &node.spot else {
             return Ok(entry(node.attr, Ttl::Forever));
         };
-        match glance(model, inside) {
-            Some((Look::File { size, mtime }, ttl)) => Ok(entry(
+        match lookup_known(model, inside) {
+            Some((EntryState::File { size, mtime }, ttl)) => Ok(entry(
                 Attr {
                     size,
                     mtime,
@@ -60,7 +60,9 @@ impl Tree {
                 },
                 ttl,
             )),
-            Some((Look::Directory { mtime }, ttl)) => Ok(entry(Attr { mtime, ..node.attr }, ttl)),
+            Some((EntryState::Directory { mtime }, ttl)) => {
+                Ok(entry(Attr { mtime, ..node.attr }, ttl))
+            }
             Some(_) => Ok(entry(node.attr, Ttl::Zero)),
             None => Ok(entry(node.attr, Ttl::Short)),
         }
@@ -188,7 +190,7 @@ impl Tree {
         let mut attr = Attr::directory(number(&path));
         let mut ttl = Ttl::Short;
         if let Some(content) = model.here()
-            && let Look::Directory { mtime } = look(&content, "", model.handle())
+            && let EntryState::Directory { mtime } = look(&content, "", model.handle())
         {
             attr.mtime = mtime;
             // What `latest` is may change.

@@ -10,10 +10,10 @@ use fuser::{
 };
 
 use super::dir_handles::{DirHandles, Listing};
-use super::edge::guarded;
-use super::modes::Modes;
+use super::error_reply::guarded;
+use super::io_mode::IoModes;
 use super::reply::{Inner, Owner, reply_xattr};
-use super::space::Space;
+use super::statfs::Space;
 use super::waiters::Waiters;
 use crate::vfs::{Answer, Error, Opened, Tree};
 
@@ -25,23 +25,23 @@ const BACKGROUND: u16 = 4096;
 const NAME_MAX: u32 = 255;
 
 /// The filesystem as fuser sees it.
-pub(super) struct Skin {
+pub(super) struct FuseFs {
     inner: Arc<Inner>,
 }
 
-impl Skin {
+impl FuseFs {
     pub fn new(
         tree: Tree,
         waiters: Waiters,
         passthrough: bool,
         owner: Owner,
         space: Arc<Space>,
-    ) -> Skin {
-        Skin {
+    ) -> FuseFs {
+        FuseFs {
             inner: Arc::new(Inner {
                 tree,
                 waiters,
-                modes: Modes::new(passthrough),
+                modes: IoModes::new(passthrough),
                 dirs: DirHandles::default(),
                 owner,
                 space,
@@ -68,7 +68,7 @@ impl Skin {
     }
 }
 
-impl Filesystem for Skin {
+impl Filesystem for FuseFs {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         for wanted in [
             InitFlags::FUSE_PARALLEL_DIROPS,

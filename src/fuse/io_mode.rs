@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use crate::vfs::Opened;
 
 /// The modes of all open inodes.
-pub(super) struct Modes {
+pub(super) struct IoModes {
     /// False once the kernel has refused passthrough for a reason that will not change.
     passthrough: AtomicBool,
     table: Mutex<Table>,
@@ -60,10 +60,10 @@ struct Entered {
     keep: bool,
 }
 
-impl Modes {
+impl IoModes {
     /// `passthrough`: whether to try it at all.
-    pub fn new(passthrough: bool) -> Modes {
-        Modes {
+    pub fn new(passthrough: bool) -> IoModes {
+        IoModes {
             passthrough: AtomicBool::new(passthrough),
             table: Mutex::default(),
         }
@@ -172,7 +172,7 @@ mod tests {
 
     const INODE: u64 = 7;
 
-    fn open(modes: &Modes, sealed: bool) -> (&'static str, bool) {
+    fn open(modes: &IoModes, sealed: bool) -> (&'static str, bool) {
         let file = sealed.then_some((1, 2));
         let Entered { mode, keep } = modes.enter(INODE, file, || None).unwrap();
         match mode {
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn an_inode_stays_direct_until_its_last_release() {
-        let modes = Modes::new(false);
+        let modes = IoModes::new(false);
         assert_eq!(open(&modes, false), ("direct", false));
         assert_eq!(open(&modes, true), ("direct", false), "it may be mapped");
         modes.release(INODE);
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_has_forgotten_is_not_doubted() {
-        let modes = Modes::new(false);
+        let modes = IoModes::new(false);
         open(&modes, false);
         modes.release(INODE);
         modes.forget(INODE);
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_fetched_again_is_not_cached() {
-        let modes = Modes::new(false);
+        let modes = IoModes::new(false);
         assert_eq!(open(&modes, true), ("cached", true));
         assert_eq!(open(&modes, false), ("direct", false));
         assert_eq!(open(&modes, true), ("cached", false));
