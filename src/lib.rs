@@ -26,6 +26,7 @@ mod models;
 #[path = "../tests/origin/mod.rs"]
 mod origin;
 mod os;
+mod savedmodel;
 mod server;
 mod shared_cache;
 mod source;

@@ -46,11 +46,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("fuse", &["vfs", "models", "os"]),
-    ("server", &["checksum", "os"]),
-    ("vfs", &["models", "cache", "handle", "status", "os"]),
+    ("server", &["savedmodel", "checksum", "os"]),
+    (
+        "vfs",
+        &["savedmodel", "models", "cache", "handle", "status", "os"],
+    ),
     (
         "models",
         &[
+            "savedmodel",
             "checksum",
             "shared_cache",
             "source",
@@ -64,7 +68,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "shared_cache",
-        &["checksum", "hubdir", "source", "bucket", "handle"],
+        &[
+            "savedmodel",
+            "checksum",
+            "hubdir",
+            "source",
+            "bucket",
+            "handle",
+        ],
     ),
     (
         "source",
@@ -73,8 +84,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bucket", &["checksum", "fetch", "handle", "config"]),
     ("fetch", &["checksum", "config"]),
     ("archive", &["handle"]),
-    ("cache", &["checksum", "hubdir", "handle", "config", "os"]),
+    (
+        "cache",
+        &["savedmodel", "checksum", "hubdir", "handle", "config", "os"],
+    ),
     ("hubdir", &["handle", "os"]),
+    ("savedmodel", &[]),
     ("checksum", &[]),
     ("handle", &["config"]),
     ("config", &[]),

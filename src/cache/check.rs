@@ -4,9 +4,8 @@
 use std::io;
 use std::path::Path;
 
-use super::complete::Flaw;
 use super::described::described;
-use super::entry::{self, Look};
+use super::entry::{self, Flaw, Look};
 use super::error::Error;
 use super::known::adopt;
 use super::layout::Key;

@@ -7,13 +7,26 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::os;
+use crate::savedmodel;
 
-use super::complete::{Flaw, flaw};
 use super::error::{Context, Error, if_there};
 use super::layout::{Key, Layout};
 use super::manifest::{Change, Comparison, Line, Manifest, State};
 use super::sealed::Sealed;
 use super::trash;
+
+/// Why an entry is not whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Flaw {
+    #[error("{0:?} is missing or has another size than when the model was complete")]
+    Lost(String),
+    #[error("{0:?} has other bytes than when the model was complete")]
+    Other(String),
+    #[error("{0:?} does not belong to it, and cannot be removed because it goes on changing")]
+    Strange(PathBuf),
+    #[error(transparent)]
+    Incomplete(#[from] savedmodel::Flaw),
+}
 
 /// The answer.
 #[derive(Debug)]
@@ -67,8 +80,8 @@ pub(super) fn look_at(
     };
     Ok(match manifest() {
         Some(manifest) => compared(entry, manifest),
-        None => match flaw(&entry, false) {
-            Some(flaw) => Look::Half(flaw),
+        None => match savedmodel::flaw(&entry) {
+            Some(flaw) => Look::Half(flaw.into()),
             None => Look::Whole(entry),
         },
     })
@@ -137,8 +150,8 @@ impl Touched {
             return Ok(Err(Flaw::Strange(strange)));
         }
         let now = Sealed::load(model.clone()).context("list", &model)?;
-        if let Some(flaw) = flaw(&now, true).filter(|_| !is_ours) {
-            return Ok(Err(flaw));
+        if let Some(flaw) = savedmodel::variables_flaw(&now).filter(|_| !is_ours) {
+            return Ok(Err(flaw.into()));
         }
         match is_ours {
             true => self.manifest.retime(&self.change.touched, &now),

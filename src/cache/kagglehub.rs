@@ -12,8 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::handle::Variation;
+use crate::savedmodel;
 
-use super::complete::flaw;
 use super::sealed::Sealed;
 
 /// Frameworks whose models are known by their files: the others' may have any.
@@ -42,7 +42,11 @@ fn whole(dir: PathBuf, framework: &str) -> Option<Sealed> {
     let known = KNOWN
         .iter()
         .any(|name| name.eq_ignore_ascii_case(framework));
-    if let Some(flaw) = flaw(&sealed, !known) {
+    let flaw = match known {
+        true => savedmodel::flaw(&sealed),
+        false => savedmodel::variables_flaw(&sealed),
+    };
+    if let Some(flaw) = flaw {
         tracing::warn!(dir = shown, %flaw, "kagglehub's copy is not whole, and not used");
         return None;
     }

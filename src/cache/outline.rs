@@ -50,13 +50,13 @@ impl Outline {
         }
     }
 
-    /// Names and sizes of the files right in a directory.
-    pub(super) fn files_in(&self, dir: &str) -> impl Iterator<Item = (&str, u64)> {
-        let children = self.index.children(dir).into_iter().flatten();
-        children.filter_map(|(name, entry)| match entry {
+    /// Names and sizes of the files right in a directory; `None` if there is no such directory.
+    pub(super) fn files_in(&self, dir: &str) -> Option<impl Iterator<Item = (&str, u64)>> {
+        let children = self.index.children(dir)?;
+        Some(children.filter_map(|(name, entry)| match entry {
             Entry::File(stat) => Some((name, stat.size)),
             Entry::Dir(_) => None,
-        })
+        }))
     }
 
     /// Every file, in no order.

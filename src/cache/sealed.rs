@@ -1,7 +1,7 @@
 //! A complete model, read from its directory.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::handle::is_plain_path;
 use crate::os;
 use crate::os::dir::{Dir, Kind};
+use crate::savedmodel;
 
 use super::index::Index;
 use super::outline::{Outline, Stat};
@@ -84,6 +85,20 @@ impl Sealed {
     }
 }
 
+impl savedmodel::Files for Sealed {
+    fn files_in(&self, dir: &str) -> Option<Vec<(&str, u64)>> {
+        Some(self.outline.files_in(dir)?.collect())
+    }
+
+    fn size(&self, path: &str) -> Option<u64> {
+        self.outline.size(path)
+    }
+
+    fn open(&self, path: &str) -> Option<impl Read + Seek> {
+        Sealed::open(self, path).ok()
+    }
+}
+
 /// The names that were read so far.
 struct Names {
     index: Index<Stat>,
@@ -134,7 +149,6 @@ impl Deref for Sealed {
 mod tests {
     use super::super::index::Attr;
     use super::*;
-    use std::io::Read;
     use std::os::unix::fs::symlink;
 
     #[test]

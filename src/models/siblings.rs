@@ -7,8 +7,8 @@ use futures_util::future::{BoxFuture, join_all};
 
 use super::Shared;
 use super::bucket;
-use super::stream::graph;
 use crate::handle::BucketPath;
+use crate::savedmodel;
 
 /// Where TensorFlow goes on from one of these names, as paths in the model's directory.
 const GRAPH: &str = "saved_model.pb";
@@ -50,7 +50,7 @@ async fn follow(shared: Arc<Shared>, path: BucketPath) {
     };
     let names: Vec<String> = siblings.iter().map(|(path, _)| inside(path)).collect();
     let start = inside(&path);
-    let next = graph::next(&start, names.iter().map(String::as_str));
+    let next = savedmodel::next(&start, names.iter().map(String::as_str));
     let hints = next.filter_map(|(name, part)| {
         let at = names.iter().position(|known| known == name)?;
         let (path, file) = siblings.get(at)?;

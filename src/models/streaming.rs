@@ -9,11 +9,11 @@ use tokio::time::sleep;
 use super::Error;
 use super::model::{Content, Model};
 use super::siblings;
-use super::stream::graph::Part;
 use super::stream::{self, Streamer};
 use crate::cache::{self, FileSpec, Partial, Sealed, Sealing, Streaming};
 use crate::config::Prefetch;
 use crate::handle::BucketPath;
+use crate::savedmodel::Part;
 use crate::source::{Archive, Folder, RemoteFile};
 
 /// How often a complete model tries for tensorflow_hub's lock, which whoever downloads the same model has.

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Error;
 use super::confine::{self, Checked, Root};
+use crate::savedmodel;
 
 /// The state of a file or directory. The change time cannot be set by hand, so
 /// it tells also of a file that was rewritten with its old size and time.
@@ -115,18 +116,15 @@ impl Survey {
     /// A part of the variables that the names of the others announce and that is
     /// not there: the model is still being copied in, or half of it was deleted.
     pub fn missing(&self) -> Option<String> {
-        let below = |m: &Member| {
-            let name = m.name.strip_prefix(b"variables/")?;
-            Some(str::from_utf8(name).ok()?.to_owned())
-        };
-        let names: BTreeSet<_> = self.members.iter().filter_map(below).collect();
-        let shards = names.iter().filter_map(|name| shard_count(name));
-        let of = shards.max()?;
-        let shards = (0..of).map(|n| format!("variables.data-{n:05}-of-{of:05}"));
-        let mut wanted = iter::once("variables.index".to_owned()).chain(shards);
-        wanted
-            .find(|name| !names.contains(name))
-            .map(|name| format!("variables/{name}"))
+        let names = self.members.iter();
+        let names: BTreeSet<_> = names.filter_map(|m| str::from_utf8(&m.name).ok()).collect();
+        let shards = names
+            .iter()
+            .filter_map(|name| savedmodel::parse_shard(name));
+        let of = shards.map(|(_, of)| of).max()?;
+        let shards = (0..of).map(|n| savedmodel::shard_name(n, of));
+        let mut wanted = iter::once(savedmodel::INDEX.to_owned()).chain(shards);
+        wanted.find(|name| !names.contains(&**name))
     }
 
     /// The files, in the order of their names.
@@ -149,12 +147,6 @@ impl Survey {
             .filter(|file| file.name.ends_with(suffix.as_bytes()));
         files.next().filter(|_| files.next().is_none())
     }
-}
-
-/// The Y of `variables.data-XXXXX-of-YYYYY`.
-fn shard_count(name: &str) -> Option<u32> {
-    let (_, of) = name.strip_prefix("variables.data-")?.split_once("-of-")?;
-    of.parse().ok().filter(|_| of.len() == 5)
 }
 
 /// Looks at everything below `dir`, which lies in `root`; both canonical.

@@ -1,8 +1,10 @@
 //! Whether a copy in the bucket is whole.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::{Cursor, Read, Seek};
 
 use super::manifest::Manifest;
+use crate::savedmodel;
 use crate::source::Folder;
 
 /// By what its writer left: names, sizes, and checksums where the bucket tells them. Keeps the files that belong to it,
@@ -40,35 +42,33 @@ pub(super) fn by_manifest(text: &[u8], url: &str, folder: &mut Folder) -> Result
     }
 }
 
-/// By its names alone, as tensorflow_hub leaves it: what TensorFlow cannot do without. `Err` says what is missing.
-pub(super) fn by_names(folder: &Folder) -> Result<(), String> {
-    let names: BTreeSet<&str> = folder.files.iter().map(|file| &*file.name).collect();
-    let any = |wanted: &[&str]| wanted.iter().any(|name| names.contains(name));
-    if !any(&["saved_model.pb", "saved_model.pbtxt", "tfhub_module.pb"]) {
-        return Err(String::from("it has no saved_model.pb"));
-    }
-    let below = |name: &&&str| name.starts_with("variables/");
-    let shards: Vec<_> = names
-        .iter()
-        .filter(below)
-        .filter_map(|name| shard(name))
-        .collect();
-    if names.iter().any(|name| below(&name)) && !names.contains("variables/variables.index") {
-        return Err(String::from("it has no variables/variables.index"));
-    }
-    let bundle = names.contains("variables/variables.index");
-    let whole = |of: usize| shards.iter().filter(|shard| shard.1 == of).count() == of;
-    match shards.first() {
-        None if bundle => Err(String::from("it has no variables.data")),
-        Some((_, of)) if !whole(*of) => Err(String::from("it has not all of its variables.data")),
-        _ => Ok(()),
-    }
+/// By its names alone, as tensorflow_hub leaves it: what TensorFlow cannot do without.
+///
+/// # Errors
+///
+/// What is missing.
+pub(super) fn by_names(folder: &Folder) -> Result<(), savedmodel::Flaw> {
+    savedmodel::flaw(&Names(folder)).map_or(Ok(()), Err)
 }
 
-/// Which of how many shards a name is.
-fn shard(name: &str) -> Option<(usize, usize)> {
-    let rest = name.strip_prefix("variables/variables.data-")?;
-    let (at, of) = rest.split_once("-of-")?;
-    let (at, of) = (at.parse().ok()?, of.parse().ok()?);
-    (at < of).then_some((at, of))
+/// A folder in which nothing is opened.
+struct Names<'a>(&'a Folder);
+
+impl savedmodel::Files for Names<'_> {
+    fn files_in(&self, dir: &str) -> Option<Vec<(&str, u64)>> {
+        let inside = self.0.files.iter().filter_map(|file| {
+            let (parent, name) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
+            (parent == dir).then_some((name, file.size))
+        });
+        Some(inside.collect()).filter(|files: &Vec<_>| !files.is_empty())
+    }
+
+    fn size(&self, path: &str) -> Option<u64> {
+        let file = self.0.files.iter().find(|file| file.name == path)?;
+        Some(file.size)
+    }
+
+    fn open(&self, _: &str) -> Option<impl Read + Seek> {
+        None::<Cursor<&[u8]>>
+    }
 }

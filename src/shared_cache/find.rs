@@ -97,7 +97,7 @@ impl Shared {
             Some(text) => complete::by_manifest(&text.bytes, &url, &mut folder),
             // tensorflow_hub writes its descriptor before it moves the files.
             None if self.writer.read(&lock).await?.is_some() => return Ok(FoundCopy::Absent),
-            None => complete::by_names(&folder),
+            None => complete::by_names(&folder).map_err(|flaw| flaw.to_string()),
         };
         Ok(match judged {
             Ok(()) => FoundCopy::Complete(folder),

@@ -10,6 +10,7 @@ use super::lookup::ttl_of;
 use crate::cache::{Attr, Filling, Found, Need, Outline};
 use crate::handle::Handle;
 use crate::models::{Content, Error, Model};
+use crate::savedmodel::GRAPHS;
 
 /// What one look at a name inside a model tells.
 pub(super) enum EntryState {
@@ -71,24 +72,21 @@ pub(super) fn look(content: &Content, inside: &str, handle: &Handle) -> EntrySta
     }
 }
 
-/// The names that TensorFlow takes for a SavedModel's graph, any one of which is enough.
-const SPELLINGS: [&str; 3] = ["saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"];
-
 /// Whether a name may be answered "not here" before the archive has ended.
 ///
 /// TensorFlow asks for these on its way to a model, nearly always in vain, and does without them: waiting for the
 /// archive's end would put the whole download before the first byte.
 pub(super) fn is_harmless(filling: &Filling, inside: &str) -> bool {
     let seen = |name: &str| matches!(filling.find(name), Found::File(_));
-    inside == "debug" || (SPELLINGS.contains(&inside) && SPELLINGS.into_iter().any(seen))
+    inside == "debug" || (GRAPHS.contains(&inside) && GRAPHS.into_iter().any(seen))
 }
 
 /// Ends when another spelling of `inside` has been seen; never for names that have no other spelling.
 pub(super) async fn other_spelling(filling: &Filling, inside: &str) {
-    if !SPELLINGS.contains(&inside) {
+    if !GRAPHS.contains(&inside) {
         return std::future::pending().await;
     }
-    let others = SPELLINGS.into_iter().filter(|name| *name != inside);
+    let others = GRAPHS.into_iter().filter(|name| *name != inside);
     let seen = others.map(|name| filling.changed(Need::Name(name.to_owned())).boxed());
     futures_util::future::select_all(seen).await;
 }

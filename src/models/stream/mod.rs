@@ -7,7 +7,6 @@
 //! [`Streamer`] hears of every read. What is missing is fetched at once; what will be wanted is guessed by `readers` (who reads
 //! in order) and `graph` (TensorFlow's way through a SavedModel). Nothing here knows disks or networks.
 
-pub mod graph;
 mod job;
 mod readers;
 #[cfg(test)]
@@ -30,7 +29,7 @@ use crate::cache::{Demand, FillFile, Filling};
 use crate::config::Prefetch;
 use crate::source::{Ranged, RemoteFile};
 
-use graph::Part;
+use crate::savedmodel::{self, Part};
 use wants::Wants;
 
 /// Files up to this size come whole: graphs, indices, vocabularies are read whole.
@@ -246,7 +245,7 @@ impl Streamer {
             if source.file.size() <= SMALL.min(self.options.ahead) {
                 self.wants.lock().ahead(number, 0..source.file.size());
             }
-            for (next, part) in graph::next(name, self.numbers.keys().map(String::as_str)) {
+            for (next, part) in savedmodel::next(name, self.numbers.keys().map(String::as_str)) {
                 if let Some(number) = self.numbers.get(next) {
                     self.expect(*number, part);
                 }

@@ -1,98 +1,108 @@
-//! Whether a cache entry is whole.
+//! Whether a SavedModel is whole, as far as one can see.
 //!
 //! The most frequent complaint about tensorflow_hub's cache: a cleaner of `/tmp` removes old files and leaves directories,
 //! tensorflow_hub sees a directory that is not empty, and TensorFlow finds no model in it (tensorflow/hub#575, #646, #896).
-//! What we know is compared with its manifest (`entry.rs`). Of anything else only what every SavedModel has can be asked.
 
-use std::path::PathBuf;
+use std::io::{Read, Seek};
 
-use super::bundle;
-use super::savedmodel;
-use super::sealed::Sealed;
+use super::graph;
+use super::index::{self, Shards};
+use super::names::{GRAPHS, INDEX, parse_shard, shard_name};
 
-/// `variables.index` holds some 50 bytes a tensor: a million tensors fit. A larger one is judged by names only.
+/// `variables.index` has some 50 bytes a tensor: a million tensors fit. A larger one is judged by names only.
 const MAX_INDEX: u64 = 64 << 20;
 
-/// Why an entry is not whole.
+/// A directory with a model in it, wherever that is.
+pub trait Files {
+    /// Names and sizes of the files right in `dir` ("" is the model itself); `None` if there is no such directory.
+    fn files_in(&self, dir: &str) -> Option<Vec<(&str, u64)>>;
+
+    /// The size of the file at `path`; `None` if there is none.
+    fn size(&self, path: &str) -> Option<u64>;
+
+    /// Opens a file; `None` if that cannot be done here and now: then only names and sizes count.
+    fn open(&self, path: &str) -> Option<impl Read + Seek>;
+}
+
+/// Why a model is not whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Flaw {
-    #[error("{0:?} is missing or has another size than when the model was complete")]
-    Lost(String),
-    #[error("{0:?} has other bytes than when the model was complete")]
-    Other(String),
-    #[error("{0:?} does not belong to it, and cannot be removed because it goes on changing")]
-    Strange(PathBuf),
+pub enum Flaw {
+    /// None of the files that make a model.
     #[error(
         "it has no saved_model.pb, saved_model.pbtxt, model.json or .tflite file that is not empty"
     )]
     NoModel,
+    /// No index, though there are variables.
     #[error("it has no variables/variables.index, and is a model with variables")]
     NoVariablesIndex,
+    /// A data shard is missing.
     #[error("its variables.index announces {0}, which is missing")]
     NoShard(String),
+    /// A data shard is too short.
     #[error("{name} has {got} of the {want} bytes that its variables.index announces")]
-    ShortShard { name: String, want: u64, got: u64 },
+    ShortShard {
+        /// The shard.
+        name: String,
+        /// The bytes that it must have at least.
+        want: u64,
+        /// The bytes that it has.
+        got: u64,
+    },
 }
 
-/// Looks for what is missing in a model that others have written, as far as one can see; `None` if it is whole. Without a
-/// SavedModel in it, it is one only where `any` kind of files is.
-pub(super) fn flaw(entry: &Sealed, any: bool) -> Option<Flaw> {
-    let none = if any { None } else { no_model(entry) };
-    none.or_else(|| no_variables(entry))
+/// The first flaw of a model of a framework that we know; `None` if it is whole. Reads `saved_model.pb` and the index.
+pub fn flaw(model: &impl Files) -> Option<Flaw> {
+    no_model(model).or_else(|| variables_flaw(model))
 }
 
 /// A TF1 hub module has `tfhub_module.pb` beside `saved_model.pb`, and is nothing without the latter. An empty file is what
 /// a power cut leaves of one that was never synced.
-fn no_model(entry: &Sealed) -> Option<Flaw> {
-    let is_model = |(name, size): (&str, u64)| {
-        size > 0
-            && (matches!(name, "saved_model.pb" | "saved_model.pbtxt" | "model.json")
-                || name.ends_with(".tflite"))
+fn no_model(model: &impl Files) -> Option<Flaw> {
+    let is_model = |(name, size): &(&str, u64)| {
+        let known = GRAPHS.contains(name) || *name == "model.json" || name.ends_with(".tflite");
+        known && *size > 0
     };
-    (!entry.files_in("").any(is_model)).then_some(Flaw::NoModel)
+    let files = model.files_in("").unwrap_or_default();
+    (!files.iter().any(is_model)).then_some(Flaw::NoModel)
 }
 
-fn no_variables(entry: &Sealed) -> Option<Flaw> {
-    let Some(size) = entry.size("variables/variables.index") else {
-        let lacking = match entry.children("variables") {
+/// The first flaw of a model of any framework: what it has of a checkpoint must be complete.
+pub fn variables_flaw(model: &impl Files) -> Option<Flaw> {
+    let Some(size) = model.size(INDEX) else {
+        let lacking = match model.files_in("variables") {
             // A cleaner takes directories too.
-            None => announces_variables(entry) == Some(true),
-            Some(children) => !children.is_empty() || announces_variables(entry) != Some(false),
+            None => announces_variables(model) == Some(true),
+            Some(files) => !files.is_empty() || announces_variables(model) != Some(false),
         };
         return lacking.then_some(Flaw::NoVariablesIndex);
     };
-    match read_index(entry, size).and_then(|bytes| bundle::parse(&bytes)) {
-        Some(shards) => lacking_shard(entry, &shards),
-        None => lacking_name(entry),
+    match read_index(model, size).and_then(|bytes| index::parse(&bytes)) {
+        Some(shards) => lacking_shard(model, &shards),
+        None => lacking_name(model),
     }
 }
 
-fn announces_variables(entry: &Sealed) -> Option<bool> {
+fn announces_variables(model: &impl Files) -> Option<bool> {
     let name = "saved_model.pb";
-    savedmodel::has_variables(entry.open(name).ok()?, entry.size(name)?)
+    graph::has_variables(model.open(name)?, model.size(name)?)
 }
 
-fn read_index(entry: &Sealed, size: u64) -> Option<Vec<u8>> {
-    use std::io::Read;
+fn read_index(model: &impl Files, size: u64) -> Option<Vec<u8>> {
     if size > MAX_INDEX {
         return None;
     }
     let mut bytes = Vec::new();
-    entry
-        .open("variables/variables.index")
-        .ok()?
-        .take(MAX_INDEX)
-        .read_to_end(&mut bytes)
-        .ok()?;
+    let file = model.open(INDEX)?;
+    file.take(MAX_INDEX).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
-fn lacking_shard(entry: &Sealed, shards: &bundle::Shards) -> Option<Flaw> {
+fn lacking_shard(model: &impl Files, shards: &Shards) -> Option<Flaw> {
     // A count from a hostile index may be astronomical; the first name that is missing ends the search.
     (0..shards.count).find_map(|number| {
         let name = shard_name(number, shards.count);
         let want = shards.extents.get(&number).copied().unwrap_or(0);
-        match entry.size(&name) {
+        match model.size(&name) {
             None => Some(Flaw::NoShard(name)),
             Some(got) if got < want => Some(Flaw::ShortShard { name, want, got }),
             Some(_) => None,
@@ -100,53 +110,66 @@ fn lacking_shard(entry: &Sealed, shards: &bundle::Shards) -> Option<Flaw> {
     })
 }
 
-/// For an index that cannot be read: the number after `-of-` in any shard's name says how many there must be.
-fn lacking_name(entry: &Sealed) -> Option<Flaw> {
-    let count = entry.files_in("variables").find_map(|(name, _)| {
-        name.strip_prefix("variables.data-")?
-            .split_once("-of-")?
-            .1
-            .parse()
-            .ok()
-    });
-    let count = count.unwrap_or(1);
-    lacking_shard(
-        entry,
-        &bundle::Shards {
-            count,
-            ..Default::default()
-        },
-    )
-}
-
-fn shard_name(number: u64, count: u64) -> String {
-    format!("variables/variables.data-{number:05}-of-{count:05}")
+/// For an index that cannot be read: any shard's name says how many there must be.
+fn lacking_name(model: &impl Files) -> Option<Flaw> {
+    let files = model.files_in("variables").unwrap_or_default();
+    let count = files
+        .iter()
+        .find_map(|(name, _)| Some(parse_shard(&format!("variables/{name}"))?.1));
+    let shards = Shards {
+        count: count.unwrap_or(1),
+        ..Shards::default()
+    };
+    lacking_shard(model, &shards)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::bundle::tests::{REAL, table};
-    use super::*;
+    use std::io::Cursor;
 
-    /// Judges an entry of these files; a name that ends with `/` is an empty directory.
-    fn judge(files: &[(&str, &[u8])]) -> Option<Flaw> {
-        let dir = tempfile::tempdir().unwrap();
-        let entry = dir.path().join("x");
-        std::fs::create_dir(&entry).unwrap();
-        for (name, bytes) in files {
-            let path = entry.join(name);
-            if name.ends_with('/') {
-                std::fs::create_dir_all(path).unwrap();
-                continue;
-            }
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, bytes).unwrap();
+    use super::*;
+    use crate::savedmodel::graphs::{WITH, WITHOUT};
+    use crate::savedmodel::indices::{REAL, table};
+
+    fn inside<'a>(dir: &str, name: &'a str) -> Option<&'a str> {
+        match dir {
+            "" => Some(name),
+            _ => name.strip_prefix(dir)?.strip_prefix('/'),
         }
-        flaw(&Sealed::load(entry).unwrap(), false)
+    }
+
+    /// Files in memory; a name that ends with `/` is an empty directory.
+    struct Model<'a>(&'a [(&'a str, &'a [u8])]);
+
+    impl Files for Model<'_> {
+        fn files_in(&self, dir: &str) -> Option<Vec<(&str, u64)>> {
+            let below = self.0.iter().any(|(name, _)| inside(dir, name).is_some());
+            below.then(|| {
+                let files = self.0.iter().filter_map(|(name, bytes)| {
+                    let name = inside(dir, name)?;
+                    let is_file = !name.is_empty() && !name.contains('/');
+                    is_file.then_some((name, bytes.len() as u64))
+                });
+                files.collect()
+            })
+        }
+
+        fn size(&self, path: &str) -> Option<u64> {
+            let (_, bytes) = self.0.iter().find(|(name, _)| *name == path)?;
+            Some(bytes.len() as u64)
+        }
+
+        fn open(&self, path: &str) -> Option<impl Read + Seek> {
+            let (_, bytes) = self.0.iter().find(|(name, _)| *name == path)?;
+            Some(Cursor::new(*bytes))
+        }
+    }
+
+    fn judge(files: &[(&str, &[u8])]) -> Option<Flaw> {
+        flaw(&Model(files))
     }
 
     const PB: (&str, &[u8]) = ("saved_model.pb", b"x");
-    const INDEX: &str = "variables/variables.index";
     const SHARD: &str = "variables/variables.data-00000-of-00001";
 
     #[test]
@@ -200,7 +223,6 @@ mod tests {
 
     #[test]
     fn a_graph_without_variables_has_an_empty_directory_for_them() {
-        use super::savedmodel::tests::{WITH, WITHOUT};
         let name = "saved_model.pb";
         assert_eq!(judge(&[(name, WITHOUT), ("variables/", b"")]), None);
         assert_eq!(

@@ -4,6 +4,8 @@
 //! first about a kilobyte near the end (the object graph is the last tensor), then the tensors from the start in order; then
 //! `fingerprint.pb`, and the assets when tables are initialised.
 
+use super::names::{INDEX, is_shard};
+
 /// What of another file is wanted soon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -21,23 +23,20 @@ pub fn next<'a>(
     files: impl Iterator<Item = &'a str>,
 ) -> impl Iterator<Item = (&'a str, Part)> {
     let graph = file.strip_suffix("saved_model.pb").map(str::to_owned);
-    let index = file
-        .strip_suffix("variables/variables.index")
-        .map(str::to_owned);
+    let index = file.strip_suffix(INDEX).map(str::to_owned);
     files.filter_map(move |name| {
         if let Some(rest) = graph.as_deref().and_then(|root| name.strip_prefix(root)) {
             return of_graph(rest).map(|part| (name, part));
         }
         let rest = index.as_deref().and_then(|root| name.strip_prefix(root))?;
-        rest.starts_with("variables/variables.data-")
-            .then_some((name, Part::InOrder))
+        is_shard(rest).then_some((name, Part::InOrder))
     })
 }
 
 fn of_graph(rest: &str) -> Option<Part> {
     match rest {
-        "variables/variables.index" | "fingerprint.pb" => Some(Part::Small),
-        _ if rest.starts_with("variables/variables.data-") => Some(Part::Tensors),
+        INDEX | "fingerprint.pb" => Some(Part::Small),
+        _ if is_shard(rest) => Some(Part::Tensors),
         _ if rest.starts_with("assets/") => Some(Part::Small),
         _ => None,
     }

@@ -93,7 +93,7 @@ impl<R: Read + Seek> Message<'_, R> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io::Cursor;
