@@ -1,33 +1,32 @@
 //! The one promise: "this model is here".
 //!
-//! A [`Model`] is asked for by handle and goes through these states, each reached once however many ask:
+//! [`Models`] is asked for a [`Model`] by handle (`registry`), and everybody who asks gets the same one. A model is a state
+//! machine (`model`, where it is drawn): whatever it does, it does once however many ask, in tasks that outlive who asked.
 //!
-//! ```text
-//! unknown --exists()--> known (a Plan) --content()--> filling --verified--> sealed
-//!    \___ refused (remembered a short time) <__________/ failed (the next open tries again)
-//! ```
+//! - `archive_fill` and `range_task` with `stream` are the two ways to fill a model.
+//! - `bucket` and `newest` remember what origins say of more than one model (`memo`).
+//! - `shared_cache` leaves models in the shared cache, `house` looks after the cache, `export_import` exports and imports.
 //!
-//! Every step runs in a task of its own, so that it outlives the reader who caused it; readers hold a shared
-//! future of the step and may go away at any time. Nothing here blocks a thread that serves the kernel.
+//! What is not `async` answers from memory. Work on a disk runs in threads for that, and no lock is held over it.
 
+mod archive_fill;
 mod bucket;
 mod disk;
-mod download;
 mod error;
 pub mod export_import;
-mod fill;
 mod house;
-mod local;
 mod memo;
 mod model;
 mod newest;
+mod object_prefetch;
+mod objects;
 mod patience;
 mod progress;
+mod range_task;
+mod registry;
 mod shared_cache;
-mod siblings;
 mod step;
 pub mod stream;
-mod streaming;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -38,260 +37,7 @@ pub use model::{Content, Model};
 pub use newest::Latest;
 pub use patience::Patience;
 pub use progress::Progress;
+pub use registry::{Models, Options};
 
-use std::collections::{HashMap, HashSet};
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-
-use lru::LruCache;
-use parking_lot::Mutex;
-
-use crate::archive::Limits;
-use crate::cache::Cache;
-use crate::config::Prefetch;
-use crate::fetch::Client;
-use crate::handle::{BucketPath, Catalogue, Handle, Key};
-use crate::shared_cache::SharedCache;
-use crate::source::{RemoteFile, Source};
-
-use streaming::Object;
-
-/// How many models are remembered that nobody uses; a sealed one that falls out is read from the disk again.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
-
-/// How long a streamed model that is to come whole waits for an origin that fails.
-const AGAIN: Duration = Duration::from_secs(10);
-
-/// How long "no such model" and "not allowed" are remembered.
-const VERDICT: Duration = Duration::from_secs(10);
-
-/// What the models need to know about this run.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// A transfer or a wait without any progress for this long is given up.
-    pub timeout: Duration,
-    /// What an archive may ask of this host.
-    pub limits: Limits,
-    /// Whether files may be streamed where an archive does not fit.
-    pub may_stream: bool,
-    /// What of a streamed model is fetched before it is read.
-    pub prefetch: Prefetch,
-    /// The cache of kagglehub, where models may be already.
-    pub kagglehub: Option<PathBuf>,
-    /// The cache that hosts share.
-    pub shared_cache: Option<SharedCache>,
-}
-
-/// All models, by handle.
-#[derive(Clone)]
-pub struct Models {
-    shared: Arc<Shared>,
-}
-
-/// What every model's tasks work with.
-pub(crate) struct Shared {
-    pub cache: Cache,
-    pub client: Client,
-    pub source: Source,
-    pub options: Options,
-    pub streams: stream::Options,
-    pub runtime: tokio::runtime::Handle,
-    table: Mutex<Table>,
-    told: newest::Told,
-    buckets: bucket::Told,
-    shares: disk::Shares,
-}
-
-/// Every model that somebody holds (a node of the kernel's, a reader, a step on its way) exactly once, so that all of them
-/// see one state; and the latest ones, held or not.
-struct Table {
-    alive: HashMap<Key, Weak<Model>>,
-    recent: LruCache<Key, Arc<Model>>,
-    /// At how many rows the dead ones are swept.
-    sweep: usize,
-}
-
-impl Table {
-    fn new() -> Table {
-        Table {
-            alive: HashMap::new(),
-            recent: LruCache::new(REMEMBERED),
-            sweep: 2 * REMEMBERED.get(),
-        }
-    }
-
-    fn find(&mut self, key: &Key) -> Option<Arc<Model>> {
-        if let Some(model) = self.recent.get(key) {
-            return Some(model.clone());
-        }
-        self.alive.get(key)?.upgrade()
-    }
-
-    /// The model that falls out of the latest ones; to be dropped without the lock.
-    fn add(&mut self, key: Key, model: Arc<Model>) -> Option<(Key, Arc<Model>)> {
-        if self.alive.len() >= self.sweep {
-            self.alive.retain(|_, model| model.strong_count() > 0);
-            self.sweep = 2 * self.alive.len().max(REMEMBERED.get());
-        }
-        self.alive.insert(key, Arc::downgrade(&model));
-        self.recent.push(key, model)
-    }
-}
-
-impl Models {
-    /// Models from `source` into `cache`; background work runs on `runtime`.
-    pub fn new(
-        cache: Cache,
-        source: Source,
-        options: Options,
-        runtime: tokio::runtime::Handle,
-    ) -> Models {
-        let streams = stream::Options {
-            prefetch: options.prefetch,
-            ahead: u64::MAX,
-            pool: Arc::default(),
-            again: AGAIN,
-        };
-        Models {
-            shared: Arc::new(Shared {
-                streams,
-                cache,
-                client: source.client().clone(),
-                source,
-                options,
-                runtime,
-                table: Mutex::new(Table::new()),
-                told: newest::Told::default(),
-                buckets: bucket::Told::default(),
-                shares: disk::Shares::default(),
-            }),
-        }
-    }
-
-    /// The model of a handle; asking for it does nothing yet.
-    pub fn model(&self, handle: &Handle) -> Arc<Model> {
-        self.shared.find(handle.key(), || (handle.clone(), None))
-    }
-
-    /// An object of a bucket, as it was when it was listed, as a model of one file; asking for it does nothing yet.
-    pub fn object(&self, path: &BucketPath, file: RemoteFile) -> Arc<Model> {
-        self.shared.object(path, file)
-    }
-
-    /// What a path in a bucket is, if that is known without a request.
-    pub fn seen_here(&self, path: &BucketPath) -> Option<Result<Seen, Error>> {
-        self.shared.buckets.seen(path)
-    }
-
-    /// What a path in a bucket is.
-    pub async fn seen(&self, path: &BucketPath) -> Result<Seen, Error> {
-        bucket::look(&self.shared, path).await
-    }
-
-    /// Every name in a directory of a bucket, if they are known without a request.
-    pub fn listed_here(&self, dir: &BucketPath) -> Option<Result<Arc<BucketNames>, Error>> {
-        self.shared.buckets.listed(dir)
-    }
-
-    /// Every name in a directory of a bucket.
-    pub async fn list(&self, dir: &BucketPath) -> Result<Arc<BucketNames>, Error> {
-        bucket::list(&self.shared, dir).await
-    }
-
-    /// The names of all models that are in the cache, or were.
-    pub fn cached(&self) -> HashSet<Key> {
-        self.shared.cache.names()
-    }
-
-    /// The handle of the model with this name in the cache, as it was written there; whoever fetched it.
-    pub fn cached_as(&self, key: &Key) -> Option<String> {
-        self.shared.cache.described(key)
-    }
-
-    /// Pins a model that a catalog marks, here or not, or lets it go when it does not any more: a pin of the user's stays. May
-    /// take as long as the disk needs.
-    pub fn pin(&self, handle: &Handle, pinned: bool) -> Result<(), Error> {
-        let done = self.shared.cache.pin_of_catalog(&handle.url(), pinned);
-        done.map_err(|cause| Error::of_store(&handle.url(), cause))
-    }
-
-    /// The newest version of an unversioned handle; asked of the origin at most once a minute.
-    pub async fn newest(&self, unversioned: &Handle) -> Result<Latest, Error> {
-        newest::newest(&self.shared, unversioned).await
-    }
-
-    /// Every version that the origin tells of; empty where it tells of none.
-    pub async fn versions(&self, unversioned: &Handle) -> Result<Arc<Vec<u64>>, Error> {
-        newest::versions(&self.shared, unversioned).await
-    }
-
-    /// What lies below a directory of Kaggle.
-    pub async fn children(&self, of: &Catalogue) -> Result<Arc<Vec<String>>, Error> {
-        newest::children(&self.shared, of).await
-    }
-
-    /// The `gs://` folder of a model, as `hub.resolve` gives it for the uncompressed form.
-    pub async fn remote(&self, handle: &Handle) -> Result<String, Error> {
-        self.shared
-            .source
-            .remote(handle)
-            .await
-            .map_err(Error::Source)
-    }
-
-    /// Ends when what was fetched is in the shared cache, as far as this process is to see to it.
-    pub async fn settled(&self) {
-        if let Some(shared_cache) = &self.shared.options.shared_cache {
-            shared_cache.settled().await;
-        }
-    }
-
-    /// From now on nothing that is completed leaves the cache to make room for another.
-    pub fn keep_completed(&self) {
-        self.shared.cache.keep_completed();
-    }
-
-    /// How long a wait without progress may last.
-    pub fn timeout(&self) -> Duration {
-        self.shared.options.timeout
-    }
-
-    /// The cache's directory, if there is one.
-    pub fn cache_dir(&self) -> Option<&Path> {
-        self.shared.cache.root()
-    }
-
-    /// Every directory that complete models are read from.
-    pub fn dirs(&self) -> Vec<PathBuf> {
-        let cache = &self.shared.cache;
-        let kagglehub = self.shared.options.kagglehub.as_deref();
-        let dirs = [cache.root(), cache.below(), kagglehub];
-        dirs.into_iter().flatten().map(Path::to_owned).collect()
-    }
-}
-
-impl Shared {
-    fn object(self: &Arc<Shared>, path: &BucketPath, file: RemoteFile) -> Arc<Model> {
-        let key = Key::of(&Object::id(path, &file.version));
-        let new = || (Handle::of_object(path), Some(Object::new(path, file)));
-        self.find(key, new)
-    }
-
-    fn find(
-        self: &Arc<Shared>,
-        key: Key,
-        new: impl FnOnce() -> (Handle, Option<Object>),
-    ) -> Arc<Model> {
-        let mut table = self.table.lock();
-        let model = table.find(&key).unwrap_or_else(|| {
-            let (handle, object) = new();
-            Arc::new(Model::new(handle, object, self.clone()))
-        });
-        let out = table.add(key, model.clone());
-        drop(table);
-        drop(out);
-        model
-    }
-}
+use model::VERDICT;
+use registry::Shared;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::model::{Content, Model};
+use crate::cache::{Filling, Holder};
 
 /// Of one fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Transfer {
         self.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         Progress {
             bytes: self.received.load(Ordering::Relaxed),
             total: self.size,
@@ -41,25 +41,22 @@ impl Transfer {
     }
 }
 
-impl Model {
-    /// How far the model is that is being fetched. Of what another process fetches only the unpacked bytes are known.
-    pub fn progress(&self) -> Option<Progress> {
-        let (content, transfer) = self.under_way();
-        let Content::Filling(filling) = content? else {
-            return None;
-        };
-        if let Some(transfer) = transfer {
-            return Some(transfer.progress());
+impl Progress {
+    /// Of what another process fetches only the unpacked bytes are known.
+    pub(super) fn of_holder(holder: &Holder) -> Progress {
+        Progress {
+            bytes: holder.grown,
+            total: None,
         }
+    }
+
+    /// Of files that come by ranges.
+    pub(super) fn of_files(filling: &Filling) -> Progress {
         let files = filling.files();
-        let total = files.iter().map(|file| file.size());
-        Some(Progress {
-            bytes: match files.is_empty() {
-                true => filling.progress().bytes,
-                false => files.iter().map(|file| file.bytes_present()).sum(),
-            },
-            total: (!files.is_empty()).then(|| total.sum()),
-        })
+        Progress {
+            bytes: files.iter().map(|file| file.bytes_present()).sum(),
+            total: Some(files.iter().map(|file| file.size()).sum()),
+        }
     }
 }
 

@@ -205,7 +205,7 @@ impl Tree {
         };
         match open_whole(model, sealed, inside, (size, mtime)) {
             Ok((file, id)) => {
-                model.is_opened();
+                model.record_open();
                 Some(Ok(OpenFile::Sealed(Arc::new(SealedFile {
                     file: Arc::new(file),
                     id,

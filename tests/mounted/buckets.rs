@@ -200,3 +200,36 @@ fn a_bucket_cannot_be_written() {
     let ended = mount.start("gs:/bucket/dir/a", std::fs::read).take(SOON);
     assert_eq!(ended.unwrap(), b"bytes");
 }
+
+/// Objects that do not fit into memory together: what was given back of one, and could not be had again, can be read once its
+/// origin is back.
+#[test]
+fn a_complete_object_that_failed_later_is_tried_again() {
+    let origin = Origin::start();
+    let bucket = origin.bucket("bucket");
+    let objects = ["one", "two"].map(|name| {
+        let bytes = crate::common::noise(7, 3 << 20);
+        (bucket.put(name, bytes.clone()), bytes)
+    });
+    let mount = with_buckets(&origin)
+        .arg("--cache-size=0")
+        .arg("--memory=4MiB")
+        .timeout("2s")
+        .start();
+    assert!(mount.read("gs:/bucket/one").unwrap() == objects[0].1);
+    assert!(mount.read("gs:/bucket/two").unwrap() == objects[1].1);
+    objects[0].0.faults(vec![Fault::Status {
+        hop: Hop::Gcs,
+        code: 500,
+        retry_after: None,
+        times: u32::MAX,
+    }]);
+    let error = mount.read("gs:/bucket/one").unwrap_err();
+    let errno = error.raw_os_error();
+    assert!(
+        [Some(libc::EIO), Some(libc::ETIMEDOUT)].contains(&errno),
+        "{error}"
+    );
+    objects[0].0.faults(Vec::new());
+    assert!(mount.read("gs:/bucket/one").unwrap() == objects[0].1);
+}

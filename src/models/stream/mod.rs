@@ -208,6 +208,16 @@ impl Streamer {
         )
     }
 
+    /// Ends when the filling has failed, or the streamer was stopped: also after every byte was there.
+    pub async fn failed(&self) -> Error {
+        let mut end = self.end.subscribe();
+        let failed = end.wait_for(|end| matches!(end, Some(Err(_)))).await;
+        match failed.as_deref() {
+            Ok(Some(Err(error))) => error.clone(),
+            _ => Error::lost(&"a streamed model"),
+        }
+    }
+
     /// Ends every transfer. Readers of what is not there are told by the next try.
     pub fn stop(&self) {
         self.finish(Err(Error::lost(&"a streamed model")));
@@ -324,11 +334,17 @@ impl Streamer {
         }
     }
 
+    /// The first end stays, but for a good one: what was given back since may not come again.
     fn finish(&self, result: Result<(), Error>) {
         self.end.send_if_modified(|end| {
-            let first = end.is_none();
-            end.get_or_insert(result);
-            first
+            let is_new = match end {
+                None => true,
+                Some(earlier) => earlier.is_ok() && result.is_err(),
+            };
+            if is_new {
+                *end = Some(result);
+            }
+            is_new
         });
     }
 }

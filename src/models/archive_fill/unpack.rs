@@ -1,11 +1,4 @@
 //! One archive becomes one sealed model.
-//!
-//! ```text
-//! source::Archive --chunks--> [channel] --Read--> archive::unpack --files--> cache::Filling --> sealed
-//!      async task                                       one thread
-//! ```
-//!
-//! The channel is short, so that memory stays flat whichever side is slower.
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
@@ -15,11 +8,11 @@ use bytes::{Buf, Bytes};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 
-use super::progress::Transfer;
-use super::{Error, Shared};
 use crate::archive::{self, Name};
 use crate::cache::{self, Filling, Lead, Sealed, Writer};
 use crate::handle::Handle;
+use crate::models::progress::Transfer;
+use crate::models::{Error, Shared};
 use crate::source::{self, Archive, Bytestream};
 
 /// Chunks in flight between the network and the unpacking thread (each up to a few hundred KiB).
@@ -33,7 +26,7 @@ pub(super) struct Unfilled {
 }
 
 /// What is to be fetched, and who counts what has come.
-pub(super) struct Job {
+pub(super) struct Order {
     pub shared: Arc<Shared>,
     pub handle: Handle,
     pub archive: Archive,
@@ -41,12 +34,12 @@ pub(super) struct Job {
 }
 
 /// Fetches, unpacks, verifies and seals one model.
-pub(super) async fn run(job: Job, mut lead: Lead) -> Result<Arc<Sealed>, Unfilled> {
-    let handle = job.handle.clone();
-    let archive = &job.archive;
+pub(super) async fn run(order: Order, mut lead: Lead) -> Result<Arc<Sealed>, Unfilled> {
+    let handle = order.handle.clone();
+    let archive = &order.archive;
     lead.comes_from(&archive.shown());
     let started = std::time::Instant::now();
-    let result = match fill(job, lead.filling()).await {
+    let result = match fill(order, lead.filling()).await {
         Ok(()) => seal(&handle, lead).await,
         Err(error) => Err(Unfilled {
             error,
@@ -68,13 +61,13 @@ pub(super) async fn run(job: Job, mut lead: Lead) -> Result<Arc<Sealed>, Unfille
 }
 
 /// Everything up to the last verified byte.
-async fn fill(job: Job, filling: Arc<Filling>) -> Result<(), Error> {
-    let Job {
+async fn fill(order: Order, filling: Arc<Filling>) -> Result<(), Error> {
+    let Order {
         shared,
         handle,
         archive,
         transfer,
-    } = job;
+    } = order;
     let (chunks, inbox) = mpsc::channel(IN_FLIGHT);
     let limits = shared.options.limits.clone();
     let unpacking = tokio::task::spawn_blocking(move || {

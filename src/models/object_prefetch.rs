@@ -7,8 +7,9 @@ use futures_util::future::{BoxFuture, join_all};
 
 use super::Shared;
 use super::bucket;
+use super::model::Model;
 use crate::handle::BucketPath;
-use crate::savedmodel;
+use crate::savedmodel::{self, Part};
 
 /// Where TensorFlow goes on from one of these names, as paths in the model's directory.
 const GRAPH: &str = "saved_model.pb";
@@ -54,7 +55,19 @@ async fn follow(shared: Arc<Shared>, path: BucketPath) {
     let hints = next.filter_map(|(name, part)| {
         let at = names.iter().position(|known| known == name)?;
         let (path, file) = siblings.get(at)?;
-        Some(shared.object(path, file.clone()).hint(part))
+        Some(hint(shared.object(path, file.clone())?, part))
     });
     join_all(hints).await;
+}
+
+/// A part of the model's one file will be wanted soon.
+async fn hint(model: Arc<Model>, part: Part) {
+    let Some((_, name)) = model.object().and_then(|object| object.path().split()) else {
+        return;
+    };
+    if model.content().await.is_ok()
+        && let Some(streamer) = model.streamer()
+    {
+        streamer.hint(name, part);
+    }
 }
