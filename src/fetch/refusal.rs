@@ -33,13 +33,19 @@ impl Refusal {
                 .or_else(|| body.get("error")?.get("message"))?;
             message.as_str().map(short)
         };
+        // Of Google's JSON surface.
+        let reason = || {
+            let body: serde_json::Value = serde_json::from_str(body).ok()?;
+            let first = body.get("error")?.get("errors")?.get(0)?;
+            first.get("reason")?.as_str().map(short)
+        };
         match element("Code") {
             Some(code) => Refusal {
                 code: Some(code),
                 message: element("Message"),
             },
             None => Refusal {
-                code: None,
+                code: reason(),
                 message: json(),
             },
         }

@@ -241,7 +241,8 @@ fn a_copy_that_was_damaged_here_is_not_left_for_the_others() {
         .read(&format!("{}/saved_model.pb", hosts.name))
         .unwrap();
     eventually("the damage is told", SOON, || {
-        later.log().contains("set aside")
+        let log = later.log();
+        log.contains("set aside") && log.contains("CRC-32C")
     });
     later.assert_logged(&[DATA, "CRC-32C"]);
     assert!(!hosts.in_bucket(".descriptor.txt").exists());

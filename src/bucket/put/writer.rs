@@ -99,7 +99,11 @@ impl BucketWriter {
                 bytes: answer.body,
             }));
         }
-        match Refusal::parse(&answer.body).code.as_deref() {
+        let mut code = Refusal::parse(&answer.body).code;
+        if code.is_none() && self.cannot_be_listed().await? {
+            code = Some(String::from("NoSuchBucket"));
+        }
+        match code.as_deref() {
             Some("NoSuchBucket") => {
                 let why = "there is no such bucket";
                 Err(Error::new(
@@ -207,6 +211,23 @@ impl BucketWriter {
             why,
             advice,
         ))
+    }
+
+    /// Whether Google's JSON surface refuses to list the bucket, with 404 and a code: it does so only if there is none.
+    async fn cannot_be_listed(&self) -> Result<bool, Error> {
+        let client = &self.client;
+        if client.is_amazon() {
+            return Ok(false);
+        }
+        let (base, bucket) = (client.google(), client.name());
+        let url = format!("{base}/storage/v1/b/{bucket}/o?maxResults=1&fields=nextPageToken");
+        let ask = Ask {
+            max: MAX_SMALL,
+            accept: &[200, 404],
+            ..Ask::default()
+        };
+        let answer = client.ask(&client.shown(""), &url, ask).await?;
+        Ok(answer.status == 404 && Refusal::parse(&answer.body).code.is_some())
     }
 
     pub(super) fn version(&self, answer: &Document) -> Result<String, Error> {
