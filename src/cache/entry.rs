@@ -28,9 +28,9 @@ pub(super) enum Flaw {
     Incomplete(#[from] savedmodel::Flaw),
 }
 
-/// The answer.
+/// What is at a model's name.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum EntryState {
     Missing,
     /// Not whole: empty, or what a cleaner left.
     Half(Flaw),
@@ -53,16 +53,16 @@ pub(super) struct Touched {
 /// # Errors
 ///
 /// It is no directory, or cannot be read.
-pub(super) fn look(layout: &Layout, key: &Key) -> Result<Look, Error> {
-    look_at(layout, key, || Manifest::current(layout, key))
+pub(super) fn state(layout: &Layout, key: &Key) -> Result<EntryState, Error> {
+    state_with(layout, key, || Manifest::current(layout, key))
 }
 
 /// The same with a manifest that is read only if there is anything to compare it with.
-pub(super) fn look_at(
+pub(super) fn state_with(
     layout: &Layout,
     key: &Key,
     manifest: impl FnOnce() -> Option<Manifest>,
-) -> Result<Look, Error> {
+) -> Result<EntryState, Error> {
     let path = layout.model(key);
     let not_a_directory = || Error::NotADirectory { path: path.clone() };
     let entry = match Sealed::load(path.clone()) {
@@ -71,7 +71,7 @@ pub(super) fn look_at(
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_link(&path) => {
             return Err(not_a_directory());
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(EntryState::Missing),
         Err(error) if !path.is_dir() || is_anothers_link(&path) => {
             tracing::debug!(entry = %path.display(), %error, "there is no model");
             return Err(not_a_directory());
@@ -81,20 +81,20 @@ pub(super) fn look_at(
     Ok(match manifest() {
         Some(manifest) => compared(entry, manifest),
         None => match savedmodel::flaw(&entry) {
-            Some(flaw) => Look::Half(flaw.into()),
-            None => Look::Whole(entry),
+            Some(flaw) => EntryState::Half(flaw.into()),
+            None => EntryState::Whole(entry),
         },
     })
 }
 
-fn compared(sealed: Sealed, manifest: Manifest) -> Look {
+fn compared(sealed: Sealed, manifest: Manifest) -> EntryState {
     let change = manifest.change(&sealed);
     match change {
         Change {
             lost: Some(name), ..
-        } => Look::Half(Flaw::Lost(name)),
-        change if change == Change::default() => Look::Whole(sealed),
-        change => Look::Touched(Box::new(Touched {
+        } => EntryState::Half(Flaw::Lost(name)),
+        change if change == Change::default() => EntryState::Whole(sealed),
+        change => EntryState::Touched(Box::new(Touched {
             sealed,
             manifest,
             change,
@@ -159,8 +159,8 @@ impl Touched {
         }
         self.manifest.amend(layout, key)?;
         Ok(match compared(now, self.manifest) {
-            Look::Whole(sealed) => Ok(sealed),
-            Look::Half(flaw) => Err(flaw),
+            EntryState::Whole(sealed) => Ok(sealed),
+            EntryState::Half(flaw) => Err(flaw),
             _ => Err(Flaw::Other(model.display().to_string())), // it goes on changing
         })
     }
@@ -248,9 +248,9 @@ mod tests {
         layout.prepare().unwrap();
         let key = Key::of("x");
         symlink(&target, layout.model(&key)).unwrap();
-        assert!(matches!(look(&layout, &key), Ok(Look::Whole(_))));
+        assert!(matches!(state(&layout, &key), Ok(EntryState::Whole(_))));
         os::testing::needs_root();
         lchown(layout.model(&key), Some(65534), None).unwrap();
-        assert!(look(&layout, &key).is_err());
+        assert!(state(&layout, &key).is_err());
     }
 }

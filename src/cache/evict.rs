@@ -9,11 +9,9 @@ use std::time::SystemTime;
 use crate::os;
 
 use super::error::{Context, Error, if_there};
-use super::idle;
 use super::layout::{Key, Layout};
 use super::ledger::Row;
 use super::lock::Claim;
-use super::root::Cache;
 use super::sealed::Sealed;
 use super::trash;
 
@@ -35,62 +33,6 @@ pub enum Stays {
     /// It is in a directory of another user's, or on a read-only disk.
     #[error("the cache directory is read-only")]
     NotOurs,
-}
-
-impl Cache {
-    /// Takes a model out of the cache. `forget` takes what is known of it, and its pin, too; then a copy in a directory that
-    /// is not ours to write counts: the model stays.
-    ///
-    /// # Errors
-    ///
-    /// The disk failed, or cannot be written.
-    pub fn remove(&self, key: &Key, forget: bool) -> Result<Result<(), Stays>, Error> {
-        let below = self.lower.as_ref().map(|lower| &lower.layout);
-        let is_below = below.is_some_and(|below| is_known(below, key));
-        let ours = self.locks.as_ref().map(|locks| &locks.layout);
-        let Some(layout) = ours.filter(|ours| !is_below || is_known(ours, key)) else {
-            return Ok(if is_below {
-                Err(Stays::NotOurs)
-            } else {
-                Ok(())
-            });
-        };
-        let pin = layout.pin(key);
-        if !forget && fs::symlink_metadata(&pin).is_ok() {
-            return Ok(Err(Stays::Pinned));
-        }
-        match remove(layout, key)? {
-            Ok(Some(grave)) => trash::delete(layout, grave),
-            Ok(None) => {}
-            Err(stays) => return Ok(Err(stays)),
-        }
-        if !idle::discard(layout, &key.to_string()) {
-            return Ok(Err(Stays::InUse));
-        }
-        if forget {
-            for path in [layout.manifest(key), pin] {
-                if_there(fs::remove_file(&path)).context("remove", &path)?;
-            }
-        }
-        self.look_again();
-        Ok(match forget && is_below {
-            true => Err(Stays::NotOurs),
-            false => Ok(()),
-        })
-    }
-}
-
-/// Whether a directory has anything about a model.
-fn is_known(layout: &Layout, key: &Key) -> bool {
-    let parts = layout.parts().join(key.to_string());
-    let paths = [
-        layout.model(key),
-        layout.manifest(key),
-        layout.pin(key),
-        layout.lock(key),
-        parts,
-    ];
-    paths.iter().any(|path| fs::symlink_metadata(path).is_ok())
 }
 
 /// Takes a model out of the cache that was seen as `row`, into the trash, and says where it lies there. What is known of it

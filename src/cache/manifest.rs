@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Context, Error, if_there};
 use super::index::Index;
 use super::layout::{Key, Layout, replace};
-use super::outline::{Outline, Stat};
+use super::outline::{FileTree, Stat};
 use super::plain;
 use super::sealed::Sealed;
 use crate::checksum::Crc32c;
@@ -315,7 +315,7 @@ impl Manifest {
     }
 
     /// The names, for when the model is not here. `None` if a file would lie in a file, which no model of ours has.
-    pub(super) fn outline(&self) -> Option<Outline> {
+    pub(super) fn file_tree(&self) -> Option<FileTree> {
         let mut index = Index::new(self.dirs.get("").map_or(UNIX_EPOCH, |mtime| time(*mtime)));
         for (path, mtime) in self.dirs.iter().filter(|(path, _)| !path.is_empty()) {
             add_dirs(&mut index, path, true)?;
@@ -329,7 +329,7 @@ impl Manifest {
             };
             index.add_file(path, stat);
         }
-        Some(Outline { index })
+        Some(FileTree { index })
     }
 }
 

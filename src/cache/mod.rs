@@ -18,14 +18,14 @@
 //!
 //! What a handle means, where bytes come from and how an archive is packed are unknown here.
 
+mod admin;
+mod adopt;
 mod appending;
 mod base;
 mod bitmap;
 mod blocks;
 mod budget;
-mod check;
 mod demand;
-mod described;
 mod entry;
 mod error;
 mod evict;
@@ -35,23 +35,20 @@ mod foreign;
 mod giveback;
 mod idle;
 mod index;
-mod inventory;
-pub mod kagglehub;
-mod known;
+mod kagglehub;
+mod layers;
 mod layout;
 mod lead;
 mod leaving;
 mod ledger;
 mod lock;
 mod locks;
-mod lower;
 mod manifest;
 mod opening;
 mod outline;
 mod owndirs;
 mod partial;
 mod parts;
-mod pins;
 mod plain;
 mod plan;
 mod presence;
@@ -80,7 +77,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Unready, Verified};
+pub use admin::{Integrity, Inventory, Item, ModelStatus, Pins, Unready, Upkeep, Verified};
 pub use demand::Demand;
 pub use error::{Error, Failure};
 pub use evict::Stays;
@@ -91,7 +88,7 @@ pub use inventory::{Item, ModelStatus};
 pub use lead::Lead;
 pub use lock::Holder;
 pub use manifest::{ListedFile, Manifest, State};
-pub use outline::Outline;
+pub use outline::FileTree;
 pub use partial::{Partial, Sealing};
 pub use presence::Presence;
 pub use root::{Begin, Cache, Streaming};

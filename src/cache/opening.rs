@@ -11,22 +11,14 @@ use crate::os::lock::Locked;
 
 use super::budget::{Budget, DiskBudget, Limits};
 use super::error::{Context, Error};
+use super::layers::{Layer, ReadOnly};
 use super::layout::{FILE_MODE, Key, Layout};
 use super::lock::Claim;
 use super::locks::Locks;
-use super::lower::Lower;
 use super::room::Room;
 use super::root::Cache;
 use super::spec::Options;
 use super::{trash, underway};
-
-/// What a cache directory is to us.
-enum Place {
-    /// We may do in it what we like.
-    Ours(Layout),
-    /// It can be read, and is not to be written: why.
-    AsItIs(Layout, String),
-}
 
 impl Cache {
     /// Opens a cache directory as [`Cache::with`] does, with nothing but the defaults.
@@ -36,8 +28,8 @@ impl Cache {
     /// It cannot be made or written, or a later tfhub-fs has left its state there.
     pub fn open(root: &Path) -> Result<Cache, Error> {
         match place(root)? {
-            Place::Ours(layout) => Cache::at(layout, &Options::default()),
-            Place::AsItIs(_, why) => Err(Error::NoCache { why }),
+            (layout, None) => Cache::at(layout, &Options::default()),
+            (_, Some(why)) => Err(Error::NoCache { why }),
         }
     }
 
@@ -50,13 +42,20 @@ impl Cache {
     ///
     /// A later tfhub-fs has left its state there, or something that is not ours is in the place of our own directories.
     pub fn with(options: &Options) -> Result<Cache, Error> {
+        let mut cache = Cache::chosen(options)?;
+        let kagglehub = options.kagglehub.clone().map(Layer::Kagglehub);
+        cache.layers.extend(kagglehub);
+        Ok(cache)
+    }
+
+    fn chosen(options: &Options) -> Result<Cache, Error> {
         let Some(dir) = &options.dir else {
             let why = "there is no cache directory";
             return Ok(Cache::in_memory(options, why.to_owned()));
         };
         match place(dir) {
-            Ok(Place::Ours(layout)) => Cache::at(layout, options),
-            Ok(Place::AsItIs(layout, why)) => Cache::above(Some(layout), &why, options),
+            Ok((layout, None)) => Cache::at(layout, options),
+            Ok((layout, Some(why))) => Cache::above(Some(layout), &why, options),
             Err(
                 error @ (Error::Denied { .. }
                 | Error::ReadOnly { .. }
@@ -70,35 +69,32 @@ impl Cache {
 
     /// The private directory, above one that can only be read. One warning says so.
     fn above(lower: Option<Layout>, why: &str, options: &Options) -> Result<Cache, Error> {
-        let lower = lower.map(Lower::new);
         let is_other = |dir: &&Path| Some(*dir) != options.dir.as_deref();
         let private = options.private.as_deref().filter(is_other);
-        match private.map(|dir| (dir, place(dir))) {
-            Some((dir, Ok(Place::Ours(layout)))) => {
+        let mut cache = match private.map(|dir| (dir, place(dir))) {
+            Some((dir, Ok((layout, None)))) => {
                 tracing::warn!(
                     private = %dir.display(),
                     "{why}; what is missing there is kept in a directory of our own"
                 );
-                let upper = Cache::at(layout, options)?;
-                Ok(Cache { lower, ..upper })
+                Cache::at(layout, options)?
             }
             private => {
                 if let Some((_, Err(error))) = private {
                     tracing::debug!(%error, "there is no private directory either");
                 }
                 tracing::warn!("{why}; what is missing can be streamed through memory only");
-                Ok(Cache {
-                    lower,
-                    ..Cache::in_memory(options, why.to_owned())
-                })
+                Cache::in_memory(options, why.to_owned())
             }
-        }
+        };
+        let lower = lower.map(|layout| Layer::ReadOnly(ReadOnly::new(layout)));
+        cache.layers.extend(lower);
+        Ok(cache)
     }
 
     fn in_memory(options: &Options, why: String) -> Cache {
         Cache {
-            locks: None,
-            lower: None,
+            layers: Vec::new(),
             unkept: Some(why),
             disk: None,
             memory: Room::new(Budget::Memory(options.memory)),
@@ -120,8 +116,7 @@ impl Cache {
         reclaim(&layout);
         budget.idle.survey();
         Ok(Cache {
-            locks: Some(Arc::new(Locks::new(layout, host))),
-            lower: None,
+            layers: vec![Layer::Own(Arc::new(Locks::new(layout, host)))],
             unkept: (!keeps).then(|| "its size is limited to 0".to_owned()),
             disk: keeps.then(|| Room::new(Budget::Disk(budget))),
             memory: Room::new(Budget::Memory(options.memory)),
@@ -131,17 +126,19 @@ impl Cache {
     }
 }
 
-/// Looks at a cache directory, and makes it where missing.
+/// A cache directory, which is made where missing; with the reason, if it can be read and is not to be written.
+type Place = (Layout, Option<String>);
+
 fn place(dir: &Path) -> Result<Place, Error> {
     place_with(dir, |path| Locked::open(path, FILE_MODE).map(drop))
 }
 
 fn place_with(dir: &Path, lock: impl Fn(&Path) -> io::Result<()>) -> Result<Place, Error> {
     let root = os::path::absolute(dir).context("find", dir)?;
-    let as_it_is = |why: String| Ok(Place::AsItIs(Layout::as_it_is(root.clone()), why));
+    let read_only = |why: String| Ok((Layout::as_it_is(root.clone()), Some(why)));
     // Before anything is written there: whoever owns it could turn what we write to another place.
     if let Some(owner) = other_owner(&root) {
-        return as_it_is(format!(
+        return read_only(format!(
             "the cache {} belongs to another user ({owner}), who decides what is in it",
             dir.display()
         ));
@@ -149,21 +146,21 @@ fn place_with(dir: &Path, lock: impl Fn(&Path) -> io::Result<()>) -> Result<Plac
     let layout = Layout::new(root.clone());
     match layout.prepare() {
         Ok(()) => match lock(&layout.house()) {
-            Err(error) if has_no_locks(&error) => as_it_is(format!(
+            Err(error) if has_no_locks(&error) => read_only(format!(
                 "the file system of the cache {} has no locks for processes to agree by (flock: {error})",
                 dir.display()
             )),
             // Its directories are there already, and that is all.
             Err(error) if is_for_reading(&error) => {
-                as_it_is(Error::io("write", dir, error).to_string())
+                read_only(Error::io("write", dir, error).to_string())
             }
             // Held by another process, which is a lock that works; any other error comes again with the first model.
-            _ => Ok(Place::Ours(layout)),
+            _ => Ok((layout, None)),
         },
         Err(error @ (Error::Denied { .. } | Error::ReadOnly { .. } | Error::Anothers { .. }))
             if std::fs::read_dir(&root).is_ok() =>
         {
-            as_it_is(error.to_string())
+            read_only(error.to_string())
         }
         Err(error) => Err(error),
     }
@@ -220,12 +217,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for errno in [libc::ENOLCK, libc::EOPNOTSUPP, libc::ENOSYS] {
             let lock = |_: &Path| Err(io::Error::from_raw_os_error(errno));
-            let Ok(Place::AsItIs(_, why)) = place_with(dir.path(), lock) else {
+            let Ok((_, Some(why))) = place_with(dir.path(), lock) else {
                 panic!("{errno}");
             };
             assert!(why.contains("flock"), "{why}");
         }
         let held = Locked::open(&Layout::new(dir.path().to_owned()).house(), FILE_MODE);
-        assert!(matches!(place(dir.path()), Ok(Place::Ours(_))), "{held:?}");
+        assert!(matches!(place(dir.path()), Ok((_, None))), "{held:?}");
     }
 }

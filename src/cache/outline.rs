@@ -6,7 +6,7 @@ use super::index::{Attr, Child, Entry, Index};
 
 /// Names, sizes and times.
 #[derive(Debug)]
-pub struct Outline {
+pub struct FileTree {
     pub(super) index: Index<Stat>,
 }
 
@@ -17,7 +17,7 @@ pub(super) struct Stat {
     pub(super) mtime: SystemTime,
 }
 
-impl Outline {
+impl FileTree {
     /// What `path` is ("" is the model itself); `None` if there is no such name.
     pub fn find(&self, path: &str) -> Option<Attr> {
         self.index.get(path).map(attr)

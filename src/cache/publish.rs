@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::os;
 
 use super::base::Base;
-use super::entry::{self, Look};
+use super::entry::{self, EntryState};
 use super::error::{Context, Error};
 use super::filling::Filling;
 use super::layout::{Key, Layout, replace};
@@ -99,7 +99,7 @@ impl Entry<'_> {
             ..
         } = *self;
         // Looked at before the descriptor too, or theirs would be described as ours.
-        if let Look::Whole(theirs) = entry::look(layout, key)? {
+        if let EntryState::Whole(theirs) = entry::state(layout, key)? {
             return Ok(self.lost(theirs));
         }
         let descriptor = Descriptor::new(url, host.to_owned()).to_string();
@@ -176,10 +176,10 @@ impl Entry<'_> {
         };
         // What is in the way may be removed, or come back, meanwhile; twice is enough to tell that from a fault.
         for _ in 0..2 {
-            match entry::look(layout, key)? {
-                Look::Whole(theirs) => return Ok(Some(theirs)),
-                Look::Half(_) | Look::Touched(_) => entry::clear(layout, key)?,
-                Look::Missing => {}
+            match entry::state(layout, key)? {
+                EntryState::Whole(theirs) => return Ok(Some(theirs)),
+                EntryState::Half(_) | EntryState::Touched(_) => entry::clear(layout, key)?,
+                EntryState::Missing => {}
             }
             match fs::rename(from, &to) {
                 Ok(()) => return Ok(None),

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::adopt::note_use;
 use super::budget::Budget;
-use super::entry::{self, Look};
+use super::entry::{self, EntryState};
 use super::error::Error;
 use super::filling::Filling;
-use super::layout::Key;
+use super::layers::Layer;
+use super::layout::{Key, Layout};
 use super::lead::Lead;
 use super::lock::{Held, Holder};
 use super::locks::Locks;
-use super::lower::Lower;
+use super::manifest::Manifest;
+use super::outline::FileTree;
 use super::partial::{Home, Partial};
 use super::parts::Parts;
 use super::ranged::Names;
@@ -26,10 +29,8 @@ use crate::os::blocking;
 /// Every method touches the disk and none waits for anybody: fit for a blocking thread, not for a callback.
 #[derive(Debug)]
 pub struct Cache {
-    /// Of the directory, if there is one.
-    pub(super) locks: Option<Arc<Locks>>,
-    /// The directory that was chosen, if that is not ours to write.
-    pub(super) lower: Option<Lower>,
+    /// Ours first, if there is one.
+    pub(super) layers: Vec<Layer>,
     /// Why nothing new is kept, if so.
     pub(super) unkept: Option<String>,
     /// What parts may take, where they are kept.
@@ -62,12 +63,57 @@ pub enum Begin {
 impl Cache {
     /// The cache directory, if there is one.
     pub fn root(&self) -> Option<&Path> {
-        Some(self.locks.as_ref()?.layout.root())
+        Some(self.own()?.layout.root())
     }
 
     /// The directory that is served as it is below that one, if there is one.
     pub fn below(&self) -> Option<&Path> {
-        Some(self.lower.as_ref()?.layout.root())
+        self.read_only_layouts().next().map(Layout::root)
+    }
+
+    /// The directory that is ours to write, if there is one.
+    pub(super) fn own(&self) -> Option<&Arc<Locks>> {
+        self.layers.iter().find_map(|layer| match layer {
+            Layer::Own(locks) => Some(locks),
+            _ => None,
+        })
+    }
+
+    /// What parts may take, where they are kept.
+    pub(super) fn disk(&self) -> Option<&Arc<Room>> {
+        self.disk.as_ref()
+    }
+
+    /// Directories in tensorflow_hub's layout, ours first.
+    pub(super) fn layouts(&self) -> impl Iterator<Item = &Layout> {
+        self.layers.iter().filter_map(Layer::layout)
+    }
+
+    /// Those of them that are not ours to write.
+    pub(super) fn read_only_layouts(&self) -> impl Iterator<Item = &Layout> {
+        let read_only = |layer: &&Layer| matches!(layer, Layer::ReadOnly(_));
+        self.layers
+            .iter()
+            .filter(read_only)
+            .filter_map(Layer::layout)
+    }
+
+    /// Whether kagglehub's cache is asked too, which may lie on another disk.
+    pub fn asks_kagglehub(&self) -> bool {
+        let is_kagglehub = |layer: &Layer| matches!(layer, Layer::Kagglehub(_));
+        self.layers.iter().any(is_kagglehub)
+    }
+
+    /// [`Error::NoCache`], with the reason why nothing is kept.
+    pub(super) fn unkept(&self) -> Error {
+        Error::NoCache {
+            why: self.unkept.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Whether a directory lies in one of the caches that models are served from.
+    pub fn has_dir(&self, dir: &Path) -> bool {
+        self.layouts().any(|layout| dir.starts_with(layout.root()))
     }
 
     /// How many bytes a new model may take, by the limit and by the disk, when parts of others are given back for it.
@@ -92,13 +138,60 @@ impl Cache {
     /// Its entry is no directory, or cannot be read.
     pub fn sealed(&self, url: &str) -> Result<Option<Sealed>, Error> {
         blocking::may_wait();
+        self.first(|layer| layer.sealed(url))
+    }
+
+    /// Mends a model whose entry somebody has touched, if that takes nothing but the disk. `None`: it is not here, or has to
+    /// be fetched. May take as long as reading it does.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or cannot be written.
+    pub fn mend(&self, url: &str) -> Result<Option<Sealed>, Error> {
+        self.first(|layer| layer.mend(url))
+    }
+
+    fn first<T>(
+        &self,
+        look: impl Fn(&Layer) -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        let mut found = self.layers.iter().map(look);
+        found.find_map(Result::transpose).transpose()
+    }
+
+    /// The names in a model that was complete here before, wherever its bytes are now.
+    pub fn file_tree(&self, url: &str) -> Option<FileTree> {
+        blocking::may_wait();
         let key = Key::of(url);
-        if let Some(locks) = &self.locks
-            && let Look::Whole(sealed) = entry::look(&locks.layout, &key)?
-        {
-            return Ok(Some(sealed));
+        self.layouts()
+            .find_map(|layout| Manifest::read(layout, &key)?.file_tree())
+    }
+
+    /// Records that a model is used now, so that it is evicted last; and the model itself, if others have put it here.
+    pub fn record_use(&self, url: &str) {
+        let Some(locks) = self.own() else { return };
+        let key = Key::of(url);
+        if let Err(error) = note_use(&locks.layout, &key, url) {
+            tracing::debug!(model = url, %error, "cannot note that a model is used");
         }
-        Ok(self.lower.as_ref().and_then(|lower| lower.sealed(&key)))
+        if let Some(Budget::Disk(budget)) = self.disk().map(|room| room.budget()) {
+            budget.record_use(&key);
+        }
+    }
+
+    /// The models that may be evicted, in the order in which they would be.
+    pub fn next_to_leave(&self) -> Vec<Key> {
+        match self.disk().map(|room| room.budget()) {
+            Some(Budget::Disk(budget)) => budget.next_to_leave(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Forgets what is known of the disk: it has changed.
+    pub(super) fn look_again(&self) {
+        if let Some(Budget::Disk(budget)) = self.disk().map(|room| room.budget()) {
+            budget.look_again();
+        }
     }
 
     /// Finds a model, or goes on with filling it by ranges: with what earlier runs have left of these files, if anything.
@@ -117,7 +210,7 @@ impl Cache {
             return Ok(Streaming::Sealed(sealed));
         }
         let names = Names::vetted(&files, &dirs)?;
-        let on_disk = match (&self.locks, &self.disk) {
+        let on_disk = match (self.own(), &self.disk) {
             (Some(locks), Some(room)) => match Parts::open(&locks.layout, id, &self.boot, &files) {
                 Ok((parts, kept)) => Some((locks, room, Arc::new(parts), kept)),
                 Err(error @ Error::TooLarge { .. }) => return Err(error),
@@ -157,17 +250,14 @@ impl Cache {
     /// Its entry is no directory; the cache cannot be written; there is none ([`Error::NoCache`]).
     pub fn begin(&self, url: &str) -> Result<Begin, Error> {
         if let Some(sealed) = self.sealed(url)? {
-            if let Some(locks) = &self.locks {
+            if let Some(locks) = self.own() {
                 locks.forget(&Key::of(url));
             }
             return Ok(Begin::Sealed(sealed));
         }
-        let locks = match (&self.locks, &self.unkept) {
+        let locks = match (self.own(), &self.unkept) {
             (Some(locks), None) => locks,
-            (_, why) => {
-                let why = why.clone().unwrap_or_default();
-                return Err(Error::NoCache { why });
-            }
+            _ => return Err(self.unkept()),
         };
         let take = || {
             // A cleaner may have taken even our own directories since the last time.
@@ -199,14 +289,14 @@ fn begin_locked(
     room: Option<Arc<Room>>,
 ) -> Result<Begin, Error> {
     let key = held.key();
-    let flaw = match entry::look(&locks.layout, key)? {
-        Look::Whole(sealed) => return Ok(Begin::Sealed(sealed)),
-        Look::Touched(touched) => match touched.mend(&locks.layout, key)? {
+    let flaw = match entry::state(&locks.layout, key)? {
+        EntryState::Whole(sealed) => return Ok(Begin::Sealed(sealed)),
+        EntryState::Touched(touched) => match touched.mend(&locks.layout, key)? {
             Ok(sealed) => return Ok(Begin::Sealed(sealed)),
             Err(flaw) => Some(flaw),
         },
-        Look::Half(flaw) => Some(flaw),
-        Look::Missing => None,
+        EntryState::Half(flaw) => Some(flaw),
+        EntryState::Missing => None,
     };
     if let Some(flaw) = flaw {
         tracing::warn!(model = url, entry = %key, %flaw, "the cached copy is not whole, fetching it again");
@@ -227,7 +317,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path()).unwrap();
         let (url, key) = ("https://h/a/1", Key::of("https://h/a/1"));
-        let locks = cache.locks.unwrap();
+        let locks = cache.own().unwrap().clone();
         let held = locks.take(&key).unwrap().unwrap();
         std::fs::create_dir(locks.layout.model(&key)).unwrap();
         std::fs::write(locks.layout.model(&key).join("saved_model.pb"), "x").unwrap();

@@ -12,13 +12,13 @@ use crate::os::dir::{Dir, Kind};
 use crate::savedmodel;
 
 use super::index::Index;
-use super::outline::{Outline, Stat};
+use super::outline::{FileTree, Stat};
 
 /// A complete model. Its names are read once, when it is found; nothing in it ever changes.
 #[derive(Debug)]
 pub struct Sealed {
     dir: PathBuf,
-    outline: Arc<Outline>,
+    tree: Arc<FileTree>,
     odd: Vec<PathBuf>,
 }
 
@@ -45,8 +45,8 @@ impl Sealed {
             names.add(&mut top.below(Path::new(&parent))?, &parent)?;
         }
         let Names { index, odd, .. } = names;
-        let outline = Arc::new(Outline { index });
-        Ok(Sealed { dir, outline, odd })
+        let tree = Arc::new(FileTree { index });
+        Ok(Sealed { dir, tree, odd })
     }
 
     /// The model's directory in the cache.
@@ -80,18 +80,18 @@ impl Sealed {
     }
 
     /// Its names, which stay known when it has left the cache.
-    pub fn outline(&self) -> &Arc<Outline> {
-        &self.outline
+    pub fn file_tree(&self) -> &Arc<FileTree> {
+        &self.tree
     }
 }
 
 impl savedmodel::Files for Sealed {
     fn files_in(&self, dir: &str) -> Option<Vec<(&str, u64)>> {
-        Some(self.outline.files_in(dir)?.collect())
+        Some(self.tree.files_in(dir)?.collect())
     }
 
     fn size(&self, path: &str) -> Option<u64> {
-        self.outline.size(path)
+        self.tree.size(path)
     }
 
     fn open(&self, path: &str) -> Option<impl Read + Seek> {
@@ -138,10 +138,10 @@ impl Names {
 }
 
 impl Deref for Sealed {
-    type Target = Outline;
+    type Target = FileTree;
 
-    fn deref(&self) -> &Outline {
-        &self.outline
+    fn deref(&self) -> &FileTree {
+        &self.tree
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Options {
     pub dir: Option<PathBuf>,
     /// Where what is missing is kept when that directory is not ours to write.
     pub private: Option<PathBuf>,
+    /// kagglehub's cache, where models may be already; it is only read.
+    pub kagglehub: Option<PathBuf>,
     /// How much the cache may take. 0 is as no directory, but models that are complete there are used.
     pub limit: Option<CacheSize>,
     /// What is to stay free of the disk when something is added.
@@ -30,6 +32,7 @@ impl Default for Options {
         Options {
             dir: None,
             private: None,
+            kagglehub: None,
             limit: None,
             min_free: CacheSize::Bytes(0),
             evict_foreign: false,

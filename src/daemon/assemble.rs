@@ -49,11 +49,11 @@ impl Assembly {
                 ),
                 may_stream: settings.load_format == LoadFormat::Auto,
                 prefetch: settings.prefetch,
-                kagglehub: settings.kagglehub.clone(),
                 shared_cache: None,
             },
             cache: cache::Options {
                 memory: settings.memory,
+                kagglehub: settings.kagglehub.clone(),
                 ..cache_options(&settings.cache)
             },
             shared_cache: shared_cache.filter(|_| !settings.offline),

@@ -20,7 +20,7 @@ impl Models {
     pub fn keep_house(&self, also: impl Fn()) {
         loop {
             also();
-            self.shared.cache.tidy();
+            crate::cache::Upkeep::of(&self.shared.cache).tidy();
             sleep(LOOK);
         }
     }
@@ -29,7 +29,7 @@ impl Models {
     /// Of all processes that share the directory one does so at a time. To be given a thread of its own.
     pub fn scrub(&self) {
         loop {
-            if let Some(_turn) = self.shared.cache.takes_turn() {
+            if let Some(_turn) = crate::cache::Upkeep::of(&self.shared.cache).lock() {
                 self.scrub_once();
             }
             sleep(LOOK);
@@ -38,14 +38,14 @@ impl Models {
 
     fn scrub_once(&self) {
         let cache = &self.shared.cache;
-        let mut keys = cache.keys();
+        let mut keys = crate::cache::Inventory::of(cache).keys();
         // Somewhere else at every start: a host that restarts every day reads all of a large cache in the end.
         let clock = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let first = usize::try_from(clock.as_secs()).unwrap_or_default() % keys.len().max(1);
         keys.rotate_left(first);
         for key in keys {
             let pace = |bytes| sleep(SCRUB_PIECE * u32::try_from(bytes).unwrap_or(u32::MAX));
-            if let Err(error) = cache.scrub(&key, pace) {
+            if let Err(error) = crate::cache::Integrity::of(cache).scrub(&key, pace) {
                 tracing::warn!(entry = %key, %error, "a model of the cache cannot be read through");
             }
         }

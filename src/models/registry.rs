@@ -37,8 +37,6 @@ pub struct Options {
     pub may_stream: bool,
     /// What of a streamed model is fetched before it is read.
     pub prefetch: Prefetch,
-    /// The cache of kagglehub, where models may be already.
-    pub kagglehub: Option<PathBuf>,
     /// The cache that hosts share.
     pub shared_cache: Option<SharedCache>,
 }
@@ -166,18 +164,18 @@ impl Models {
 
     /// The names of all models that are in the cache, or were.
     pub fn cached(&self) -> HashSet<Key> {
-        self.shared.cache.names()
+        crate::cache::Inventory::of(&self.shared.cache).keys_known()
     }
 
     /// The handle of the model with this name in the cache, as it was written there; whoever fetched it.
     pub fn cached_as(&self, key: &Key) -> Option<String> {
-        self.shared.cache.described(key)
+        crate::cache::Inventory::of(&self.shared.cache).handle_of(key)
     }
 
     /// Pins a model that a catalog marks, here or not, or lets it go when it does not any more: a pin of the user's stays. May
     /// take as long as the disk needs.
     pub fn pin(&self, handle: &Handle, pinned: bool) -> Result<(), Error> {
-        let done = self.shared.cache.pin_of_catalog(&handle.url(), pinned);
+        let done = crate::cache::Pins::of(&self.shared.cache).pin_of_catalog(&handle.url(), pinned);
         done.map_err(|cause| Error::of_store(&handle.url(), cause))
     }
 
@@ -219,10 +217,7 @@ impl Models {
 
     /// Every directory that complete models are read from.
     pub fn dirs(&self) -> Vec<PathBuf> {
-        let cache = &self.shared.cache;
-        let kagglehub = self.shared.options.kagglehub.as_deref();
-        let dirs = [cache.root(), cache.below(), kagglehub];
-        dirs.into_iter().flatten().map(Path::to_owned).collect()
+        self.shared.cache.dirs().map(Path::to_owned).collect()
     }
 
     /// How long a wait without progress may last.

@@ -112,7 +112,10 @@ async fn told(
         }
     };
     let (shared, key) = (shared.clone(), handle.key());
-    let verified = tokio::task::spawn_blocking(move || shared.cache.verify(&key)).await;
+    let verified = tokio::task::spawn_blocking(move || {
+        crate::cache::Integrity::of(&shared.cache).verify(&key)
+    })
+    .await;
     let then = match verified {
         Ok(Ok(Verified::SetAside(_))) => "it is set aside, and the next open fetches it again",
         Ok(Ok(Verified::Wrong(_))) => "it stays, in a directory that is not ours to write",
@@ -128,7 +131,9 @@ async fn told(
 
 /// Every file of a model that we have verified, with what its manifest says of it.
 fn files(shared: &Shared, key: &Key) -> Option<Vec<UploadFile>> {
-    let (manifest, sealed) = shared.cache.whole(key).ok()??;
+    let (manifest, sealed) = crate::cache::Integrity::of(&shared.cache)
+        .whole(key)
+        .ok()??;
     if manifest.state != State::Sealed {
         return None;
     }

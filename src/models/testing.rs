@@ -28,7 +28,6 @@ pub(crate) fn models(cache: &Path, timeout: Duration) -> Models {
             // Whether an archive fits is up to the disk that the tests run on.
             may_stream: false,
             prefetch: Prefetch::File,
-            kagglehub: None,
             shared_cache: None,
         },
         tokio::runtime::Handle::current(),

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 
 use super::attr::Ttl;
 use super::lookup::ttl_of;
-use crate::cache::{Attr, Filling, Found, Need, Outline};
+use crate::cache::{Attr, FileTree, Filling, Found, Need};
 use crate::handle::Handle;
 use crate::models::{Content, Error, Model};
 use crate::savedmodel::GRAPHS;
@@ -47,7 +47,7 @@ pub(super) fn lookup_known(model: &Model, inside: &str) -> Option<(EntryState, T
     }
 }
 
-fn look_back(outline: &Outline, inside: &str) -> EntryState {
+fn look_back(outline: &FileTree, inside: &str) -> EntryState {
     match outline.find(inside) {
         Some(Attr::Dir { mtime }) => EntryState::Directory { mtime },
         Some(Attr::File { size, mtime }) => EntryState::File { size, mtime },
@@ -58,7 +58,7 @@ fn look_back(outline: &Outline, inside: &str) -> EntryState {
 /// Looks at `inside` (empty: the model's root).
 pub(super) fn look(content: &Content, inside: &str, handle: &Handle) -> EntryState {
     match content {
-        Content::Sealed(sealed) => look_back(sealed.outline(), inside),
+        Content::Sealed(sealed) => look_back(sealed.file_tree(), inside),
         Content::Filling(filling) => match filling.find(inside) {
             Found::File(file) => EntryState::File {
                 size: file.size(),

@@ -67,11 +67,14 @@ fn a_manifest_that_lies_about_its_size_pushes_nobody_out() {
         assert!(text.contains(from));
         std::fs::write(&manifest, text.replace(from, to)).unwrap();
         let cache = limited(dir.path(), 5 * MIB);
-        cache.tidy();
+        Upkeep::of(&cache).tidy();
         put_model(&cache, "new").unwrap();
         assert_eq!(here(&cache, &["a", "b", "new"]), [true; 3]);
         for name in ["liar", "new"] {
-            cache.remove(&Key::of(&url(name)), true).unwrap().unwrap();
+            Upkeep::of(&cache)
+                .remove(&Key::of(&url(name)), true)
+                .unwrap()
+                .unwrap();
         }
     }
 }
@@ -84,7 +87,7 @@ fn what_is_scrubbed_may_leave() {
     put_model(&cache, "old").unwrap();
     let key = Key::of(&url("old"));
     let mut pieces = 0;
-    cache
+    Integrity::of(&cache)
         .scrub(&key, |_| {
             pieces += 1;
             put_model(&cache, "new").unwrap();
@@ -101,9 +104,11 @@ fn checksums_of_others_models_are_learned_slowly() {
     let at = dir.path().join(Key::of(URL).to_string());
     std::fs::create_dir(&at).unwrap();
     std::fs::write(at.join("saved_model.pb"), "graph").unwrap();
-    cache.record();
+    Upkeep::of(&cache).record();
     let mut paced = 0;
-    cache.scrub(&Key::of(URL), |bytes| paced += bytes).unwrap();
+    Integrity::of(&cache)
+        .scrub(&Key::of(URL), |bytes| paced += bytes)
+        .unwrap();
     assert_eq!(paced, 5);
     let file = at.join("saved_model.pb");
     let was = std::fs::metadata(&file).unwrap().modified().unwrap();
@@ -112,7 +117,7 @@ fn checksums_of_others_models_are_learned_slowly() {
     open.set_modified(was).unwrap();
     drop(open);
     assert!(cache.sealed(URL).unwrap().is_some());
-    cache.scrub(&Key::of(URL), |_| ()).unwrap();
+    Integrity::of(&cache).scrub(&Key::of(URL), |_| ()).unwrap();
     assert!(cache.sealed(URL).unwrap().is_none());
 }
 
@@ -125,7 +130,7 @@ fn parts_of_other_processes_count() {
     let theirs = limited(dir.path(), 100 * MIB);
     let large = partial(&theirs, OBJECT, &[spec("big", 3 * MIB)]);
     assert!(fill(&get(&large, "big"), 0..3 * MIB));
-    assert!(ours.tidy() >= MIB, "it is too much now");
+    assert!(Upkeep::of(&ours).tidy() >= MIB, "it is too much now");
     assert_eq!(here(&ours, &["old"]), [false]);
     assert!(fill(&get(&large, "big"), 0..MIB), "what is open stays");
     drop(large);
@@ -147,6 +152,6 @@ fn what_died_is_cleared_away() {
     std::fs::write(own("locks").join(&key), &text).unwrap();
     std::fs::write(dir.path().join(format!("{key}.lock")), &text).unwrap();
     std::fs::create_dir(own("trash").join("left")).unwrap();
-    cache.tidy();
+    Upkeep::of(&cache).tidy();
     assert_clean(dir.path());
 }

@@ -44,13 +44,13 @@ fn the_longest_unused_leaves_and_stays_known() {
     for name in ["a", "b", "c"] {
         put_model(&cache, name).unwrap();
     }
-    cache.is_used(&url("a"));
+    cache.record_use(&url("a"));
     put_model(&cache, "d").unwrap();
     assert_eq!(
         here(&cache, &["a", "b", "c", "d"]),
         [true, false, true, true]
     );
-    let outline = cache.outline(&url("b")).unwrap();
+    let outline = cache.file_tree(&url("b")).unwrap();
     assert_eq!(outline.bytes(), MIB);
     assert!(
         !dir.path()
@@ -59,7 +59,7 @@ fn the_longest_unused_leaves_and_stays_known() {
     );
     // After a restart too, and it may come back.
     let again = limited(dir.path(), 3 * MIB + MIB / 2);
-    assert!(again.outline(&url("b")).is_some());
+    assert!(again.file_tree(&url("b")).is_some());
     put_model(&again, "b").unwrap();
     assert_eq!(
         here(&again, &["a", "b", "c", "d"]),
@@ -109,7 +109,7 @@ fn models_of_others_leave_only_when_told() {
             ..Options::default()
         };
         let cache = Cache::with(&options).unwrap();
-        cache.tidy();
+        Upkeep::of(&cache).tidy();
         sleep(Duration::from_millis(20));
         let put = put_model(&cache, "ours");
         assert_eq!(put.is_ok(), evict_foreign, "{put:?}");
@@ -148,9 +148,9 @@ fn a_lower_limit_and_models_of_others_are_tidied_up() {
         put_model(&cache, name).unwrap();
     }
     let lower = limited(dir.path(), MIB + MIB / 2);
-    assert_eq!(lower.tidy(), 2 * MIB);
+    assert_eq!(Upkeep::of(&lower).tidy(), 2 * MIB);
     assert_eq!(here(&lower, &["a", "b", "c"]), [false, false, true]);
-    assert_eq!(lower.tidy(), 0);
+    assert_eq!(Upkeep::of(&lower).tidy(), 0);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn to_verify_or_to_mend_is_no_use() {
         let at = dir.path().join(Key::of(&url(name)).to_string());
         std::fs::create_dir(&at).unwrap();
         std::fs::write(at.join("saved_model.pb"), name).unwrap();
-        cache.is_used(&url(name));
+        cache.record_use(&url(name));
         sleep(Duration::from_millis(20));
     }
     let oldest = || {
@@ -174,7 +174,7 @@ fn to_verify_or_to_mend_is_no_use() {
         cache.next_to_leave()[0]
     };
     assert_eq!(oldest(), Key::of(&url("a")));
-    let verified = cache.verify(&Key::of(&url("a"))).unwrap();
+    let verified = Integrity::of(&cache).verify(&Key::of(&url("a"))).unwrap();
     assert_eq!(verified, Verified::Recorded);
     assert_eq!(oldest(), Key::of(&url("a")));
     let file = dir
@@ -198,10 +198,10 @@ fn what_tensorflow_hub_left_is_recorded_and_judged_like_ours() {
     std::fs::create_dir(&at).unwrap();
     std::fs::write(at.join("saved_model.pb"), "graph").unwrap();
     std::fs::write(at.join("extra.txt"), "x").unwrap();
-    cache.is_used(URL);
+    cache.record_use(URL);
     std::fs::remove_file(at.join("extra.txt")).unwrap();
     assert!(cache.sealed(URL).unwrap().is_none(), "an asset is missing");
-    assert_eq!(cache.outline(URL).unwrap().bytes(), 6);
+    assert_eq!(cache.file_tree(URL).unwrap().bytes(), 6);
     // Filled again by tensorflow_hub.
     std::fs::write(
         dir.path().join(format!("{}.descriptor.txt", Key::of(URL))),
@@ -226,7 +226,7 @@ fn what_is_added_to_others_models_is_theirs() {
         if linked {
             std::os::unix::fs::symlink(&at, &name).unwrap();
         }
-        cache.is_used(URL);
+        cache.record_use(URL);
         std::fs::create_dir(at.join("assets")).unwrap();
         std::fs::write(at.join("assets/vocab.txt"), "words").unwrap();
         std::os::unix::fs::symlink("/etc/hostname", at.join("link")).unwrap();
@@ -235,7 +235,7 @@ fn what_is_added_to_others_models_is_theirs() {
         assert_eq!(sealed.bytes(), 10);
         assert!(cache.sealed(URL).unwrap().is_some());
         assert_eq!(names(&at), ["assets", "link", "saved_model.pb"]);
-        let verified = cache.verify(&Key::of(URL)).unwrap();
+        let verified = Integrity::of(&cache).verify(&Key::of(URL)).unwrap();
         assert_eq!(verified, Verified::Recorded);
     }
 }

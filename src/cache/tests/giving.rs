@@ -225,7 +225,7 @@ fn old_parts_go_first_and_the_oldest_of_them_before_all() {
     assert!(!home(0).exists() && home(2).exists());
     assert!(get(&now, "x").is_complete());
     drop(now);
-    limited(dir.path(), 3 * MIB + 200_000).tidy();
+    Upkeep::of(&limited(dir.path(), 3 * MIB + 200_000)).tidy();
     assert!(!home(2).exists() && home(9).exists(), "in a later run too");
 }
 

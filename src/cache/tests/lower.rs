@@ -81,14 +81,18 @@ fn what_is_there_is_served_and_what_is_missing_is_kept_above() {
     assert!(matches!(cache.begin(URL).unwrap(), Begin::Sealed(_)));
     let above = seal(begin(&cache, OTHER));
     assert!(above.dir().starts_with(place.dir.path().join("private")));
-    cache.is_used(URL);
-    cache.tidy();
-    cache.pin(URL, true).unwrap();
-    let handles: Vec<String> = cache.items().into_iter().map(|item| item.handle).collect();
+    cache.record_use(URL);
+    Upkeep::of(&cache).tidy();
+    Pins::of(&cache).pin(URL, true).unwrap();
+    let handles: Vec<String> = Inventory::of(&cache)
+        .items()
+        .into_iter()
+        .map(|item| item.handle)
+        .collect();
     assert_eq!(handles, [URL, OTHER]);
-    assert_eq!(cache.names().len(), 2);
-    assert_eq!(cache.described(&Key::of(URL)).unwrap(), URL);
-    assert_eq!(cache.outline(URL).unwrap().bytes(), 10);
+    assert_eq!(Inventory::of(&cache).keys_known().len(), 2);
+    assert_eq!(Inventory::of(&cache).handle_of(&Key::of(URL)).unwrap(), URL);
+    assert_eq!(cache.file_tree(URL).unwrap().bytes(), 10);
     assert_eq!(place.seen(), before, "nothing was written");
 }
 
@@ -104,7 +108,7 @@ fn what_is_damaged_there_is_fetched_to_the_directory_above() {
     seal(begin(&cache, URL));
     let sealed = cache.sealed(URL).unwrap().unwrap();
     assert!(sealed.dir().starts_with(place.dir.path().join("private")));
-    assert_eq!(cache.items().len(), 1, "ours is listed");
+    assert_eq!(Inventory::of(&cache).items().len(), 1, "ours is listed");
     assert_eq!(place.seen(), before);
 }
 
@@ -177,28 +181,43 @@ fn what_is_there_is_verified_and_stays() {
     let before = place.seen();
     let cache = place.open();
     assert_eq!(cache.below(), Some(&*place.lower()));
-    assert_eq!(cache.verify(&key).unwrap(), Verified::Right);
-    assert_eq!(cache.verify(&Key::of(OTHER)).unwrap(), Verified::Absent);
+    assert_eq!(Integrity::of(&cache).verify(&key).unwrap(), Verified::Right);
+    assert_eq!(
+        Integrity::of(&cache).verify(&Key::of(OTHER)).unwrap(),
+        Verified::Absent
+    );
     for forget in [true, false] {
-        assert_eq!(cache.remove(&key, forget).unwrap(), Err(Stays::NotOurs));
+        assert_eq!(
+            Upkeep::of(&cache).remove(&key, forget).unwrap(),
+            Err(Stays::NotOurs)
+        );
     }
-    assert!(cache.ready(&key).unwrap().is_ok());
+    assert!(Integrity::of(&cache).ready(&key).unwrap().is_ok());
     // Pinned by us, it is still theirs.
-    cache.pin(URL, true).unwrap();
-    let item = cache.items().remove(0);
+    Pins::of(&cache).pin(URL, true).unwrap();
+    let item = Inventory::of(&cache).items().remove(0);
     assert!(
         item.pinned && !item.ours && item.state == ModelStatus::Sealed,
         "{item:?}"
     );
-    assert_eq!(cache.remove(&key, true).unwrap(), Err(Stays::NotOurs));
-    assert!(!cache.items()[0].pinned, "the pin was ours");
+    assert_eq!(
+        Upkeep::of(&cache).remove(&key, true).unwrap(),
+        Err(Stays::NotOurs)
+    );
+    assert!(!Inventory::of(&cache).items()[0].pinned, "the pin was ours");
     assert_eq!(place.seen(), before);
     // Without its manifest nobody knows what its bytes should be.
     crate::os::testing::needs_root();
     let layout = Layout::new(place.lower());
     fs::remove_file(layout.manifest(&key)).unwrap();
-    assert_eq!(cache.verify(&key).unwrap(), Verified::Unrecorded);
+    assert_eq!(
+        Integrity::of(&cache).verify(&key).unwrap(),
+        Verified::Unrecorded
+    );
     fs::remove_file(place.model().join("saved_model.pb")).unwrap();
-    assert!(matches!(cache.verify(&key).unwrap(), Verified::Wrong(_)));
+    assert!(matches!(
+        Integrity::of(&cache).verify(&key).unwrap(),
+        Verified::Wrong(_)
+    ));
     assert!(place.model().exists());
 }

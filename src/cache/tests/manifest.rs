@@ -80,7 +80,7 @@ fn what_is_no_manifest_says_nothing() {
         files: BTreeMap::from([("a".into(), line), ("a/b".into(), line)]),
         ..good
     };
-    assert!(nested.outline().is_none());
+    assert!(nested.file_tree().is_none());
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn names_are_known_without_the_model() {
     let (layout, key, sealed) = model(dir.path());
     let manifest = Manifest::of(URL, State::Sealed, "d", &sealed);
     manifest.write(&layout, &key).unwrap();
-    let outline = Manifest::read(&layout, &key).unwrap().outline().unwrap();
+    let outline = Manifest::read(&layout, &key).unwrap().file_tree().unwrap();
     for dir in ["", "variables", "assets"] {
         assert_eq!(outline.children(dir), sealed.children(dir), "{dir}");
         assert_eq!(outline.find(dir), sealed.find(dir), "{dir}");

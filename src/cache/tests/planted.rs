@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::path::PathBuf;
 
-use super::super::entry::{self, Look};
+use super::super::entry::{self, EntryState};
 use super::super::layout::{Key, Layout};
 use super::super::manifest::Manifest;
 use super::super::trash;
@@ -75,11 +75,11 @@ fn nothing_is_written_through_a_swapped_state_directory() {
     let lead = lead(&cache);
     swap(&own(dir.path(), ""), kept.path());
     seal(lead);
-    cache.is_used(URL);
-    cache.pin(URL, true).unwrap();
+    cache.record_use(URL);
+    Pins::of(&cache).pin(URL, true).unwrap();
     assert!(kept.is_as_it_was());
     assert!(cache.sealed(URL).unwrap().is_some());
-    assert!(cache.outline(URL).is_some(), "ours is still held");
+    assert!(cache.file_tree(URL).is_some(), "ours is still held");
     assert!(cache.begin("https://h/other/1").is_err());
 }
 
@@ -88,14 +88,14 @@ fn state_that_was_taken_away_and_made_again_is_found() {
     let (dir, cache) = cache();
     seal(lead(&cache));
     fs::remove_dir_all(own(dir.path(), "")).unwrap();
-    assert!(cache.outline(URL).is_none());
+    assert!(cache.file_tree(URL).is_none());
     std::thread::sleep(Duration::from_millis(110)); // for as long it is believed to be there
     let second = Cache::open(dir.path()).unwrap();
-    second.is_used(URL);
-    assert!(second.outline(URL).is_some() && cache.outline(URL).is_some());
-    assert_eq!(cache.items().len(), 1);
-    cache.pin(URL, true).unwrap();
-    assert!(second.items()[0].pinned);
+    second.record_use(URL);
+    assert!(second.file_tree(URL).is_some() && cache.file_tree(URL).is_some());
+    assert_eq!(Inventory::of(&cache).items().len(), 1);
+    Pins::of(&cache).pin(URL, true).unwrap();
+    assert!(Inventory::of(&second).items()[0].pinned);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn what_was_added_is_not_removed_through_a_link() {
     let (layout, key) = (Layout::new(dir.path().to_path_buf()), Key::of(URL));
     let assets = layout.model(&key).join("assets");
     fs::write(assets.join("secret"), "added").unwrap();
-    let Look::Touched(touched) = entry::look(&layout, &key).unwrap() else {
+    let EntryState::Touched(touched) = entry::state(&layout, &key).unwrap() else {
         panic!("a name was added");
     };
     fs::rename(&assets, dir.path().join("away")).unwrap();

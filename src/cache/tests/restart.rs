@@ -54,6 +54,6 @@ fn parts_far_beyond_a_lower_limit_go_at_once() {
     let one = partial(&limited(dir.path(), 9 * MIB), OBJECT, &files());
     assert!(fill(&get(&one, "big"), 0..8 * MIB));
     drop(one);
-    limited(dir.path(), LIMIT).tidy();
+    Upkeep::of(&limited(dir.path(), LIMIT)).tidy();
     assert_eq!(names(&dir.path().join(".tfhub-fs/v1/parts")), [""; 0]);
 }

@@ -52,7 +52,7 @@ fn a_sealed_model_is_what_tensorflow_hub_would_have_left() {
             & 0o777;
         assert_eq!(got & !mode, 0, "{path}: {got:o}");
     }
-    assert_eq!(cache.described(&Key::of(URL)).unwrap(), URL);
+    assert_eq!(Inventory::of(&cache).handle_of(&Key::of(URL)).unwrap(), URL);
     assert_eq!(cache.sealed(URL).unwrap().unwrap().bytes(), 10);
     assert!(
         cache

@@ -102,17 +102,20 @@ impl Ready {
     /// It is not here, damaged, or being looked at by somebody else; the disk failed.
     pub fn look(cache: &Cache, key: &Key, typed: &str) -> Result<Ready, Error> {
         let handle = || typed.to_owned();
-        let (mut manifest, sealed) = cache.ready(key)?.map_err(|why| match why {
-            Unready::Absent => Error::Absent(handle()),
-            Unready::Flawed(why) => Error::Flawed {
-                handle: handle(),
-                why,
-            },
-            Unready::Busy => Error::Busy {
-                handle: handle(),
-                who: String::from("another process"),
-            },
-        })?;
+        let (mut manifest, sealed) =
+            cache::Integrity::of(cache)
+                .ready(key)?
+                .map_err(|why| match why {
+                    Unready::Absent => Error::Absent(handle()),
+                    Unready::Flawed(why) => Error::Flawed {
+                        handle: handle(),
+                        why,
+                    },
+                    Unready::Busy => Error::Busy {
+                        handle: handle(),
+                        who: String::from("another process"),
+                    },
+                })?;
         if manifest.handle.is_empty() && Key::of(typed) == *key {
             manifest.handle = handle();
         }

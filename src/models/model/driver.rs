@@ -10,7 +10,7 @@ use super::event::{Class, Effect, Event, Job, Want};
 use super::payload::{Copy, Fill, Filler, Real};
 use super::state::{Answer, Phase, State};
 use super::transition::transition;
-use crate::cache::{Filling, Outline, Sealed};
+use crate::cache::{FileTree, Filling, Sealed};
 use crate::handle::Handle;
 use crate::models::objects::Object;
 use crate::models::stream::Streamer;
@@ -105,7 +105,7 @@ impl Model {
     }
 
     /// The names in a model that was here before, while they are not all here: it has left the cache, or comes back.
-    pub fn outline(&self) -> Option<Arc<Outline>> {
+    pub fn outline(&self) -> Option<Arc<FileTree>> {
         self.inner.lock().state.facts.names.clone()
     }
 
@@ -197,7 +197,7 @@ impl Model {
     pub fn damaged(self: &Arc<Model>, copy: &Arc<Sealed>, what: &str) {
         self.feed(Event::Damaged {
             copy: Copy(copy.clone()),
-            names: copy.outline().clone(),
+            names: copy.file_tree().clone(),
             what: what.to_owned(),
         });
     }

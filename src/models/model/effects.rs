@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::driver::Model;
 use super::event::{Effect, Event, Found, Job};
 use super::payload::{Copy, Fill, Filler, Real};
-use crate::cache::{self, Outline, Sealed, kagglehub};
+use crate::cache::{self, FileTree, Sealed};
 use crate::models::{Disk, Error, archive_fill, range_task};
 use crate::source::{Archive, Folder, Plan};
 
@@ -76,7 +76,7 @@ impl Model {
 
     async fn look_at_disk(self: Arc<Model>, job: Job, mend: bool) {
         let disk = match self.handle().variation() {
-            Some(_) if self.shared.options.kagglehub.is_some() => Disk::Kaggle,
+            Some(_) if self.shared.cache.asks_kagglehub() => Disk::Kaggle,
             _ => Disk::Cache,
         };
         let model = self.clone();
@@ -91,7 +91,7 @@ impl Model {
         let (cache, url) = (&self.shared.cache, self.handle().url());
         let found = match cache.sealed(&url) {
             Ok(Some(found)) => Some(found),
-            Ok(None) => self.of_kagglehub(),
+            Ok(None) => None,
             Err(error) => {
                 tracing::warn!(model = %self.handle(), %error, "the cached copy cannot be read");
                 None
@@ -108,14 +108,8 @@ impl Model {
         let found = found.or_else(|| mend.then(mended).flatten());
         match found {
             Some(sealed) => Found::Copy(Copy(Arc::new(sealed))),
-            None => Found::Away(cache.outline(&url).map(Arc::<Outline>::new)),
+            None => Found::Away(cache.file_tree(&url).map(Arc::<FileTree>::new)),
         }
-    }
-
-    /// What kagglehub has downloaded already.
-    fn of_kagglehub(&self) -> Option<Sealed> {
-        let root = self.shared.options.kagglehub.as_ref()?;
-        kagglehub::find(root, &self.handle().variation()?)
     }
 
     async fn ask(self: Arc<Model>, job: Job) {
@@ -191,7 +185,7 @@ impl Model {
         let model = self.clone();
         self.shared.runtime.spawn_blocking(move || {
             let (cache, url) = (&model.shared.cache, model.handle().url());
-            cache.is_used(&url);
+            cache.record_use(&url);
             if cache.has_dir(copy.0.dir()) && matches!(cache.sealed(&url), Ok(None)) {
                 model.feed(Event::Suspected { copy });
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::event::{Class, Payload};
-use crate::cache::{Filling, Holder, Outline, Sealed};
+use crate::cache::{FileTree, Filling, Holder, Sealed};
 use crate::models::Error;
 use crate::models::progress::Transfer;
 use crate::models::stream::Streamer;
@@ -14,7 +14,7 @@ use crate::source::Plan;
 pub(in crate::models) struct Real;
 
 impl Payload for Real {
-    type Names = Arc<Outline>;
+    type Names = Arc<FileTree>;
     type Copy = Copy;
     type Plan = Plan;
     type Fill = Fill;

@@ -107,7 +107,7 @@ impl World {
         let text = format!("Module: {}\nDownload Time: {}", url(model), self.clock);
         fs::write(self.layout().descriptor(&key(model)), text).unwrap();
         self.rows[model].state = State::Here { foreign: true };
-        self.caches[0].is_used(&url(model));
+        self.caches[0].record_use(&url(model));
         self.stamp(model);
     }
 
@@ -165,7 +165,7 @@ impl World {
     }
 
     fn verify(&mut self, model: usize, by: usize) {
-        let verified = self.caches[by].verify(&key(model)).unwrap();
+        let verified = Integrity::of(&self.caches[by]).verify(&key(model)).unwrap();
         match (self.is_here(model), self.rows[model].flipped) {
             (false, _) => assert_eq!(verified, Verified::Absent),
             (true, true) if self.rows[model].state == State::Here { foreign: true } => {
@@ -176,7 +176,7 @@ impl World {
                     self.rows[model].flipped = false;
                 } else {
                     // From now on they pass for right; the table has no word for that.
-                    let _ = self.caches[by].remove(&key(model), true);
+                    let _ = Upkeep::of(&self.caches[by]).remove(&key(model), true);
                     self.rows[model] = Row {
                         state: State::Absent,
                         used: 0,
@@ -200,7 +200,9 @@ impl World {
     }
 
     fn remove(&mut self, model: usize, forget: bool, by: usize) {
-        let removed = self.caches[by].remove(&key(model), forget).unwrap();
+        let removed = Upkeep::of(&self.caches[by])
+            .remove(&key(model), forget)
+            .unwrap();
         let row = &mut self.rows[model];
         let here = matches!(row.state, State::Here { .. });
         let stays = (row.pinned && !forget) || (here && self.held.contains_key(&model));
@@ -228,13 +230,13 @@ impl World {
             Step::Abandon(model, by) => self.abandon(model, by),
             Step::Crash(model, by) => self.crash(model, by),
             Step::Use(model, by) => {
-                self.caches[by].is_used(&url(model));
+                self.caches[by].record_use(&url(model));
                 if self.is_here(model) {
                     self.stamp(model);
                 }
             }
             Step::Pin(model, pinned, by) => {
-                self.caches[by].pin(&url(model), pinned).unwrap();
+                Pins::of(&self.caches[by]).pin(&url(model), pinned).unwrap();
                 self.rows[model].pinned = pinned;
                 self.caches.iter().for_each(Cache::look_again);
             }
@@ -248,7 +250,7 @@ impl World {
             Step::Damage(model, harm) => self.harm(model, harm),
             Step::Verify(model, by) => self.verify(model, by),
             Step::Tidy(by) => {
-                self.caches[by].tidy();
+                Upkeep::of(&self.caches[by]).tidy();
                 self.make_room(CAP);
             }
             Step::Restart(by) => self.restart(by),

@@ -165,7 +165,7 @@ impl World {
                         assert!(fs::read(sealed.dir().join(name)).unwrap() == bytes);
                     }
                 }
-                let outline = cache.outline(&url(model));
+                let outline = cache.file_tree(&url(model));
                 assert_eq!(outline.is_some(), row.state != State::Absent, "{model}");
                 if let Some(outline) = outline {
                     assert_eq!(outline.bytes(), size(model));

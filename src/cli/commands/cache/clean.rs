@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::directory::{self, shown};
 use super::remove::leave;
-use crate::cache::{Cache, Item, ModelStatus, Stays};
+use crate::cache::{Cache, Inventory, Item, ModelStatus, Stays, Upkeep};
 use crate::cli::args::Clean;
 use crate::cli::failure::Failure;
 use crate::cli::output::report::{Done, Report, To};
@@ -18,8 +18,8 @@ use crate::os;
 pub(super) fn clean(command: &Clean) -> Result<(), Failure> {
     let cache = directory::open(&command.cache)?;
     let wanted = Wanted::check(command, &cache)?;
-    cache.record();
-    let mut items = cache.items();
+    Upkeep::of(&cache).record();
+    let mut items = Inventory::of(&cache).items();
     items.retain(|item| !item.state.is_away());
     items.sort_by_key(|item| item.used);
     let (ours, below): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.ours);

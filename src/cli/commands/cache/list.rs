@@ -1,7 +1,7 @@
 //! `tfhub-fs cache list`.
 
 use super::directory::{self, Place, shown};
-use crate::cache::{Item, ModelStatus};
+use crate::cache::{Inventory, Item, ModelStatus, Upkeep};
 use crate::cli::args::List;
 use crate::cli::failure::Failure;
 use crate::cli::output::{stdout, table, units};
@@ -10,8 +10,8 @@ use crate::cli::output::{stdout, table, units};
 pub(super) fn list(list: &List) -> Result<(), Failure> {
     let (items, place) = match directory::look(&list.cache)? {
         Place::Here(cache) => {
-            cache.record();
-            (cache.items(), shown(&cache))
+            Upkeep::of(&cache).record();
+            (Inventory::of(&cache).items(), shown(&cache))
         }
         Place::NotYet(dir) => (Vec::new(), dir.display().to_string()),
     };

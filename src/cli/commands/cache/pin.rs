@@ -2,7 +2,7 @@
 
 use super::directory;
 use super::select::{Pick, choose, key_of, named, unknown};
-use crate::cache::{Cache, Item, Stays};
+use crate::cache::{Cache, Inventory, Item, Pins, Stays};
 use crate::cli::args::ModelSelector;
 use crate::cli::failure::Failure;
 use crate::cli::output::report::{Done, Report, To};
@@ -28,12 +28,12 @@ pub(super) fn pin(chosen: &ModelSelector) -> Result<(), Failure> {
                 let key = key_of(&item)?;
                 let is_nameless = item.handle == item.key;
                 let handle = if is_nameless { "" } else { &item.handle };
-                pinned(&item.handle, cache.pin_as(&key, handle))
+                pinned(&item.handle, Pins::of(&cache).pin_as(&key, handle))
             }
             Pick::Unknown(typed) if Key::parse(&typed).is_some() => unknown(&typed, &cache),
             Pick::Unknown(typed) => {
                 let url = Handle::parse(&typed).map_err(Failure::usage)?.url();
-                pinned(&url, cache.pin(&url, true))
+                pinned(&url, Pins::of(&cache).pin(&url, true))
             }
         })?;
     }
@@ -62,7 +62,7 @@ fn can_be_pinned(typed: &str, cache: &Cache) -> Result<(), Failure> {
     if handle.version().is_some() || handle.kind() == Kind::Archive {
         return Ok(());
     }
-    let items = cache.items();
+    let items = Inventory::of(&cache).items();
     let is_version = |item: &&Item| {
         let version = Handle::parse(&item.handle).ok();
         version.and_then(|handle| handle.unversioned()).as_ref() == Some(&handle)
@@ -86,7 +86,7 @@ pub(super) fn unpin(chosen: &ModelSelector) -> Result<(), Failure> {
             Pick::Unknown(typed) => (typed.clone(), named(&typed)?, None),
         };
         let below = item.as_ref().is_some_and(|item| item.pinned && !item.ours);
-        report.tell(match cache.unpin(&key) {
+        report.tell(match Pins::of(&cache).unpin(&key) {
             Ok(true) => Done::of(&handle, "unpinned"),
             Ok(false) if below => Done::of(&handle, "stays pinned")
                 .because(Stays::NotOurs)

@@ -2,7 +2,7 @@
 
 use super::directory;
 use super::select::{Pick, choose, key_of, unknown};
-use crate::cache::{Cache, Item};
+use crate::cache::{Cache, Item, Upkeep};
 use crate::cli::args::ModelSelector;
 use crate::cli::failure::Failure;
 use crate::cli::output::report::{Done, Report, To};
@@ -28,7 +28,7 @@ pub(super) fn leave(
     result: &'static str,
 ) -> Result<Done, Failure> {
     let stays = Done::of(&item.handle, "stays");
-    Ok(match cache.remove(&key_of(item)?, forget) {
+    Ok(match Upkeep::of(cache).remove(&key_of(item)?, forget) {
         Ok(Ok(())) => Done::of(&item.handle, result),
         Ok(Err(why)) if forget => stays.because(why).bad(),
         Ok(Err(why)) => stays.because(why),

@@ -1,7 +1,7 @@
 //! The models that a command is about.
 
 use super::directory::shown;
-use crate::cache::{Cache, Item};
+use crate::cache::{Cache, Inventory, Item};
 use crate::cli::args::ModelSelector;
 use crate::cli::failure::Failure;
 use crate::cli::output::report::Done;
@@ -17,7 +17,7 @@ pub(super) enum Pick {
 
 /// The models that were named.
 pub(super) fn choose(cache: &Cache, chosen: &ModelSelector) -> Result<Vec<Pick>, Failure> {
-    let items = cache.items();
+    let items = Inventory::of(cache).items();
     if chosen.all {
         return Ok(items.into_iter().map(Pick::Known).collect());
     }

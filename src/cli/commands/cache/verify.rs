@@ -3,7 +3,7 @@
 use super::directory;
 use super::list::status_word;
 use super::select::{Pick, choose, key_of, unknown};
-use crate::cache::{Cache, Item, Verified};
+use crate::cache::{Cache, Integrity, Item, Upkeep, Verified};
 use crate::cli::args::ModelSelector;
 use crate::cli::failure::Failure;
 use crate::cli::output::report::{Done, Report, To};
@@ -11,7 +11,7 @@ use crate::cli::output::report::{Done, Report, To};
 /// Compares models with their checksums.
 pub(super) fn verify(chosen: &ModelSelector) -> Result<(), Failure> {
     let cache = directory::open(&chosen.cache)?;
-    cache.record();
+    Upkeep::of(&cache).record();
     let mut report = Report::new(To::stdout(chosen.json));
     for pick in choose(&cache, chosen)? {
         report.tell(match pick {
@@ -26,7 +26,7 @@ pub(super) fn verify(chosen: &ModelSelector) -> Result<(), Failure> {
 
 fn verified(cache: &Cache, item: &Item) -> Result<Done, Failure> {
     let done = |result| Done::of(&item.handle, result);
-    Ok(match cache.verify(&key_of(item)?) {
+    Ok(match Integrity::of(cache).verify(&key_of(item)?) {
         Ok(Verified::Right) => done("right"),
         Ok(Verified::Recorded) => done("recorded"),
         Ok(Verified::Unrecorded) => {

@@ -2,16 +2,27 @@
 
 use std::fs;
 
-use super::error::{Context, Error, if_there};
-use super::layout::{Key, Layout, new_uid, replace};
-use super::plain;
-use super::root::Cache;
+use super::super::error::{Context, Error, if_there};
+use super::super::layout::{Key, Layout, new_uid, replace};
+use super::super::plain;
+use super::super::root::Cache;
 use crate::hubdir::is_handle_of;
 
 /// The second line of a catalog's pin.
 const CATALOG: &str = "catalog";
 
-impl Cache {
+/// The pins of a cache.
+#[derive(Debug)]
+pub struct Pins<'a> {
+    cache: &'a Cache,
+}
+
+impl<'a> Pins<'a> {
+    /// The pins of `cache`.
+    pub fn of(cache: &'a Cache) -> Pins<'a> {
+        Pins { cache }
+    }
+
     /// Pins a model, here or not, or lets it go.
     ///
     /// # Errors
@@ -24,17 +35,15 @@ impl Cache {
         }
     }
 
-    /// The same for a catalog, which lets go of its own pins alone: a user's stays.
+    /// Pins a model for a catalog, or lets it go; a user's own pin stays.
     ///
     /// # Errors
     ///
     /// The cache cannot be written.
     pub fn pin_of_catalog(&self, url: &str, pinned: bool) -> Result<(), Error> {
         let key = Key::of(url);
-        let text = self
-            .locks
-            .as_ref()
-            .and_then(|locks| plain::read_text(&locks.layout.pin(&key)).ok());
+        let own = self.cache.own();
+        let text = own.and_then(|locks| plain::read_text(&locks.layout.pin(&key)).ok());
         match (pinned, text) {
             (true, None) => self.write_pin(&key, &format!("{url}\n{CATALOG}")),
             (false, Some(text)) if text.lines().nth(1) == Some(CATALOG) => {
@@ -54,10 +63,8 @@ impl Cache {
     }
 
     fn write_pin(&self, key: &Key, text: &str) -> Result<(), Error> {
-        let Some(locks) = &self.locks else {
-            return Err(Error::NoCache {
-                why: self.unkept.clone().unwrap_or_default(),
-            });
+        let Some(locks) = self.cache.own() else {
+            return Err(self.cache.unkept());
         };
         let layout = &locks.layout;
         // Several processes may do this at once, and none waits for who fills the model.
@@ -66,7 +73,7 @@ impl Cache {
         if done.is_err() {
             let _ = fs::remove_file(&temp); // what stays is small, and goes with the directory
         }
-        self.look_again();
+        self.cache.look_again();
         done
     }
 
@@ -76,12 +83,12 @@ impl Cache {
     ///
     /// The cache cannot be written.
     pub fn unpin(&self, key: &Key) -> Result<bool, Error> {
-        let Some(locks) = &self.locks else {
+        let Some(locks) = self.cache.own() else {
             return Ok(false);
         };
         let path = locks.layout.pin(key);
         let gone = if_there(fs::remove_file(&path)).context("remove", &path)?;
-        self.look_again();
+        self.cache.look_again();
         Ok(gone.is_some())
     }
 }
@@ -100,7 +107,7 @@ pub(super) fn handle(layout: &Layout, key: &Key) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::inventory::ModelStatus;
+    use super::super::{Inventory, ModelStatus};
     use super::*;
 
     #[test]
@@ -108,17 +115,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path()).unwrap();
         let (url, nameless) = ("https://h/a/1", Key::of("nobody knows"));
-        cache.pin(url, true).unwrap();
-        cache.pin_as(&nameless, "").unwrap();
-        let items = cache.items();
+        Pins::of(&cache).pin(url, true).unwrap();
+        Pins::of(&cache).pin_as(&nameless, "").unwrap();
+        let items = Inventory::of(&cache).items();
         let handles: Vec<&str> = items.iter().map(|item| &*item.handle).collect();
         assert_eq!(handles, [nameless.to_string().as_str(), url]);
         let is_absent =
             |item: &super::super::Item| item.pinned && item.state == ModelStatus::Absent;
         assert!(items.iter().all(is_absent), "{items:?}");
-        assert!(cache.unpin(&Key::of(url)).unwrap());
-        assert!(!cache.unpin(&Key::of(url)).unwrap(), "it was let go");
-        assert_eq!(cache.items().len(), 1);
+        assert!(Pins::of(&cache).unpin(&Key::of(url)).unwrap());
+        assert!(
+            !Pins::of(&cache).unpin(&Key::of(url)).unwrap(),
+            "it was let go"
+        );
+        assert_eq!(Inventory::of(&cache).items().len(), 1);
     }
 
     #[test]
@@ -126,19 +136,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path()).unwrap();
         let (users, its) = ("https://h/users/1", "https://h/its/1");
-        cache.pin(users, true).unwrap();
+        Pins::of(&cache).pin(users, true).unwrap();
         for url in [users, its] {
-            cache.pin_of_catalog(url, true).unwrap();
+            Pins::of(&cache).pin_of_catalog(url, true).unwrap();
         }
-        let pinned = || -> Vec<String> { cache.items().into_iter().map(|i| i.handle).collect() };
+        let pinned = || -> Vec<String> {
+            Inventory::of(&cache)
+                .items()
+                .into_iter()
+                .map(|i| i.handle)
+                .collect()
+        };
         assert_eq!(pinned(), [its, users]);
         for url in [users, its] {
-            cache.pin_of_catalog(url, false).unwrap();
+            Pins::of(&cache).pin_of_catalog(url, false).unwrap();
         }
         assert_eq!(pinned(), [users]);
-        cache.pin_of_catalog(its, true).unwrap();
-        cache.pin(its, true).unwrap();
-        cache.pin_of_catalog(its, false).unwrap();
+        Pins::of(&cache).pin_of_catalog(its, true).unwrap();
+        Pins::of(&cache).pin(its, true).unwrap();
+        Pins::of(&cache).pin_of_catalog(its, false).unwrap();
         assert_eq!(pinned(), [its, users], "it was made the user's own");
     }
 
@@ -147,7 +163,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path()).unwrap();
         std::thread::scope(|scope| {
-            let pin = || (0..50).for_each(|_| cache.pin("https://h/a/1", true).unwrap());
+            let pin = || (0..50).for_each(|_| Pins::of(&cache).pin("https://h/a/1", true).unwrap());
             for _ in 0..4 {
                 scope.spawn(pin);
             }

@@ -4,17 +4,17 @@
 use std::io;
 use std::path::Path;
 
-use super::described::described;
-use super::entry::{self, Flaw, Look};
-use super::error::Error;
-use super::known::adopt;
-use super::layout::Key;
-use super::locks::Locks;
-use super::lower::Lower;
-use super::manifest::{Comparison, Manifest, State};
-use super::plain;
-use super::root::Cache;
-use super::sealed::Sealed;
+use super::super::adopt::adopt;
+use super::super::entry::{self, EntryState, Flaw};
+use super::super::error::Error;
+use super::super::layers::{Layer, ReadOnly};
+use super::super::layout::{Key, Layout};
+use super::super::locks::Locks;
+use super::super::manifest::{Comparison, Manifest, State};
+use super::super::plain;
+use super::super::root::Cache;
+use super::super::sealed::Sealed;
+use super::inventory::handle_in;
 
 /// What became of verifying a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,18 @@ pub enum Unready {
     Flawed(String),
 }
 
-impl Cache {
+/// Whether the models of a cache are what they were.
+#[derive(Debug)]
+pub struct Integrity<'a> {
+    cache: &'a Cache,
+}
+
+impl<'a> Integrity<'a> {
+    /// The integrity of `cache`.
+    pub fn of(cache: &'a Cache) -> Integrity<'a> {
+        Integrity { cache }
+    }
+
     /// Reads every byte of a model and compares it with what is known. What is not right is set aside, unless it is in a
     /// directory that is not ours to write.
     ///
@@ -52,14 +63,20 @@ impl Cache {
     ///
     /// The disk failed, or cannot be written.
     pub fn verify(&self, key: &Key) -> Result<Verified, Error> {
-        let ours = self.locks.as_ref().map(|locks| {
-            adopt(&locks.layout, key, None)?;
-            verify_ours(locks, key, |_| {})
-        });
-        match (ours.transpose()?, &self.lower) {
-            (None | Some(Verified::Absent), Some(lower)) => verify_below(lower, key),
-            (ours, _) => Ok(ours.unwrap_or(Verified::Absent)),
+        for layer in &self.cache.layers {
+            let verified = match layer {
+                Layer::Own(locks) => {
+                    adopt(&locks.layout, key, None)?;
+                    verify_ours(locks, key, |_| {})?
+                }
+                Layer::ReadOnly(dir) => verify_below(dir.layout(), key)?,
+                Layer::Kagglehub(_) => Verified::Absent,
+            };
+            if verified != Verified::Absent {
+                return Ok(verified);
+            }
         }
+        Ok(Verified::Absent)
     }
 
     /// Verifies a model of ours that nobody has touched, at the pace of `pace`, which is called with the length of each piece.
@@ -69,8 +86,8 @@ impl Cache {
     ///
     /// The disk failed, or cannot be written.
     pub fn scrub(&self, key: &Key, pace: impl FnMut(usize)) -> Result<Verified, Error> {
-        match &self.locks {
-            Some(locks) if matches!(entry::look(&locks.layout, key)?, Look::Whole(_)) => {
+        match self.cache.own() {
+            Some(locks) if matches!(entry::state(&locks.layout, key)?, EntryState::Whole(_)) => {
                 verify_ours(locks, key, pace)
             }
             _ => Ok(Verified::Absent), // the next open mends it, or has just evicted it
@@ -83,14 +100,14 @@ impl Cache {
     ///
     /// Its entry is no directory, or cannot be read.
     pub fn whole(&self, key: &Key) -> Result<Option<(Manifest, Sealed)>, Error> {
-        let Some(locks) = &self.locks else {
+        let Some(locks) = self.cache.own() else {
             return Ok(None);
         };
         let layout = &locks.layout;
         if let Err(error) = adopt(layout, key, None) {
             tracing::debug!(entry = %key, %error, "cannot record a model of others");
         }
-        let Look::Whole(sealed) = entry::look(layout, key)? else {
+        let EntryState::Whole(sealed) = entry::state(layout, key)? else {
             return Ok(None);
         };
         let manifest = Manifest::current(layout, key);
@@ -104,14 +121,17 @@ impl Cache {
     ///
     /// Its entry is no directory, or cannot be read; the disk failed.
     pub fn ready(&self, key: &Key) -> Result<Result<(Manifest, Sealed), Unready>, Error> {
-        let ours = match &self.locks {
+        let ours = match self.cache.own() {
             Some(locks) => self.ready_here(locks, key)?,
             None => Err(Unready::Absent),
         };
-        match (ours, &self.lower) {
-            (Err(why), Some(lower)) => Ok(ready_below(lower, key).ok_or(why)),
-            (ours, _) => Ok(ours),
-        }
+        Ok(ours.or_else(|why| {
+            let mut below = self.cache.layers.iter().filter_map(|layer| match layer {
+                Layer::ReadOnly(dir) => ready_below(dir, key),
+                _ => None,
+            });
+            below.next().ok_or(why)
+        }))
     }
 
     fn ready_here(
@@ -119,11 +139,11 @@ impl Cache {
         locks: &Locks,
         key: &Key,
     ) -> Result<Result<(Manifest, Sealed), Unready>, Error> {
-        if let Look::Touched(_) = entry::look(&locks.layout, key)? {
+        if let EntryState::Touched(_) = entry::state(&locks.layout, key)? {
             let Ok(held) = locks.take(key)? else {
                 return Ok(Err(Unready::Busy));
             };
-            if let Look::Touched(touched) = entry::look(&locks.layout, held.key())?
+            if let EntryState::Touched(touched) = entry::state(&locks.layout, held.key())?
                 && let Err(flaw) = touched.mend(&locks.layout, held.key())?
             {
                 return Ok(Err(Unready::Flawed(flaw.to_string())));
@@ -132,10 +152,10 @@ impl Cache {
         if let Some(whole) = self.whole(key)? {
             return Ok(Ok(whole));
         }
-        Ok(Err(match entry::look(&locks.layout, key)? {
-            Look::Half(flaw) => Unready::Flawed(flaw.to_string()),
-            Look::Missing => Unready::Absent,
-            Look::Touched(_) | Look::Whole(_) => Unready::Busy, // it goes on changing
+        Ok(Err(match entry::state(&locks.layout, key)? {
+            EntryState::Half(flaw) => Unready::Flawed(flaw.to_string()),
+            EntryState::Missing => Unready::Absent,
+            EntryState::Touched(_) | EntryState::Whole(_) => Unready::Busy, // it goes on changing
         }))
     }
 }
@@ -144,10 +164,10 @@ impl Cache {
 fn verify_ours(locks: &Locks, key: &Key, pace: impl FnMut(usize)) -> Result<Verified, Error> {
     let layout = &locks.layout;
     let seen = Manifest::current(layout, key);
-    let sealed = match entry::look(layout, key)? {
-        Look::Missing => return Ok(Verified::Absent),
-        Look::Whole(sealed) => Some(sealed),
-        Look::Half(_) | Look::Touched(_) => None,
+    let sealed = match entry::state(layout, key)? {
+        EntryState::Missing => return Ok(Verified::Absent),
+        EntryState::Whole(sealed) => Some(sealed),
+        EntryState::Half(_) | EntryState::Touched(_) => None,
     };
     let mut manifest = seen.clone();
     let comparison = match (&mut manifest, &sealed) {
@@ -161,7 +181,7 @@ fn verify_ours(locks: &Locks, key: &Key, pace: impl FnMut(usize)) -> Result<Veri
             let Ok(_held) = locks.take(key)? else {
                 return Ok(Verified::Absent);
             };
-            let is_whole = matches!(entry::look(layout, key)?, Look::Whole(_));
+            let is_whole = matches!(entry::state(layout, key)?, EntryState::Whole(_));
             if !is_whole || Manifest::current(layout, key) != seen {
                 return Ok(Verified::Absent); // something has happened to the model meanwhile
             }
@@ -179,11 +199,11 @@ fn judge(locks: &Locks, key: &Key) -> Result<Verified, Error> {
     let Ok(held) = locks.take(key)? else {
         return Ok(Verified::Absent);
     };
-    let sealed = match entry::look(layout, held.key())? {
-        Look::Missing => return Ok(Verified::Absent),
-        Look::Half(flaw) => Err(flaw),
-        Look::Touched(touched) => touched.mend(layout, key)?,
-        Look::Whole(sealed) => Ok(sealed),
+    let sealed = match entry::state(layout, held.key())? {
+        EntryState::Missing => return Ok(Verified::Absent),
+        EntryState::Half(flaw) => Err(flaw),
+        EntryState::Touched(touched) => touched.mend(layout, key)?,
+        EntryState::Whole(sealed) => Ok(sealed),
     };
     let why = match sealed {
         Err(flaw) => flaw,
@@ -212,20 +232,20 @@ fn compare(sealed: &Sealed, manifest: &mut Manifest) -> Result<Comparison, Error
 }
 
 /// Nothing is written, and times do not matter.
-fn verify_below(lower: &Lower, key: &Key) -> Result<Verified, Error> {
-    let sealed = match entry::look(&lower.layout, key)? {
-        Look::Missing => return Ok(Verified::Absent),
-        Look::Half(flaw) => return Ok(Verified::Wrong(flaw.to_string())),
-        Look::Touched(touched) => match touched.added().map(Path::to_owned) {
+fn verify_below(layout: &Layout, key: &Key) -> Result<Verified, Error> {
+    let sealed = match entry::state(layout, key)? {
+        EntryState::Missing => return Ok(Verified::Absent),
+        EntryState::Half(flaw) => return Ok(Verified::Wrong(flaw.to_string())),
+        EntryState::Touched(touched) => match touched.added().map(Path::to_owned) {
             Some(name) => {
                 let why = format!("{name:?} does not belong to the model");
                 return Ok(Verified::Wrong(why));
             }
             None => touched.unmended(),
         },
-        Look::Whole(sealed) => sealed,
+        EntryState::Whole(sealed) => sealed,
     };
-    let mut manifest = manifest_below(lower, key, &sealed);
+    let mut manifest = manifest_below(layout, key, &sealed);
     Ok(match compare(&sealed, &mut manifest)? {
         Comparison::Equal => Verified::Right,
         Comparison::Learned => Verified::Unrecorded,
@@ -233,16 +253,15 @@ fn verify_below(lower: &Lower, key: &Key) -> Result<Verified, Error> {
     })
 }
 
-fn ready_below(lower: &Lower, key: &Key) -> Option<(Manifest, Sealed)> {
-    let sealed = lower.sealed(key)?;
-    Some((manifest_below(lower, key, &sealed), sealed))
+fn ready_below(dir: &ReadOnly, key: &Key) -> Option<(Manifest, Sealed)> {
+    let sealed = dir.sealed(key)?;
+    Some((manifest_below(dir.layout(), key, &sealed), sealed))
 }
 
 /// What its owner has recorded of a model, or else what one sees.
-fn manifest_below(lower: &Lower, key: &Key, sealed: &Sealed) -> Manifest {
-    let layout = &lower.layout;
+fn manifest_below(layout: &Layout, key: &Key, sealed: &Sealed) -> Manifest {
     Manifest::current(layout, key).unwrap_or_else(|| {
-        let handle = described(layout, key).unwrap_or_default();
+        let handle = handle_in(layout, key).unwrap_or_default();
         let text = plain::read_text(&layout.descriptor(key)).unwrap_or_default();
         Manifest::of(&handle, State::Adopted, &text, sealed)
     })

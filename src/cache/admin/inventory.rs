@@ -1,26 +1,26 @@
-//! What the cache holds, for people.
+//! What the cache holds, and what it knows of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::hubdir::{Descriptor, is_handle_of};
 use crate::os;
-use crate::os::lock::Locked;
 
-use super::described::described;
-use super::entry::{self, Look};
-use super::idle;
-use super::layout::{FILE_MODE, Key, Layout};
-use super::ledger;
-use super::manifest::{Manifest, State};
-use super::parts;
+use super::super::entry::{self, EntryState};
+use super::super::idle;
+use super::super::layout::{Key, Layout};
+use super::super::ledger;
+use super::super::manifest::{Manifest, State};
+use super::super::parts;
+use super::super::plain;
+use super::super::plan;
+use super::super::root::Cache;
+use super::super::sealed::Sealed;
+use super::super::underway;
 use super::pins;
-use super::plan;
-use super::root::Cache;
-use super::sealed::Sealed;
-use super::underway;
 
 /// One model of a cache.
 #[derive(Clone, Debug, Serialize)]
@@ -87,18 +87,29 @@ fn seconds<S: serde::Serializer>(time: &SystemTime, out: S) -> Result<S::Ok, S::
     out.serialize_u64(since.map_or(0, |since| since.as_secs()))
 }
 
-impl Cache {
+/// What a cache holds, and what it knows of.
+#[derive(Debug)]
+pub struct Inventory<'a> {
+    cache: &'a Cache,
+}
+
+impl<'a> Inventory<'a> {
+    /// The inventory of `cache`.
+    pub fn of(cache: &'a Cache) -> Inventory<'a> {
+        Inventory { cache }
+    }
+
     /// Every model that is, was, or is to stay here, by handle.
     pub fn items(&self) -> Vec<Item> {
         let host = os::host::hostname();
         let mut items: HashMap<String, Item> = HashMap::new();
-        if let Some(locks) = &self.locks {
+        if let Some(locks) = self.cache.own() {
             let ours = items_in(&locks.layout, &host, true).into_iter();
             items.extend(ours.map(|item| (item.key.clone(), item)));
         }
-        let lower = self.lower.as_ref().map(|lower| &lower.layout);
-        for item in lower.into_iter().flat_map(|it| items_in(it, &host, false)) {
-            // What is here counts before what is in the directory below, and that before what is only known.
+        let below = self.cache.read_only_layouts();
+        for item in below.flat_map(|layout| items_in(layout, &host, false)) {
+            // What is here counts before what is in a directory below, and that before what is only known.
             match items.get_mut(&item.key) {
                 Some(ours) if ours.state.is_away() && !item.state.is_away() => {
                     let pinned = ours.pinned || item.pinned;
@@ -115,20 +126,42 @@ impl Cache {
         items
     }
 
-    /// The models that are here, in an order that stays.
+    /// The keys of the models that are in our own directory, sorted.
     pub fn keys(&self) -> Vec<Key> {
-        let root = self.locks.as_ref().map(|locks| locks.layout.root());
+        let root = self.cache.root();
         let keys = root.map(ledger::keys_in).unwrap_or_default();
         let mut keys: Vec<Key> = keys.into_iter().collect();
         keys.sort_unstable();
         keys
     }
 
-    /// The right to look after this directory, which one process has at a time.
-    pub fn takes_turn(&self) -> Option<Locked> {
-        let layout = &self.locks.as_ref()?.layout;
-        Locked::open(&layout.house(), FILE_MODE).ok()?
+    /// The keys of all models that are, or were, in any directory. Whether each is whole is not examined.
+    pub fn keys_known(&self) -> HashSet<Key> {
+        let keys = |layout: &Layout| {
+            let mut keys = ledger::keys_in(&layout.manifests());
+            keys.extend(ledger::keys_in(layout.root()));
+            keys
+        };
+        self.cache.layouts().flat_map(keys).collect()
     }
+
+    /// The handle of the model with this key, if it is here or was: as its descriptor, or else its manifest, has it. A handle
+    /// whose key is another one is not believed.
+    pub fn handle_of(&self, key: &Key) -> Option<String> {
+        let mut layouts = self.cache.layouts();
+        layouts.find_map(|layout| handle_in(layout, key))
+    }
+}
+
+/// See [`Inventory::handle_of`].
+pub(super) fn handle_in(layout: &Layout, key: &Key) -> Option<String> {
+    let text = plain::read_text(&layout.descriptor(key)).ok();
+    let described = text.and_then(|text| Some(Descriptor::parse(&text)?.handle));
+    let here = described.filter(|handle| is_handle_of(handle, key) && layout.model(key).is_dir());
+    here.or_else(|| {
+        let handle = Manifest::read(layout, key)?.handle;
+        (!handle.is_empty()).then_some(handle)
+    })
 }
 
 fn items_in(layout: &Layout, host: &str, ours: bool) -> Vec<Item> {
@@ -234,11 +267,11 @@ fn here(layout: &Layout, key: &Key, ours: bool) -> Option<Item> {
         true => ModelStatus::Adopted,
         false => ModelStatus::Sealed,
     };
-    let state = match entry::look_at(layout, key, || manifest.clone()) {
-        Ok(Look::Whole(_)) => as_known,
+    let state = match entry::state_with(layout, key, || manifest.clone()) {
+        Ok(EntryState::Whole(_)) => as_known,
         // Below nothing is mended, and times are not looked at.
-        Ok(Look::Touched(touched)) if !ours && touched.added().is_none() => as_known,
-        Ok(Look::Touched(touched)) if ours && touched.is_told_by_reading() => {
+        Ok(EntryState::Touched(touched)) if !ours && touched.added().is_none() => as_known,
+        Ok(EntryState::Touched(touched)) if ours && touched.is_told_by_reading() => {
             ModelStatus::Unchecked
         }
         _ => ModelStatus::Damaged,
@@ -247,7 +280,7 @@ fn here(layout: &Layout, key: &Key, ours: bool) -> Option<Item> {
         Some(manifest) => (manifest.handle.clone(), manifest.bytes(), manifest.origin),
         None => {
             let bytes = Sealed::load(layout.model(key)).ok()?.bytes();
-            (described(layout, key).unwrap_or_default(), bytes, None)
+            (handle_in(layout, key).unwrap_or_default(), bytes, None)
         }
     };
     Some(Item {
@@ -257,4 +290,40 @@ fn here(layout: &Layout, key: &Key, ours: bool) -> Option<Item> {
         foreign,
         ..bare(key, handle, state, ours)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_that_lies_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let url = "https://h/a/1";
+        let key = Key::of(url);
+        assert_eq!(Inventory::of(&cache).handle_of(&key), None);
+        let place = |ending: &str| dir.path().join(format!("{key}{ending}"));
+        let write = |handle: &str| {
+            let text = Descriptor::new(handle, "host".to_owned()).to_string();
+            std::fs::write(place(".descriptor.txt"), text).unwrap();
+        };
+        write(url);
+        assert_eq!(Inventory::of(&cache).handle_of(&key), None, "no entry");
+        std::fs::create_dir(place("")).unwrap();
+        assert_eq!(Inventory::of(&cache).handle_of(&key).as_deref(), Some(url));
+        write("https://h/b/1");
+        assert_eq!(
+            Inventory::of(&cache).handle_of(&key),
+            None,
+            "another's handle"
+        );
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_no_handle() {
+        let key = Key::of("https://h/\x1b[2J/1");
+        assert!(!is_handle_of("https://h/\x1b[2J/1", &key));
+        assert!(is_handle_of("https://h/ü/1", &Key::of("https://h/ü/1")));
+    }
 }
