@@ -6,13 +6,13 @@ use std::time::SystemTime;
 
 use crate::hubdir::{Descriptor, is_handle_of};
 
-use super::entry::{self, EntryState};
+use super::dirs::plain;
 use super::error::{Context, Error};
 use super::layout::{Key, Layout};
 use super::ledger;
 use super::lock::Claim;
-use super::manifest::{Manifest, State};
-use super::plain;
+use super::sealed::entry::{self, EntryState};
+use super::sealed::manifest::{Manifest, State};
 
 /// Records that a model of ours is used now, and the model itself if others put it here.
 ///

@@ -3,15 +3,20 @@
 //! An archive's files are appended one after another (`appending.rs`); `ranged.rs` is the other way, files of which any part
 //! may come.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::os;
+
 use super::error::{Error, Failure};
 use super::fillfile::FillFile;
 use super::index::{Attr, Child, Entry, Index};
+use super::publish::Contents;
 use super::room::Room;
 use super::shared::Shared;
 use super::site::Site;
@@ -234,5 +239,46 @@ pub(super) fn vet(path: &str) -> Result<(), Error> {
         Err(Error::BadName {
             name: path.to_owned(),
         })
+    }
+}
+
+impl Filling {
+    /// Every name with what must be true of it on disk.
+    ///
+    /// # Errors
+    ///
+    /// The model is not complete, and so must not be sealed.
+    pub(super) fn contents(&self) -> Result<Contents, Error> {
+        if let Some(why) = self.failure() {
+            return Err(Error::Failed(why));
+        }
+        let path = || {
+            let site = self.site();
+            site.map_or_else(PathBuf::new, |site| os::fs::shown(site.base.named()))
+        };
+        let state = self.state();
+        if !state.names_known {
+            return Err(Error::NamesOpen { path: path() });
+        }
+        let mut files = HashMap::new();
+        for (name, file) in state.index.files() {
+            if !file.is_complete() {
+                return Err(Error::TooShort {
+                    name,
+                    size: file.size(),
+                    got: file.bytes_present(),
+                });
+            }
+            files.insert(name, (file.size(), *file.crc32c.lock()));
+        }
+        if files.is_empty() {
+            return Err(Error::Empty { path: path() });
+        }
+        let dirs = state
+            .index
+            .dirs()
+            .map(|(name, mtime)| (name.to_owned(), mtime))
+            .collect();
+        Ok(Contents { files, dirs })
     }
 }

@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 
 use crate::handle::Handle;
 
-use super::entry::{self, EntryState};
 use super::error::Error;
-use super::kagglehub;
 use super::layout::{Key, Layout};
-use super::locks::Locks;
+use super::lock::Locks;
 use super::sealed::Sealed;
+use super::sealed::entry::{self, EntryState};
+use super::sealed::kagglehub;
 
 /// One place.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Layer {
     /// The directory, if it is in tensorflow_hub's layout.
     pub(super) fn layout(&self) -> Option<&Layout> {
         match self {
-            Layer::Own(locks) => Some(&locks.layout),
+            Layer::Own(locks) => Some(locks.layout()),
             Layer::ReadOnly(dir) => Some(&dir.layout),
             Layer::Kagglehub(_) => None,
         }
@@ -44,7 +44,7 @@ impl Layer {
     /// Its entry in our own directory is no directory, or cannot be read.
     pub(super) fn sealed(&self, url: &str) -> Result<Option<Sealed>, Error> {
         match self {
-            Layer::Own(locks) => match entry::state(&locks.layout, &Key::of(url))? {
+            Layer::Own(locks) => match entry::state(locks.layout(), &Key::of(url))? {
                 EntryState::Whole(sealed) => Ok(Some(sealed)),
                 _ => Ok(None),
             },
@@ -72,7 +72,7 @@ fn find_in_kagglehub(root: &std::path::Path, url: &str) -> Option<Sealed> {
 }
 
 fn mend(locks: &Locks, key: &Key) -> Result<Option<Sealed>, Error> {
-    match entry::state(&locks.layout, key)? {
+    match entry::state(locks.layout(), key)? {
         EntryState::Touched(_) => {}
         EntryState::Whole(sealed) => return Ok(Some(sealed)),
         EntryState::Half(_) | EntryState::Missing => return Ok(None),
@@ -80,9 +80,9 @@ fn mend(locks: &Locks, key: &Key) -> Result<Option<Sealed>, Error> {
     let Ok(held) = locks.take(key)? else {
         return Ok(None);
     };
-    match entry::state(&locks.layout, held.key())? {
+    match entry::state(locks.layout(), held.key())? {
         EntryState::Whole(sealed) => Ok(Some(sealed)),
-        EntryState::Touched(touched) => Ok(touched.mend(&locks.layout, held.key())?.ok()),
+        EntryState::Touched(touched) => Ok(touched.mend(locks.layout(), held.key())?.ok()),
         EntryState::Half(_) | EntryState::Missing => Ok(None),
     }
 }

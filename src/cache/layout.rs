@@ -29,21 +29,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::dirs::own::{Own, OwnDirs};
 use super::error::{Context, Error, if_there};
-use super::owndirs::{Own, OwnDirs};
 pub(super) use crate::handle::Key;
 use crate::hubdir;
 use crate::os;
 
-/// The version of everything below `.tfhub-fs/v1`. A change of form means a new number, and so a new directory.
-pub(super) const VERSION: u32 = 1;
-
 /// What of a model read by ranges is kept or not: the unit of the maps in `parts`.
 pub(super) const BLOCK: u64 = 64 << 10;
 
-/// Modes before the umask, as tensorflow_hub has them: with umask 022 every user may read a model.
-pub(super) const FILE_MODE: u32 = 0o644;
-pub(super) const DIR_MODE: u32 = 0o755;
+pub(super) use super::dirs::own::{DIR_MODE, FILE_MODE};
 
 /// The tag of <https://bford.info/cachedir/>, which tar, borg, restic and others look for.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\

@@ -14,7 +14,7 @@ use super::error::{Context, Error};
 use super::layers::{Layer, ReadOnly};
 use super::layout::{FILE_MODE, Key, Layout};
 use super::lock::Claim;
-use super::locks::Locks;
+use super::lock::Locks;
 use super::room::Room;
 use super::root::Cache;
 use super::spec::Options;
@@ -44,7 +44,7 @@ impl Cache {
     pub fn with(options: &Options) -> Result<Cache, Error> {
         let mut cache = Cache::chosen(options)?;
         let kagglehub = options.kagglehub.clone().map(Layer::Kagglehub);
-        cache.layers.extend(kagglehub);
+        cache.add(kagglehub);
         Ok(cache)
     }
 
@@ -88,18 +88,13 @@ impl Cache {
             }
         };
         let lower = lower.map(|layout| Layer::ReadOnly(ReadOnly::new(layout)));
-        cache.layers.extend(lower);
+        cache.add(lower);
         Ok(cache)
     }
 
     fn in_memory(options: &Options, why: String) -> Cache {
-        Cache {
-            layers: Vec::new(),
-            unkept: Some(why),
-            disk: None,
-            memory: Room::new(Budget::Memory(options.memory)),
-            boot: String::new(),
-        }
+        let memory = Room::new(Budget::Memory(options.memory));
+        Cache::new(Vec::new(), Err(why), memory)
     }
 
     fn at(layout: Layout, options: &Options) -> Result<Cache, Error> {
@@ -115,14 +110,13 @@ impl Cache {
         let budget = Box::new(DiskBudget::new(layout.clone(), limits));
         reclaim(&layout);
         budget.idle.survey();
-        Ok(Cache {
-            layers: vec![Layer::Own(Arc::new(Locks::new(layout, host)))],
-            unkept: (!keeps).then(|| "its size is limited to 0".to_owned()),
-            disk: keeps.then(|| Room::new(Budget::Disk(budget))),
-            memory: Room::new(Budget::Memory(options.memory)),
-            // Without one, nothing is trusted after a restart but what was synced.
-            boot: os::host::boot_id().unwrap_or_default(),
-        })
+        let disk = match keeps {
+            true => Ok(Room::new(Budget::Disk(budget))),
+            false => Err("its size is limited to 0".to_owned()),
+        };
+        let memory = Room::new(Budget::Memory(options.memory));
+        let own = Layer::Own(Arc::new(Locks::new(layout, host)));
+        Ok(Cache::new(vec![own], disk, memory))
     }
 }
 

@@ -153,7 +153,7 @@ impl Partial {
             layout: held.layout(),
             key: held.key(),
             url: &self.id,
-            host: &locks.host,
+            host: locks.host(),
             origin: self.origin.as_deref(),
             expected: None,
         };

@@ -3,23 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::os;
+
 use super::adopt::note_use;
 use super::budget::Budget;
-use super::entry::{self, EntryState};
 use super::error::Error;
 use super::filling::Filling;
 use super::layers::Layer;
 use super::layout::{Key, Layout};
 use super::lead::Lead;
+use super::lock::Locks;
 use super::lock::{Held, Holder};
-use super::locks::Locks;
-use super::manifest::Manifest;
-use super::outline::FileTree;
 use super::partial::{Home, Partial};
 use super::parts::Parts;
 use super::ranged::Names;
 use super::room::Room;
 use super::sealed::Sealed;
+use super::sealed::entry::{self, EntryState};
+use super::sealed::file_tree::FileTree;
+use super::sealed::manifest::Manifest;
 use super::shared::SPARE;
 use super::spec::FileSpec;
 use crate::os::blocking;
@@ -30,14 +32,14 @@ use crate::os::blocking;
 #[derive(Debug)]
 pub struct Cache {
     /// Ours first, if there is one.
-    pub(super) layers: Vec<Layer>,
+    layers: Vec<Layer>,
     /// Why nothing new is kept, if so.
-    pub(super) unkept: Option<String>,
+    unkept: Option<String>,
     /// What parts may take, where they are kept.
-    pub(super) disk: Option<Arc<Room>>,
-    pub(super) memory: Arc<Room>,
+    disk: Option<Arc<Room>>,
+    memory: Arc<Room>,
     /// Parts are trusted if they were left in the same one.
-    pub(super) boot: String,
+    boot: String,
 }
 
 /// What a caller who wants to read a model by ranges is to do.
@@ -63,12 +65,47 @@ pub enum Begin {
 impl Cache {
     /// The cache directory, if there is one.
     pub fn root(&self) -> Option<&Path> {
-        Some(self.own()?.layout.root())
+        Some(self.own()?.layout().root())
     }
 
     /// The directory that is served as it is below that one, if there is one.
     pub fn below(&self) -> Option<&Path> {
         self.read_only_layouts().next().map(Layout::root)
+    }
+
+    /// A cache of these layers. Without `disk`, what is filled stays in `memory`, and `unkept` says why.
+    pub(super) fn new(
+        layers: Vec<Layer>,
+        disk: Result<Arc<Room>, String>,
+        memory: Arc<Room>,
+    ) -> Cache {
+        let (disk, unkept) = match disk {
+            Ok(disk) => (Some(disk), None),
+            Err(why) => (None, Some(why)),
+        };
+        Cache {
+            layers,
+            unkept,
+            disk,
+            memory,
+            // Without one, nothing is trusted after a restart but what was synced.
+            boot: os::host::boot_id().unwrap_or_default(),
+        }
+    }
+
+    /// Pretends that the host was booted again.
+    #[cfg(test)]
+    pub(super) fn boot_as(&mut self, boot: String) {
+        self.boot = boot;
+    }
+
+    /// Adds a place that is asked after the others.
+    pub(super) fn add(&mut self, layer: Option<Layer>) {
+        self.layers.extend(layer);
+    }
+
+    pub(super) fn layers(&self) -> &[Layer] {
+        &self.layers
     }
 
     /// The directory that is ours to write, if there is one.
@@ -171,7 +208,7 @@ impl Cache {
     pub fn record_use(&self, url: &str) {
         let Some(locks) = self.own() else { return };
         let key = Key::of(url);
-        if let Err(error) = note_use(&locks.layout, &key, url) {
+        if let Err(error) = note_use(locks.layout(), &key, url) {
             tracing::debug!(model = url, %error, "cannot note that a model is used");
         }
         if let Some(Budget::Disk(budget)) = self.disk().map(|room| room.budget()) {
@@ -211,14 +248,16 @@ impl Cache {
         }
         let names = Names::vetted(&files, &dirs)?;
         let on_disk = match (self.own(), &self.disk) {
-            (Some(locks), Some(room)) => match Parts::open(&locks.layout, id, &self.boot, &files) {
-                Ok((parts, kept)) => Some((locks, room, Arc::new(parts), kept)),
-                Err(error @ Error::TooLarge { .. }) => return Err(error),
-                Err(error) => {
-                    tracing::warn!(id, %error, "streaming through memory");
-                    None
+            (Some(locks), Some(room)) => {
+                match Parts::open(locks.layout(), id, &self.boot, &files) {
+                    Ok((parts, kept)) => Some((locks, room, Arc::new(parts), kept)),
+                    Err(error @ Error::TooLarge { .. }) => return Err(error),
+                    Err(error) => {
+                        tracing::warn!(id, %error, "streaming through memory");
+                        None
+                    }
                 }
-            },
+            }
             _ => None,
         };
         let Some((locks, room, parts, kept)) = on_disk else {
@@ -261,7 +300,7 @@ impl Cache {
         };
         let take = || {
             // A cleaner may have taken even our own directories since the last time.
-            locks.layout.prepare()?;
+            locks.layout().prepare()?;
             match locks.take(&Key::of(url))? {
                 Ok(held) => begin_locked(locks, held, url, self.disk.clone()),
                 Err(holder) => Ok(Begin::Busy(holder)),
@@ -289,9 +328,9 @@ fn begin_locked(
     room: Option<Arc<Room>>,
 ) -> Result<Begin, Error> {
     let key = held.key();
-    let flaw = match entry::state(&locks.layout, key)? {
+    let flaw = match entry::state(locks.layout(), key)? {
         EntryState::Whole(sealed) => return Ok(Begin::Sealed(sealed)),
-        EntryState::Touched(touched) => match touched.mend(&locks.layout, key)? {
+        EntryState::Touched(touched) => match touched.mend(locks.layout(), key)? {
             Ok(sealed) => return Ok(Begin::Sealed(sealed)),
             Err(flaw) => Some(flaw),
         },
@@ -300,12 +339,12 @@ fn begin_locked(
     };
     if let Some(flaw) = flaw {
         tracing::warn!(model = url, entry = %key, %flaw, "the cached copy is not whole, fetching it again");
-        entry::set_aside(&locks.layout, key)?;
+        entry::set_aside(locks.layout(), key)?;
         if let Some(Budget::Disk(budget)) = room.as_deref().map(Room::budget) {
             budget.ledger.forget(key);
         }
     }
-    Lead::new(held, url, &locks.host, room).map(Begin::Lead)
+    Lead::new(held, url, locks.host(), room).map(Begin::Lead)
 }
 
 #[cfg(test)]
@@ -319,12 +358,12 @@ mod tests {
         let (url, key) = ("https://h/a/1", Key::of("https://h/a/1"));
         let locks = cache.own().unwrap().clone();
         let held = locks.take(&key).unwrap().unwrap();
-        std::fs::create_dir(locks.layout.model(&key)).unwrap();
-        std::fs::write(locks.layout.model(&key).join("saved_model.pb"), "x").unwrap();
+        std::fs::create_dir(locks.layout().model(&key)).unwrap();
+        std::fs::write(locks.layout().model(&key).join("saved_model.pb"), "x").unwrap();
         assert!(matches!(
             begin_locked(&locks, held, url, None).unwrap(),
             Begin::Sealed(_)
         ));
-        assert!(!locks.layout.lock(&key).exists());
+        assert!(!locks.layout().lock(&key).exists());
     }
 }

@@ -5,15 +5,15 @@ use std::io;
 use std::path::Path;
 
 use super::super::adopt::adopt;
-use super::super::entry::{self, EntryState, Flaw};
+use super::super::dirs::plain;
 use super::super::error::Error;
 use super::super::layers::{Layer, ReadOnly};
 use super::super::layout::{Key, Layout};
-use super::super::locks::Locks;
-use super::super::manifest::{Comparison, Manifest, State};
-use super::super::plain;
+use super::super::lock::Locks;
 use super::super::root::Cache;
 use super::super::sealed::Sealed;
+use super::super::sealed::entry::{self, EntryState, Flaw};
+use super::super::sealed::manifest::{Comparison, Manifest, State};
 use super::inventory::handle_in;
 
 /// What became of verifying a model.
@@ -63,10 +63,10 @@ impl<'a> Integrity<'a> {
     ///
     /// The disk failed, or cannot be written.
     pub fn verify(&self, key: &Key) -> Result<Verified, Error> {
-        for layer in &self.cache.layers {
+        for layer in self.cache.layers() {
             let verified = match layer {
                 Layer::Own(locks) => {
-                    adopt(&locks.layout, key, None)?;
+                    adopt(locks.layout(), key, None)?;
                     verify_ours(locks, key, |_| {})?
                 }
                 Layer::ReadOnly(dir) => verify_below(dir.layout(), key)?,
@@ -87,7 +87,7 @@ impl<'a> Integrity<'a> {
     /// The disk failed, or cannot be written.
     pub fn scrub(&self, key: &Key, pace: impl FnMut(usize)) -> Result<Verified, Error> {
         match self.cache.own() {
-            Some(locks) if matches!(entry::state(&locks.layout, key)?, EntryState::Whole(_)) => {
+            Some(locks) if matches!(entry::state(locks.layout(), key)?, EntryState::Whole(_)) => {
                 verify_ours(locks, key, pace)
             }
             _ => Ok(Verified::Absent), // the next open mends it, or has just evicted it
@@ -103,7 +103,7 @@ impl<'a> Integrity<'a> {
         let Some(locks) = self.cache.own() else {
             return Ok(None);
         };
-        let layout = &locks.layout;
+        let layout = locks.layout();
         if let Err(error) = adopt(layout, key, None) {
             tracing::debug!(entry = %key, %error, "cannot record a model of others");
         }
@@ -126,7 +126,7 @@ impl<'a> Integrity<'a> {
             None => Err(Unready::Absent),
         };
         Ok(ours.or_else(|why| {
-            let mut below = self.cache.layers.iter().filter_map(|layer| match layer {
+            let mut below = self.cache.layers().iter().filter_map(|layer| match layer {
                 Layer::ReadOnly(dir) => ready_below(dir, key),
                 _ => None,
             });
@@ -139,12 +139,12 @@ impl<'a> Integrity<'a> {
         locks: &Locks,
         key: &Key,
     ) -> Result<Result<(Manifest, Sealed), Unready>, Error> {
-        if let EntryState::Touched(_) = entry::state(&locks.layout, key)? {
+        if let EntryState::Touched(_) = entry::state(locks.layout(), key)? {
             let Ok(held) = locks.take(key)? else {
                 return Ok(Err(Unready::Busy));
             };
-            if let EntryState::Touched(touched) = entry::state(&locks.layout, held.key())?
-                && let Err(flaw) = touched.mend(&locks.layout, held.key())?
+            if let EntryState::Touched(touched) = entry::state(locks.layout(), held.key())?
+                && let Err(flaw) = touched.mend(locks.layout(), held.key())?
             {
                 return Ok(Err(Unready::Flawed(flaw.to_string())));
             }
@@ -152,7 +152,7 @@ impl<'a> Integrity<'a> {
         if let Some(whole) = self.whole(key)? {
             return Ok(Ok(whole));
         }
-        Ok(Err(match entry::state(&locks.layout, key)? {
+        Ok(Err(match entry::state(locks.layout(), key)? {
             EntryState::Half(flaw) => Unready::Flawed(flaw.to_string()),
             EntryState::Missing => Unready::Absent,
             EntryState::Touched(_) | EntryState::Whole(_) => Unready::Busy, // it goes on changing
@@ -162,7 +162,7 @@ impl<'a> Integrity<'a> {
 
 /// Reads the model without its lock, and takes that to write down what was found.
 fn verify_ours(locks: &Locks, key: &Key, pace: impl FnMut(usize)) -> Result<Verified, Error> {
-    let layout = &locks.layout;
+    let layout = locks.layout();
     let seen = Manifest::current(layout, key);
     let sealed = match entry::state(layout, key)? {
         EntryState::Missing => return Ok(Verified::Absent),
@@ -195,7 +195,7 @@ fn verify_ours(locks: &Locks, key: &Key, pace: impl FnMut(usize)) -> Result<Veri
 
 /// Mends a model that seemed wrong, or sets it aside, with its lock.
 fn judge(locks: &Locks, key: &Key) -> Result<Verified, Error> {
-    let layout = &locks.layout;
+    let layout = locks.layout();
     let Ok(held) = locks.take(key)? else {
         return Ok(Verified::Absent);
     };

@@ -9,17 +9,17 @@ use serde::Serialize;
 use crate::hubdir::{Descriptor, is_handle_of};
 use crate::os;
 
-use super::super::entry::{self, EntryState};
+use super::super::dirs::plain;
 use super::super::idle;
 use super::super::layout::{Key, Layout};
 use super::super::ledger;
-use super::super::manifest::{Manifest, State};
+use super::super::lock::underway;
 use super::super::parts;
-use super::super::plain;
 use super::super::plan;
 use super::super::root::Cache;
 use super::super::sealed::Sealed;
-use super::super::underway;
+use super::super::sealed::entry::{self, EntryState};
+use super::super::sealed::manifest::{Manifest, State};
 use super::pins;
 
 /// One model of a cache.
@@ -104,7 +104,7 @@ impl<'a> Inventory<'a> {
         let host = os::host::hostname();
         let mut items: HashMap<String, Item> = HashMap::new();
         if let Some(locks) = self.cache.own() {
-            let ours = items_in(&locks.layout, &host, true).into_iter();
+            let ours = items_in(locks.layout(), &host, true).into_iter();
             items.extend(ours.map(|item| (item.key.clone(), item)));
         }
         let below = self.cache.read_only_layouts();

@@ -2,9 +2,9 @@
 
 use std::fs;
 
+use super::super::dirs::plain;
 use super::super::error::{Context, Error, if_there};
 use super::super::layout::{Key, Layout, new_uid, replace};
-use super::super::plain;
 use super::super::root::Cache;
 use crate::hubdir::is_handle_of;
 
@@ -43,7 +43,7 @@ impl<'a> Pins<'a> {
     pub fn pin_of_catalog(&self, url: &str, pinned: bool) -> Result<(), Error> {
         let key = Key::of(url);
         let own = self.cache.own();
-        let text = own.and_then(|locks| plain::read_text(&locks.layout.pin(&key)).ok());
+        let text = own.and_then(|locks| plain::read_text(&locks.layout().pin(&key)).ok());
         match (pinned, text) {
             (true, None) => self.write_pin(&key, &format!("{url}\n{CATALOG}")),
             (false, Some(text)) if text.lines().nth(1) == Some(CATALOG) => {
@@ -66,7 +66,7 @@ impl<'a> Pins<'a> {
         let Some(locks) = self.cache.own() else {
             return Err(self.cache.unkept());
         };
-        let layout = &locks.layout;
+        let layout = locks.layout();
         // Several processes may do this at once, and none waits for who fills the model.
         let temp = layout.temp(key, &format!("pin.{}", new_uid()?));
         let done = replace(&temp, &layout.pin(key), text.as_bytes());
@@ -86,7 +86,7 @@ impl<'a> Pins<'a> {
         let Some(locks) = self.cache.own() else {
             return Ok(false);
         };
-        let path = locks.layout.pin(key);
+        let path = locks.layout().pin(key);
         let gone = if_there(fs::remove_file(&path)).context("remove", &path)?;
         self.cache.look_again();
         Ok(gone.is_some())

@@ -28,7 +28,7 @@ impl<'a> Upkeep<'a> {
 
     /// Takes the right to scrub this directory, which one process has at a time; `None` if another has it.
     pub fn lock(&self) -> Option<Locked> {
-        let layout = &self.cache.own()?.layout;
+        let layout = self.cache.own()?.layout();
         Locked::open(&layout.house(), FILE_MODE).ok()?
     }
 
@@ -37,8 +37,8 @@ impl<'a> Upkeep<'a> {
         let Some(locks) = self.cache.own() else {
             return;
         };
-        for key in unrecorded(&locks.layout) {
-            if let Err(error) = adopt(&locks.layout, &key, None) {
+        for key in unrecorded(locks.layout()) {
+            if let Err(error) = adopt(locks.layout(), &key, None) {
                 tracing::debug!(entry = %key, %error, "cannot record a model of others");
             }
         }
@@ -50,7 +50,7 @@ impl<'a> Upkeep<'a> {
         let Some(locks) = self.cache.own() else {
             return 0;
         };
-        reclaim(&locks.layout);
+        reclaim(locks.layout());
         self.record();
         let room = self.cache.disk();
         match room.map(|room| (room.used(), room.budget())) {
@@ -68,7 +68,7 @@ impl<'a> Upkeep<'a> {
     pub fn remove(&self, key: &Key, forget: bool) -> Result<Result<(), Stays>, Error> {
         let mut below = self.cache.read_only_layouts();
         let is_below = below.any(|layout| is_known(layout, key));
-        let ours = self.cache.own().map(|locks| &locks.layout);
+        let ours = self.cache.own().map(|locks| locks.layout());
         let Some(layout) = ours.filter(|ours| !is_below || is_known(ours, key)) else {
             return Ok(if is_below {
                 Err(Stays::NotOurs)

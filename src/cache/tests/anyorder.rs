@@ -128,7 +128,7 @@ fn run(steps: Vec<Step>, limit: u64, on_disk: bool) -> Result<(), TestCaseError>
         } else {
             memory(limit)
         };
-        cache.boot = format!("boot {boot}");
+        cache.boot_as(format!("boot {boot}"));
         cache
     };
     let mut cache = open(0);

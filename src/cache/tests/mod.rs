@@ -9,7 +9,6 @@ mod filling;
 mod fulldisk;
 mod giving;
 mod lower;
-mod manifest;
 mod parts;
 mod planted;
 mod ranges;

@@ -112,7 +112,7 @@ fn after_another_boot_only_what_was_synced_is_trusted() {
     drop((first, big));
     let rebooted = || {
         let mut cache = Cache::open(dir.path()).unwrap();
-        cache.boot = format!("boot {:?}", std::time::Instant::now());
+        cache.boot_as(format!("boot {:?}", std::time::Instant::now()));
         cache
     };
     let left = [BLOCK..5 * BLOCK + 9];
@@ -123,7 +123,7 @@ fn after_another_boot_only_what_was_synced_is_trusted() {
         "not synced again"
     );
     let mut nowhere = Cache::open(dir.path()).unwrap();
-    nowhere.boot = String::new();
+    nowhere.boot_as(String::new());
     let last = partial(&nowhere, OBJECT, &files());
     fill_all(&last);
     drop(last);

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::path::PathBuf;
 
-use super::super::entry::{self, EntryState};
 use super::super::layout::{Key, Layout};
 use super::super::manifest::Manifest;
+use super::super::sealed::entry::{self, EntryState};
 use super::super::trash;
 use super::*;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 const SHORT: u64 = 64 << 10;
 
 /// Opens a plain file: a link in its place is not followed, and a FIFO or a device does not make anybody wait.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+pub(in crate::cache) fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
@@ -25,12 +25,12 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 ///
 /// Those of open(2) and read(2); it is no plain file, or far longer than its kind is.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(in crate::cache) fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_up_to(path, SHORT)
 }
 
 /// The same, of a file of at most `limit` bytes.
-pub(super) fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(in crate::cache) fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
@@ -44,7 +44,7 @@ pub(super) fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 ///
 /// Those of [`read`]; it is not UTF-8.
-pub(super) fn read_text(path: &Path) -> io::Result<String> {
+pub(in crate::cache) fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 

@@ -11,8 +11,8 @@ use crate::os;
 use crate::os::dir::{Dir, Kind};
 use crate::savedmodel;
 
+use super::file_tree::{FileTree, Stat};
 use super::index::Index;
-use super::outline::{FileTree, Stat};
 
 /// A complete model. Its names are read once, when it is found; nothing in it ever changes.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Sealed {
     ///
     /// Only plain files and directories count. Links are left out (tensorflow_hub makes none): a daemon that runs as root
     /// must not be led out of the cache by whoever may write to it. Names that are not UTF-8 are left out too.
-    pub(super) fn load(dir: PathBuf) -> io::Result<Sealed> {
+    pub(in crate::cache) fn load(dir: PathBuf) -> io::Result<Sealed> {
         Sealed::load_with(dir, |_| {})
     }
 
@@ -45,8 +45,13 @@ impl Sealed {
             names.add(&mut top.below(Path::new(&parent))?, &parent)?;
         }
         let Names { index, odd, .. } = names;
-        let tree = Arc::new(FileTree { index });
+        let tree = Arc::new(FileTree::new(index));
         Ok(Sealed { dir, tree, odd })
+    }
+
+    /// The model, after its directory was renamed to `dir`.
+    pub(in crate::cache) fn moved_to(self, dir: PathBuf) -> Sealed {
+        Sealed { dir, ..self }
     }
 
     /// The model's directory in the cache.
@@ -75,7 +80,7 @@ impl Sealed {
     }
 
     /// What is in it that no model has: links, devices, names that are not UTF-8.
-    pub(super) fn odd(&self) -> &[PathBuf] {
+    pub(in crate::cache) fn odd(&self) -> &[PathBuf] {
         &self.odd
     }
 

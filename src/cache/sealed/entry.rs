@@ -9,15 +9,15 @@ use std::time::SystemTime;
 use crate::os;
 use crate::savedmodel;
 
-use super::error::{Context, Error, if_there};
-use super::layout::{Key, Layout};
+use super::super::error::{Context, Error, if_there};
+use super::super::layout::{Key, Layout};
+use super::super::trash;
 use super::manifest::{Change, Comparison, Line, Manifest, State};
-use super::sealed::Sealed;
-use super::trash;
+use super::model::Sealed;
 
 /// Why an entry is not whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Flaw {
+pub(in crate::cache) enum Flaw {
     #[error("{0:?} is missing or has another size than when the model was complete")]
     Lost(String),
     #[error("{0:?} has other bytes than when the model was complete")]
@@ -30,7 +30,7 @@ pub(super) enum Flaw {
 
 /// What is at a model's name.
 #[derive(Debug)]
-pub(super) enum EntryState {
+pub(in crate::cache) enum EntryState {
     Missing,
     /// Not whole: empty, or what a cleaner left.
     Half(Flaw),
@@ -41,7 +41,7 @@ pub(super) enum EntryState {
 
 /// An entry that has every file in its size, and times or names that it had not.
 #[derive(Debug)]
-pub(super) struct Touched {
+pub(in crate::cache) struct Touched {
     sealed: Sealed,
     manifest: Manifest,
     change: Change,
@@ -53,12 +53,12 @@ pub(super) struct Touched {
 /// # Errors
 ///
 /// It is no directory, or cannot be read.
-pub(super) fn state(layout: &Layout, key: &Key) -> Result<EntryState, Error> {
+pub(in crate::cache) fn state(layout: &Layout, key: &Key) -> Result<EntryState, Error> {
     state_with(layout, key, || Manifest::current(layout, key))
 }
 
 /// The same with a manifest that is read only if there is anything to compare it with.
-pub(super) fn state_with(
+pub(in crate::cache) fn state_with(
     layout: &Layout,
     key: &Key,
     manifest: impl FnOnce() -> Option<Manifest>,
@@ -104,23 +104,23 @@ fn compared(sealed: Sealed, manifest: Manifest) -> EntryState {
 
 impl Touched {
     /// The entry, in which every name has its size.
-    pub(super) fn unmended(self) -> Sealed {
+    pub(in crate::cache) fn unmended(self) -> Sealed {
         self.sealed
     }
 
     /// A name that the model did not have.
-    pub(super) fn added(&self) -> Option<&Path> {
+    pub(in crate::cache) fn added(&self) -> Option<&Path> {
         self.change.added.first().map(PathBuf::as_path)
     }
 
     /// Whether reading it can show that it is right: a file whose checksum nobody knows cannot be told from another.
-    pub(super) fn is_told_by_reading(&self) -> bool {
+    pub(in crate::cache) fn is_told_by_reading(&self) -> bool {
         self.unknown().is_none()
     }
 
     /// A file that was touched, and whose checksum nobody knows.
     fn unknown(&self) -> Option<&String> {
-        let known = |name: &String| self.manifest.files.get(name)?.crc32c;
+        let known = |name: &String| self.manifest.crc32c(name);
         let mut touched = self.change.touched.iter();
         touched.find(|name| known(name).is_none())
     }
@@ -131,7 +131,7 @@ impl Touched {
     /// # Errors
     ///
     /// The disk failed. Bytes that are not the model's are a [`Flaw`].
-    pub(super) fn mend(
+    pub(in crate::cache) fn mend(
         mut self,
         layout: &Layout,
         key: &Key,
@@ -168,7 +168,7 @@ impl Touched {
 
 impl Touched {
     /// Whether every file has the bytes that it had, as far as that is known. Takes as long as reading those that were touched.
-    pub(super) fn is_right(&mut self) -> bool {
+    pub(in crate::cache) fn is_right(&mut self) -> bool {
         matches!(
             self.read_touched(),
             Ok(Comparison::Equal | Comparison::Learned)
@@ -182,7 +182,7 @@ impl Touched {
     }
 
     /// What tells this state from another: what was touched, and when.
-    pub(super) fn stamp(&self) -> Vec<(String, SystemTime)> {
+    pub(in crate::cache) fn stamp(&self) -> Vec<(String, SystemTime)> {
         let at = |name: &String| Some((name.clone(), self.sealed.stat(name)?.mtime));
         self.change.touched.iter().filter_map(at).collect()
     }
@@ -215,7 +215,7 @@ fn is_anothers_link(path: &Path) -> bool {
 }
 
 /// Removes an entry that is not whole. To be called with the model's lock held.
-pub(super) fn clear(layout: &Layout, key: &Key) -> Result<(), Error> {
+pub(in crate::cache) fn clear(layout: &Layout, key: &Key) -> Result<(), Error> {
     let path = layout.model(key);
     match fs::remove_dir(&path) {
         Ok(()) => Ok(()),
@@ -226,7 +226,7 @@ pub(super) fn clear(layout: &Layout, key: &Key) -> Result<(), Error> {
 }
 
 /// The same, and its descriptor: nothing is to come in its place at once.
-pub(super) fn set_aside(layout: &Layout, key: &Key) -> Result<(), Error> {
+pub(in crate::cache) fn set_aside(layout: &Layout, key: &Key) -> Result<(), Error> {
     clear(layout, key)?;
     let descriptor = layout.descriptor(key);
     if_there(fs::remove_file(&descriptor)).context("remove", &descriptor)?;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::handle::Variation;
 use crate::savedmodel;
 
-use super::sealed::Sealed;
+use super::model::Sealed;
 
 /// Frameworks whose models are known by their files: the others' may have any.
 const KNOWN: [&str; 4] = ["tensorFlow1", "tensorFlow2", "tfLite", "tfJs"];

@@ -2,85 +2,43 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use crate::os;
 
-use super::base::Base;
+use super::super::dirs::base::Base;
+use super::super::error::{Context, Error};
+use super::super::layout::{Key, Layout, replace};
 use super::entry::{self, EntryState};
-use super::error::{Context, Error};
-use super::filling::Filling;
-use super::layout::{Key, Layout, replace};
 use super::manifest::{Manifest, State};
-use super::sealed::Sealed;
+use super::model::Sealed;
 use crate::hubdir::Descriptor;
 
 /// Up to so many files are synced one by one, which leaves other programs' unwritten data alone; above it one syncfs(2)
 /// of the whole file system is cheaper than as many journal commits.
-pub(super) const SYNC_EACH: usize = 32;
+pub(in crate::cache) const SYNC_EACH: usize = 32;
 
 /// What a complete filling consists of.
 #[derive(Debug)]
-pub(super) struct Contents {
+pub(in crate::cache) struct Contents {
     /// Path, size in bytes, and checksum, if that is known.
-    pub(super) files: HashMap<String, (u64, Option<u32>)>,
+    pub files: HashMap<String, (u64, Option<u32>)>,
     /// Path and time, the model itself ("") included.
-    pub(super) dirs: Vec<(String, SystemTime)>,
-}
-
-impl Filling {
-    /// Every name with what must be true of it on disk.
-    ///
-    /// # Errors
-    ///
-    /// The model is not complete, and so must not be sealed.
-    pub(super) fn contents(&self) -> Result<Contents, Error> {
-        if let Some(why) = self.failure() {
-            return Err(Error::Failed(why));
-        }
-        let path = || {
-            let site = self.site();
-            site.map_or_else(PathBuf::new, |site| os::fs::shown(site.base.named()))
-        };
-        let state = self.state();
-        if !state.names_known {
-            return Err(Error::NamesOpen { path: path() });
-        }
-        let mut files = HashMap::new();
-        for (name, file) in state.index.files() {
-            if !file.is_complete() {
-                return Err(Error::TooShort {
-                    name,
-                    size: file.size(),
-                    got: file.bytes_present(),
-                });
-            }
-            files.insert(name, (file.size(), *file.crc32c.lock()));
-        }
-        if files.is_empty() {
-            return Err(Error::Empty { path: path() });
-        }
-        let dirs = state
-            .index
-            .dirs()
-            .map(|(name, mtime)| (name.to_owned(), mtime))
-            .collect();
-        Ok(Contents { files, dirs })
-    }
+    pub dirs: Vec<(String, SystemTime)>,
 }
 
 /// The entry of the cache that a model is to become. Its lock is held.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<'a> {
-    pub(super) layout: &'a Layout,
-    pub(super) key: &'a Key,
-    pub(super) url: &'a str,
-    pub(super) host: &'a str,
+pub(in crate::cache) struct Entry<'a> {
+    pub layout: &'a Layout,
+    pub key: &'a Key,
+    pub url: &'a str,
+    pub host: &'a str,
     /// Where its bytes came from, without secrets.
-    pub(super) origin: Option<&'a str>,
+    pub origin: Option<&'a str>,
     /// What it must be, if that was said.
-    pub(super) expected: Option<&'a Manifest>,
+    pub expected: Option<&'a Manifest>,
 }
 
 impl Entry<'_> {
@@ -90,7 +48,11 @@ impl Entry<'_> {
     /// # Errors
     ///
     /// The disk failed; the directory is where it was, unless only what comes after the rename failed.
-    pub(super) fn publish(&self, base: &Base, contents: Contents) -> Result<(Sealed, bool), Error> {
+    pub(in crate::cache) fn publish(
+        &self,
+        base: &Base,
+        contents: Contents,
+    ) -> Result<(Sealed, bool), Error> {
         let Entry {
             layout,
             key,
@@ -103,7 +65,7 @@ impl Entry<'_> {
             return Ok(self.lost(theirs));
         }
         let descriptor = Descriptor::new(url, host.to_owned()).to_string();
-        let manifest = self.manifest(base, &contents, &descriptor)?;
+        let (manifest, staged) = self.manifest(base, &contents, &descriptor)?;
         replace(
             &layout.temp(key, "descriptor"),
             &layout.descriptor(key),
@@ -117,46 +79,27 @@ impl Entry<'_> {
             return Ok(self.lost(theirs));
         }
         os::fs::sync_dir(layout.root()).context("sync", layout.root())?;
-        let sealed = Sealed::load(model.clone()).context("list", &model)?;
-        Ok((sealed, true))
+        Ok((staged.moved_to(model), true))
     }
 
-    /// What is on the disk, which must be what was filled.
+    /// What is in the staging directory, which must be what was filled.
     fn manifest(
         &self,
         base: &Base,
         contents: &Contents,
         descriptor: &str,
-    ) -> Result<Manifest, Error> {
+    ) -> Result<(Manifest, Sealed), Error> {
         let dir = base.named();
         let there = Sealed::load(dir.to_owned()).context("list", dir)?;
         let mut manifest = Manifest::of(self.url, State::Sealed, descriptor, &there);
         manifest.origin = self.origin.map(str::to_owned);
-        for (name, (size, crc32c)) in &contents.files {
-            match manifest.files.get_mut(name) {
-                Some(line) if line.size == *size => line.crc32c = *crc32c,
-                found => {
-                    return Err(Error::TooShort {
-                        name: name.clone(),
-                        size: *size,
-                        got: found.map_or(0, |line| line.size),
-                    });
-                }
-            }
-        }
-        let strange = manifest
-            .files
-            .keys()
-            .find(|name| !contents.files.contains_key(*name));
-        if let Some(name) = strange {
-            return Err(Error::Unlike { name: name.clone() });
-        }
+        let manifest = manifest.filled(&contents.files)?;
         match self
             .expected
             .and_then(|wanted| wanted.difference(&manifest))
         {
             Some(name) => Err(Error::Unlike { name }),
-            None => Ok(manifest),
+            None => Ok((manifest, there)),
         }
     }
 
@@ -191,7 +134,7 @@ impl Entry<'_> {
 }
 
 /// Gives directories their times and gets everything onto the disk. (Files got theirs when they ended.)
-pub(super) fn make_durable(base: &Base, contents: &Contents) -> Result<(), Error> {
+pub(in crate::cache) fn make_durable(base: &Base, contents: &Contents) -> Result<(), Error> {
     let open = |name: &str| os::beneath::open_any(base.dir(), Path::new(name));
     for (name, _) in &contents.dirs {
         base.make_dir(name).context("create", base.shown(name))?;

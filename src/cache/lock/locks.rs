@@ -6,23 +6,23 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::error::{Context, Error};
+use super::super::error::{Context, Error};
+use super::super::layout::{Key, Layout};
+use super::super::trash;
+use super::claim::{Claim, Held, Holder, remove_lock};
 use super::foreign::{Sight, Verdict, Watch};
-use super::layout::{Key, Layout};
-use super::lock::{Claim, Held, Holder, remove_lock};
-use super::trash;
 
 /// The locks of one cache directory.
 #[derive(Debug)]
-pub(super) struct Locks {
-    pub(super) layout: Arc<Layout>,
-    pub(super) host: String,
+pub(in crate::cache) struct Locks {
+    layout: Arc<Layout>,
+    host: String,
     /// What earlier calls saw of locks that are not ours.
     watches: Mutex<HashMap<Key, Watch>>,
 }
 
 impl Locks {
-    pub(super) fn new(layout: Arc<Layout>, host: String) -> Locks {
+    pub(in crate::cache) fn new(layout: Arc<Layout>, host: String) -> Locks {
         Locks {
             layout,
             host,
@@ -30,8 +30,17 @@ impl Locks {
         }
     }
 
+    pub(in crate::cache) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The name of this host.
+    pub(in crate::cache) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Says that nobody needs the lock of this model any more.
-    pub(super) fn forget(&self, key: &Key) {
+    pub(in crate::cache) fn forget(&self, key: &Key) {
         self.watches.lock().remove(key);
     }
 
@@ -40,7 +49,7 @@ impl Locks {
     /// # Errors
     ///
     /// The cache cannot be written.
-    pub(super) fn take(&self, key: &Key) -> Result<Result<Held, Holder>, Error> {
+    pub(in crate::cache) fn take(&self, key: &Key) -> Result<Result<Held, Holder>, Error> {
         let Some(claim) = Claim::take(&self.layout, key)? else {
             return Ok(Err(Holder::of_kernel_lock(&self.layout, key)));
         };

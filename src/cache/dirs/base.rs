@@ -5,13 +5,13 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::layout::DIR_MODE;
+use super::own::DIR_MODE;
 use crate::os;
 
 /// A directory held open. Sealing renames it; names below it are reached through its descriptor, so that they open before,
 /// during and after the rename.
 #[derive(Debug)]
-pub(super) struct Base {
+pub(in crate::cache) struct Base {
     dir: File,
     named: PathBuf,
 }
@@ -19,7 +19,7 @@ pub(super) struct Base {
 impl Base {
     /// Opens a directory that this process, or another of this user or of root, has made. Another user's is refused: its
     /// owner could put anything into it, at any moment.
-    pub(super) fn open(path: &Path) -> io::Result<Base> {
+    pub(in crate::cache) fn open(path: &Path) -> io::Result<Base> {
         let dir = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
@@ -34,7 +34,7 @@ impl Base {
     }
 
     /// Opens a directory that is only read, whosever it is.
-    pub(super) fn look(path: &Path) -> io::Result<Base> {
+    pub(in crate::cache) fn look(path: &Path) -> io::Result<Base> {
         Ok(Base {
             dir: os::beneath::top(path)?,
             named: path.to_path_buf(),
@@ -43,27 +43,27 @@ impl Base {
 
     /// A path for the kernel (openat(2) without `unsafe`), of one component: links on a longer way would be followed. Only
     /// this process can use it, and `/proc` must be mounted.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::cache) fn path(&self, name: &str) -> PathBuf {
         os::fs::through(&self.dir).join(name)
     }
 
     /// A path for people: where the file was when the filling began.
-    pub(super) fn shown(&self, name: &str) -> PathBuf {
+    pub(in crate::cache) fn shown(&self, name: &str) -> PathBuf {
         os::fs::shown(&self.named).join(name)
     }
 
     /// Makes a directory and its missing parents; no error if it is there.
-    pub(super) fn make_dir(&self, name: &str) -> io::Result<()> {
+    pub(in crate::cache) fn make_dir(&self, name: &str) -> io::Result<()> {
         os::beneath::make_dirs(&self.dir, Path::new(name), DIR_MODE)
     }
 
     /// The open directory, for `os::beneath`.
-    pub(super) fn dir(&self) -> &File {
+    pub(in crate::cache) fn dir(&self) -> &File {
         &self.dir
     }
 
     /// Whether it still has the name that it was opened by.
-    pub(super) fn is_there(&self) -> bool {
+    pub(in crate::cache) fn is_there(&self) -> bool {
         let inode = |meta: Metadata| (meta.dev(), meta.ino());
         let named = std::fs::symlink_metadata(&self.named).map(inode);
         named.is_ok_and(|named| {
@@ -74,12 +74,12 @@ impl Base {
         })
     }
 
-    pub(super) fn named(&self) -> &Path {
+    pub(in crate::cache) fn named(&self) -> &Path {
         &self.named
     }
 
     /// Writes out the whole file system of this directory, and reports what failed since the directory was opened.
-    pub(super) fn sync_all(&self) -> io::Result<()> {
+    pub(in crate::cache) fn sync_all(&self) -> io::Result<()> {
         os::fs::syncfs(&self.dir)
     }
 }

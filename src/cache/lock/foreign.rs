@@ -7,26 +7,30 @@ use std::time::Instant;
 use crate::hubdir::{LockText, QUIET, STALE, Stillness};
 use crate::os;
 
-use super::error::if_there;
-use super::layout::{Key, Layout};
-use super::plain;
+use super::super::dirs::plain;
+use super::super::error::if_there;
+use super::super::layout::{Key, Layout};
 
 /// One look at a lock.
 #[derive(Clone, Debug)]
-pub(super) struct Sight {
+pub(in crate::cache) struct Sight {
     /// The lock's whole text.
-    pub(super) text: String,
+    pub text: String,
     /// The same, if it has the usual form.
-    pub(super) parsed: Option<LockText>,
+    pub parsed: Option<LockText>,
     /// The size of its holder's staging directory.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// Whether the holder is known to run no more.
-    pub(super) dead: bool,
+    pub dead: bool,
 }
 
 impl Sight {
     /// Looks at the lock of a model; `None` if there is none.
-    pub(super) fn of(layout: &Layout, key: &Key, here: &str) -> io::Result<Option<Sight>> {
+    pub(in crate::cache) fn of(
+        layout: &Layout,
+        key: &Key,
+        here: &str,
+    ) -> io::Result<Option<Sight>> {
         let path = layout.lock(key);
         let Some(meta) = if_there(std::fs::symlink_metadata(&path))? else {
             return Ok(None);
@@ -51,13 +55,13 @@ impl Sight {
 }
 
 /// The sum of all files' lengths, as tensorflow_hub counts it; what cannot be read counts nothing.
-pub(super) fn tree_size(dir: &Path) -> u64 {
+pub(in crate::cache) fn tree_size(dir: &Path) -> u64 {
     os::dir::sum(dir, |entry| entry.size)
 }
 
 /// What repeated looks at one lock have shown.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(in crate::cache) struct Watch {
     text: String,
     since: Instant,
     stillness: Stillness<u64>,
@@ -65,7 +69,7 @@ pub(super) struct Watch {
 
 /// What is to be done about a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::cache) enum Verdict {
     /// Wait.
     Held,
     /// Its process is gone: take it over, and its staging directory away.
@@ -75,7 +79,7 @@ pub(super) enum Verdict {
 }
 
 impl Watch {
-    pub(super) fn new(sight: &Sight, now: Instant) -> Watch {
+    pub(in crate::cache) fn new(sight: &Sight, now: Instant) -> Watch {
         let mut stillness = Stillness::default();
         stillness.record(&sight.bytes, now);
         Watch {
@@ -86,7 +90,7 @@ impl Watch {
     }
 
     /// Takes another look into account.
-    pub(super) fn look(&mut self, sight: &Sight, now: Instant) -> Verdict {
+    pub(in crate::cache) fn look(&mut self, sight: &Sight, now: Instant) -> Verdict {
         if self.text != sight.text {
             *self = Watch::new(sight, now);
         }

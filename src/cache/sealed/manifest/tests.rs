@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::super::layout::{Key, Layout};
-use super::super::manifest::*;
-use super::super::sealed::Sealed;
+use super::super::super::layout::{Key, Layout};
+use super::*;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 

@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use crate::hubdir;
 use crate::os;
 
+use super::super::layout::{Key, Layout};
+use super::super::trash;
+use super::Claim;
 use super::foreign::{Sight, tree_size};
-use super::layout::{Key, Layout};
-use super::lock::Claim;
-use super::trash;
 
 /// Each of them, and the bytes that are there. `host` is the name of this host: a lock tells whether its holder lives on it.
-pub(super) fn in_dir(layout: &Layout, host: &str) -> HashMap<Key, u64> {
+pub(in crate::cache) fn in_dir(layout: &Layout, host: &str) -> HashMap<Key, u64> {
     let entries = fs::read_dir(layout.root()).into_iter().flatten().flatten();
     let staged = entries.filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
@@ -26,7 +26,7 @@ pub(super) fn in_dir(layout: &Layout, host: &str) -> HashMap<Key, u64> {
 
 /// Takes away staging directories that no lock names any more (their record was cleared, or another took the lock over)
 /// and that nothing has been written to for as long as tensorflow_hub waits for a holder.
-pub(super) fn bury_orphans(layout: &Arc<Layout>, host: &str) {
+pub(in crate::cache) fn bury_orphans(layout: &Arc<Layout>, host: &str) {
     let Some(limit) = SystemTime::now().checked_sub(hubdir::STALE) else {
         return;
     };

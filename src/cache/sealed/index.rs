@@ -31,14 +31,14 @@ pub struct Child {
 
 /// What a name stands for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entry<'a, F> {
+pub(in crate::cache) enum Entry<'a, F> {
     Dir(SystemTime),
     File(&'a F),
 }
 
 /// Directories by their path ("" is the model itself), each with its children. `F` is what is known of a file.
 #[derive(Debug)]
-pub(super) struct Index<F> {
+pub(in crate::cache) struct Index<F> {
     dirs: HashMap<Box<str>, Dir<F>>,
 }
 
@@ -56,16 +56,16 @@ enum Node<F> {
 
 /// The name that is a file where a directory is wanted, or the other way round.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Conflict(pub(super) String);
+pub(in crate::cache) struct Conflict(pub(in crate::cache) String);
 
 impl<F> Index<F> {
-    pub(super) fn new(mtime: SystemTime) -> Index<F> {
+    pub(in crate::cache) fn new(mtime: SystemTime) -> Index<F> {
         Index {
             dirs: HashMap::from([(Box::from(""), Dir::new(mtime))]),
         }
     }
 
-    pub(super) fn get(&self, path: &str) -> Option<Entry<'_, F>> {
+    pub(in crate::cache) fn get(&self, path: &str) -> Option<Entry<'_, F>> {
         if let Some(dir) = self.dirs.get(path) {
             return Some(Entry::Dir(dir.mtime));
         }
@@ -77,12 +77,15 @@ impl<F> Index<F> {
     }
 
     /// Whether `path` can never be added, because a file is in its way.
-    pub(super) fn is_under_file(&self, path: &str) -> bool {
+    pub(in crate::cache) fn is_under_file(&self, path: &str) -> bool {
         parents(path).any(|parent| matches!(self.get(parent), Some(Entry::File(_))))
     }
 
     /// Names and what they stand for, in byte order; `None` if `dir` is no directory.
-    pub(super) fn children(&self, dir: &str) -> Option<impl Iterator<Item = (&str, Entry<'_, F>)>> {
+    pub(in crate::cache) fn children(
+        &self,
+        dir: &str,
+    ) -> Option<impl Iterator<Item = (&str, Entry<'_, F>)>> {
         let listed = self.dirs.get(dir)?;
         Some(listed.children.iter().map(move |(name, node)| {
             let entry = match node {
@@ -99,7 +102,11 @@ impl<F> Index<F> {
     }
 
     /// Which directories have to be made, outermost first, so that `path` can be a directory (`itself` included).
-    pub(super) fn missing(&self, path: &str, itself: bool) -> Result<Vec<String>, Conflict> {
+    pub(in crate::cache) fn missing(
+        &self,
+        path: &str,
+        itself: bool,
+    ) -> Result<Vec<String>, Conflict> {
         let mut missing = Vec::new();
         let own = itself.then_some(path).filter(|path| !path.is_empty());
         for dir in parents(path).chain(own) {
@@ -113,7 +120,7 @@ impl<F> Index<F> {
     }
 
     /// Adds a directory, whose parents are there, or sets the time of one that is there already.
-    pub(super) fn add_dir(&mut self, path: &str, mtime: SystemTime) {
+    pub(in crate::cache) fn add_dir(&mut self, path: &str, mtime: SystemTime) {
         if let Some(dir) = self.dirs.get_mut(path) {
             dir.mtime = mtime;
             return;
@@ -123,12 +130,12 @@ impl<F> Index<F> {
     }
 
     /// Adds a file, whose parents are there and whose name is no directory's.
-    pub(super) fn add_file(&mut self, path: &str, file: F) {
+    pub(in crate::cache) fn add_file(&mut self, path: &str, file: F) {
         self.put(path, Node::File(file));
     }
 
     /// Takes a file away; `None` if there is none.
-    pub(super) fn remove_file(&mut self, path: &str) -> Option<F> {
+    pub(in crate::cache) fn remove_file(&mut self, path: &str) -> Option<F> {
         let (parent, name) = split(path);
         let children = &mut self.dirs.get_mut(parent)?.children;
         match children.get(name)? {
@@ -141,7 +148,7 @@ impl<F> Index<F> {
     }
 
     /// Every file with its path, in no order.
-    pub(super) fn files(&self) -> impl Iterator<Item = (String, &F)> {
+    pub(in crate::cache) fn files(&self) -> impl Iterator<Item = (String, &F)> {
         self.dirs.iter().flat_map(|(dir, listed)| {
             listed
                 .children
@@ -154,7 +161,7 @@ impl<F> Index<F> {
     }
 
     /// Every directory with its time, in no order.
-    pub(super) fn dirs(&self) -> impl Iterator<Item = (&str, SystemTime)> {
+    pub(in crate::cache) fn dirs(&self) -> impl Iterator<Item = (&str, SystemTime)> {
         self.dirs.iter().map(|(path, dir)| (&**path, dir.mtime))
     }
 

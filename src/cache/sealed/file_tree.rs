@@ -7,17 +7,26 @@ use super::index::{Attr, Child, Entry, Index};
 /// Names, sizes and times.
 #[derive(Debug)]
 pub struct FileTree {
-    pub(super) index: Index<Stat>,
+    index: Index<Stat>,
 }
 
 /// What is known of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stat {
-    pub(super) size: u64,
-    pub(super) mtime: SystemTime,
+pub(in crate::cache) struct Stat {
+    pub size: u64,
+    pub mtime: SystemTime,
 }
 
 impl FileTree {
+    pub(super) fn new(index: Index<Stat>) -> FileTree {
+        FileTree { index }
+    }
+
+    /// Every directory with its time, the model itself ("") included, in no order.
+    pub(super) fn dirs(&self) -> impl Iterator<Item = (&str, SystemTime)> {
+        self.index.dirs()
+    }
+
     /// What `path` is ("" is the model itself); `None` if there is no such name.
     pub fn find(&self, path: &str) -> Option<Attr> {
         self.index.get(path).map(attr)
@@ -38,12 +47,12 @@ impl FileTree {
     }
 
     /// The size of a file; `None` for directories and for what is not there.
-    pub(super) fn size(&self, path: &str) -> Option<u64> {
+    pub(in crate::cache) fn size(&self, path: &str) -> Option<u64> {
         Some(self.stat(path)?.size)
     }
 
     /// Size and time of a file; `None` for directories and for what is not there.
-    pub(super) fn stat(&self, path: &str) -> Option<&Stat> {
+    pub(in crate::cache) fn stat(&self, path: &str) -> Option<&Stat> {
         match self.index.get(path)? {
             Entry::File(stat) => Some(stat),
             Entry::Dir(_) => None,
@@ -51,7 +60,10 @@ impl FileTree {
     }
 
     /// Names and sizes of the files right in a directory; `None` if there is no such directory.
-    pub(super) fn files_in(&self, dir: &str) -> Option<impl Iterator<Item = (&str, u64)>> {
+    pub(in crate::cache) fn files_in(
+        &self,
+        dir: &str,
+    ) -> Option<impl Iterator<Item = (&str, u64)>> {
         let children = self.index.children(dir)?;
         Some(children.filter_map(|(name, entry)| match entry {
             Entry::File(stat) => Some((name, stat.size)),
@@ -60,7 +72,7 @@ impl FileTree {
     }
 
     /// Every file, in no order.
-    pub(super) fn files(&self) -> impl Iterator<Item = (String, &Stat)> {
+    pub(in crate::cache) fn files(&self) -> impl Iterator<Item = (String, &Stat)> {
         self.index.files()
     }
 }

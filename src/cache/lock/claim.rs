@@ -16,11 +16,11 @@ use crate::os;
 use crate::os::disk::FsType;
 use crate::os::lock::Locked;
 
-use super::error::{Context, Error, if_there};
+use super::super::dirs::plain;
+use super::super::error::{Context, Error, if_there};
+use super::super::layout::{FILE_MODE, Key, Layout, create_new, new_uid};
+use super::super::trash;
 use super::foreign::{Sight, tree_size};
-use super::layout::{FILE_MODE, Key, Layout, create_new, new_uid};
-use super::plain;
-use super::trash;
 
 /// Who fills a model at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    pub(super) fn of(sight: &Sight) -> Holder {
+    pub(in crate::cache) fn of(sight: &Sight) -> Holder {
         let who = match &sight.parsed {
             Some(lock) => format!("process {} on {}", lock.pid, lock.host),
             None => format!("an unknown process (its lock says {:?})", sight.text),
@@ -47,7 +47,7 @@ impl Holder {
     }
 
     /// The one among ourselves that has the kernel lock.
-    pub(super) fn of_kernel_lock(layout: &Layout, key: &Key) -> Holder {
+    pub(in crate::cache) fn of_kernel_lock(layout: &Layout, key: &Key) -> Holder {
         let path = layout.kernel_lock(key);
         let text = plain::read_text(&path).unwrap_or_default();
         let meta = fs::symlink_metadata(&path);
@@ -70,7 +70,7 @@ impl Holder {
 
 /// The kernel lock of a model: nobody else among ourselves fills it.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(in crate::cache) struct Claim {
     layout: Arc<Layout>,
     key: Key,
     kernel: Locked,
@@ -78,7 +78,7 @@ pub(super) struct Claim {
 
 impl Claim {
     /// Takes the kernel lock, without waiting, and clears away what a dead holder of it left. `None` if somebody has it.
-    pub(super) fn take(layout: &Arc<Layout>, key: &Key) -> Result<Option<Claim>, Error> {
+    pub(in crate::cache) fn take(layout: &Arc<Layout>, key: &Key) -> Result<Option<Claim>, Error> {
         let path = layout.kernel_lock(key);
         let Some(kernel) = Locked::open(&path, FILE_MODE).context("lock", &path)? else {
             return Ok(None);
@@ -126,7 +126,7 @@ impl Claim {
     }
 
     /// Takes tensorflow_hub's lock as well. `Err` gives the claim back: somebody else has it.
-    pub(super) fn lock(self, host: &str) -> Result<Result<Held, Claim>, Error> {
+    pub(in crate::cache) fn lock(self, host: &str) -> Result<Result<Held, Claim>, Error> {
         let uid = new_uid()?;
         let text = LockText::new(host, uid.clone()).to_string();
         self.write(&text)?;
@@ -188,18 +188,18 @@ impl Drop for Claim {
 
 /// Both locks of a model, and the name of its staging directory. Dropping it removes that directory and lets go.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in crate::cache) struct Held {
     claim: Claim,
     text: String,
     staging: Option<PathBuf>,
 }
 
 impl Held {
-    pub(super) fn layout(&self) -> &Layout {
+    pub(in crate::cache) fn layout(&self) -> &Layout {
         &self.claim.layout
     }
 
-    pub(super) fn key(&self) -> &Key {
+    pub(in crate::cache) fn key(&self) -> &Key {
         &self.claim.key
     }
 
@@ -208,17 +208,17 @@ impl Held {
     /// # Errors
     ///
     /// There are no descriptors left.
-    pub(super) fn pulse(&self) -> io::Result<fs::File> {
+    pub(in crate::cache) fn pulse(&self) -> io::Result<fs::File> {
         self.claim.kernel.file().try_clone()
     }
 
     /// Where the model is staged, as long as it is.
-    pub(super) fn staging(&self) -> Option<&Path> {
+    pub(in crate::cache) fn staging(&self) -> Option<&Path> {
         self.staging.as_deref()
     }
 
     /// Says that the staging directory has another name now, and is no longer ours to remove.
-    pub(super) fn staging_is_gone(&mut self) {
+    pub(in crate::cache) fn staging_is_gone(&mut self) {
         self.staging = None;
     }
 }
@@ -242,7 +242,7 @@ fn has_died(host: &str, here: &str, disk: FsType) -> bool {
 }
 
 /// Removes a lock file if it (still) holds `text`.
-pub(super) fn remove_lock(path: &Path, text: &str) -> Result<(), Error> {
+pub(in crate::cache) fn remove_lock(path: &Path, text: &str) -> Result<(), Error> {
     let now = if_there(plain::read(path)).context("read", path)?;
     if now.as_deref() == Some(text.as_bytes()) {
         if_there(fs::remove_file(path)).context("remove", path)?;

@@ -5,7 +5,7 @@
 //! It speaks of one fill: if somebody else filled the same model later, its descriptor is another, and the manifest says
 //! nothing about these bytes any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{Context, Error, if_there};
+use super::super::dirs::plain;
+use super::super::error::{Context, Error, if_there};
+use super::super::layout::{Key, Layout, replace};
+use super::file_tree::{FileTree, Stat};
 use super::index::Index;
-use super::layout::{Key, Layout, replace};
-use super::outline::{FileTree, Stat};
-use super::plain;
-use super::sealed::Sealed;
+use super::model::Sealed;
 use crate::checksum::Crc32c;
 use crate::handle::is_plain_path;
 use crate::hubdir::is_handle_of;
@@ -40,11 +40,11 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// The text of the descriptor that was written with it.
-    pub(super) descriptor: String,
+    descriptor: String,
     /// Every file by its path.
-    pub(super) files: BTreeMap<String, Line>,
+    files: BTreeMap<String, Line>,
     /// Every directory by its path, with its time, the model itself ("") included.
-    pub(super) dirs: BTreeMap<String, i64>,
+    dirs: BTreeMap<String, i64>,
 }
 
 /// How a model came into the cache.
@@ -59,14 +59,14 @@ pub enum State {
 
 /// One file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Line {
+pub(in crate::cache) struct Line {
     /// In bytes.
-    pub(super) size: u64,
+    pub size: u64,
     /// In nanoseconds since 1970.
-    pub(super) mtime: i64,
+    pub mtime: i64,
     /// Of all its bytes; unknown of an adopted file that nobody has read whole yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) crc32c: Option<u32>,
+    pub crc32c: Option<u32>,
 }
 
 /// One file, as a manifest lists it.
@@ -84,7 +84,7 @@ pub struct ListedFile<'a> {
 
 /// What reading files and comparing them with their checksums has shown.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(in crate::cache) enum Comparison {
     /// Every checksum is as it was.
     Equal,
     /// Of some files it was not known, and is now.
@@ -95,18 +95,23 @@ pub(super) enum Comparison {
 
 /// What of a model is not as its manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Change {
+pub(in crate::cache) struct Change {
     /// A name that is missing, or has another size.
-    pub(super) lost: Option<String>,
+    pub lost: Option<String>,
     /// Names that are new.
-    pub(super) added: Vec<PathBuf>,
+    pub added: Vec<PathBuf>,
     /// Files whose time is another: their bytes may be right.
-    pub(super) touched: Vec<String>,
+    pub touched: Vec<String>,
 }
 
 impl Manifest {
     /// The manifest of what is in `sealed` now. Checksums are added by whoever knows them.
-    pub(super) fn of(handle: &str, state: State, descriptor: &str, sealed: &Sealed) -> Manifest {
+    pub(in crate::cache) fn of(
+        handle: &str,
+        state: State,
+        descriptor: &str,
+        sealed: &Sealed,
+    ) -> Manifest {
         let line = |(path, stat): (String, &Stat)| {
             let (size, mtime) = (stat.size, nanos(stat.mtime));
             let crc32c = None;
@@ -119,7 +124,7 @@ impl Manifest {
                 },
             )
         };
-        let dirs = sealed.index.dirs();
+        let dirs = sealed.dirs();
         Manifest {
             handle: handle.to_owned(),
             state,
@@ -152,7 +157,7 @@ impl Manifest {
     /// # Errors
     ///
     /// The first file that cannot be read.
-    pub(super) fn read_through(
+    pub(in crate::cache) fn read_through(
         &mut self,
         sealed: &Sealed,
         which: impl Fn(&str, &Line) -> bool,
@@ -175,8 +180,36 @@ impl Manifest {
         Ok(comparison)
     }
 
+    /// The manifest with the checksums of what was filled, which must be what is there.
+    pub(super) fn filled(
+        mut self,
+        files: &HashMap<String, (u64, Option<u32>)>,
+    ) -> Result<Manifest, Error> {
+        for (name, (size, crc32c)) in files {
+            match self.files.get_mut(name) {
+                Some(line) if line.size == *size => line.crc32c = *crc32c,
+                found => {
+                    return Err(Error::TooShort {
+                        name: name.clone(),
+                        size: *size,
+                        got: found.map_or(0, |line| line.size),
+                    });
+                }
+            }
+        }
+        match self.files.keys().find(|name| !files.contains_key(*name)) {
+            Some(name) => Err(Error::Unlike { name: name.clone() }),
+            None => Ok(self),
+        }
+    }
+
+    /// The checksum of a file, if it is known.
+    pub(super) fn crc32c(&self, name: &str) -> Option<u32> {
+        self.files.get(name)?.crc32c
+    }
+
     /// Gives these files the times that they have now.
-    pub(super) fn retime(&mut self, files: &[String], sealed: &Sealed) {
+    pub(in crate::cache) fn retime(&mut self, files: &[String], sealed: &Sealed) {
         for name in files {
             if let (Some(line), Some(stat)) = (self.files.get_mut(name), sealed.stat(name)) {
                 line.mtime = nanos(stat.mtime);
@@ -185,7 +218,7 @@ impl Manifest {
     }
 
     /// Says the same of what is in `sealed` now: checksums that are known stay.
-    pub(super) fn retake(&mut self, sealed: &Sealed) {
+    pub(in crate::cache) fn retake(&mut self, sealed: &Sealed) {
         let now = Manifest::of(&self.handle, self.state, &self.descriptor, sealed);
         let known = std::mem::replace(&mut self.files, now.files);
         self.dirs = now.dirs;
@@ -194,7 +227,7 @@ impl Manifest {
         }
     }
 
-    pub(super) fn write(&self, layout: &Layout, key: &Key) -> Result<(), Error> {
+    pub(in crate::cache) fn write(&self, layout: &Layout, key: &Key) -> Result<(), Error> {
         replace(
             &layout.temp(key, "manifest"),
             &layout.manifest(key),
@@ -203,7 +236,7 @@ impl Manifest {
     }
 
     /// Writes more of what is known of a model, which is no use of it.
-    pub(super) fn amend(&self, layout: &Layout, key: &Key) -> Result<(), Error> {
+    pub(in crate::cache) fn amend(&self, layout: &Layout, key: &Key) -> Result<(), Error> {
         let path = layout.manifest(key);
         let used = std::fs::symlink_metadata(&path).and_then(|meta| meta.modified());
         self.write(layout, key)?;
@@ -238,7 +271,7 @@ impl Manifest {
     }
 
     /// The first name that is another in `other`, or has another size or checksum there.
-    pub(super) fn difference(&self, other: &Manifest) -> Option<String> {
+    pub(in crate::cache) fn difference(&self, other: &Manifest) -> Option<String> {
         let names = self.files.keys().chain(other.files.keys());
         let same = |name: &&String| match (self.files.get(*name), other.files.get(*name)) {
             (Some(one), Some(two)) => {
@@ -251,7 +284,7 @@ impl Manifest {
     }
 
     /// The manifest of a model, whether the model is here or not. One that is damaged counts as none.
-    pub(super) fn read(layout: &Layout, key: &Key) -> Option<Manifest> {
+    pub(in crate::cache) fn read(layout: &Layout, key: &Key) -> Option<Manifest> {
         let text = plain::read_up_to(&layout.manifest(key), MAX_MANIFEST).ok()?;
         Manifest::from_json(&text, key)
     }
@@ -274,7 +307,7 @@ impl Manifest {
     }
 
     /// The manifest that speaks of the entry as it is now.
-    pub(super) fn current(layout: &Layout, key: &Key) -> Option<Manifest> {
+    pub(in crate::cache) fn current(layout: &Layout, key: &Key) -> Option<Manifest> {
         let manifest = Manifest::read(layout, key)?;
         // A cleaner may have taken the descriptor; a later filler would have written its own.
         match if_there(plain::read_text(&layout.descriptor(key))).ok()? {
@@ -290,7 +323,7 @@ impl Manifest {
     }
 
     /// What of an entry is not as it was.
-    pub(super) fn change(&self, sealed: &Sealed) -> Change {
+    pub(in crate::cache) fn change(&self, sealed: &Sealed) -> Change {
         let mut change = Change::default();
         for (path, line) in &self.files {
             match sealed.stat(path) {
@@ -299,7 +332,7 @@ impl Manifest {
                 _ => change.lost = Some(path.clone()),
             }
         }
-        let here: BTreeSet<&str> = sealed.index.dirs().map(|(path, _)| path).collect();
+        let here: BTreeSet<&str> = sealed.dirs().map(|(path, _)| path).collect();
         let known: BTreeSet<&str> = self.dirs.keys().map(String::as_str).collect();
         if let Some(path) = known.difference(&here).next() {
             change.lost = Some((*path).to_owned());
@@ -315,7 +348,7 @@ impl Manifest {
     }
 
     /// The names, for when the model is not here. `None` if a file would lie in a file, which no model of ours has.
-    pub(super) fn file_tree(&self) -> Option<FileTree> {
+    pub(in crate::cache) fn file_tree(&self) -> Option<FileTree> {
         let mut index = Index::new(self.dirs.get("").map_or(UNIX_EPOCH, |mtime| time(*mtime)));
         for (path, mtime) in self.dirs.iter().filter(|(path, _)| !path.is_empty()) {
             add_dirs(&mut index, path, true)?;
@@ -329,7 +362,7 @@ impl Manifest {
             };
             index.add_file(path, stat);
         }
-        Some(FileTree { index })
+        Some(FileTree::new(index))
     }
 }
 
@@ -341,14 +374,14 @@ fn add_dirs(index: &mut Index<Stat>, path: &str, itself: bool) -> Option<()> {
 }
 
 /// In nanoseconds since 1970; times more than 292 years away from it are as good as that.
-pub(super) fn nanos(time: SystemTime) -> i64 {
+pub(in crate::cache) fn nanos(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
     }
 }
 
-pub(super) fn time(nanos: i64) -> SystemTime {
+pub(in crate::cache) fn time(nanos: i64) -> SystemTime {
     let distance = Duration::from_nanos(nanos.unsigned_abs());
     let time = match nanos < 0 {
         true => UNIX_EPOCH.checked_sub(distance),
@@ -356,3 +389,6 @@ pub(super) fn time(nanos: i64) -> SystemTime {
     };
     time.unwrap_or(UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests;

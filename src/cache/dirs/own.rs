@@ -16,15 +16,21 @@ use parking_lot::Mutex;
 
 use crate::os;
 
-use super::error::{Context, Error, if_there};
-use super::layout::{DIR_MODE, VERSION};
+use super::super::error::{Context, Error, if_there};
+
+/// The version of everything below `.tfhub-fs/v1`. A change of form means a new number, and so a new directory.
+pub(in crate::cache) const VERSION: u32 = 1;
+
+/// Modes before the umask, as tensorflow_hub has them: with umask 022 every user may read a model.
+pub(in crate::cache) const FILE_MODE: u32 = 0o644;
+pub(in crate::cache) const DIR_MODE: u32 = 0o755;
 
 /// The directory of all that only tfhub-fs knows.
 const STATE: &str = ".tfhub-fs";
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Own {
+pub(in crate::cache) enum Own {
     /// `.tfhub-fs/v1`, in which all others are.
     Version,
     Locks,
@@ -36,7 +42,7 @@ pub(super) enum Own {
 }
 
 impl Own {
-    pub(super) const ALL: [Own; 7] = [
+    pub(in crate::cache) const ALL: [Own; 7] = [
         Own::Version,
         Own::Locks,
         Own::Manifests,
@@ -47,7 +53,7 @@ impl Own {
     ];
 
     /// Its name in `v1`, but for that itself.
-    pub(super) fn name(self) -> String {
+    pub(in crate::cache) fn name(self) -> String {
         match self {
             Own::Version => format!("v{VERSION}"),
             Own::Locks => "locks".to_owned(),
@@ -85,7 +91,7 @@ impl Slot {
 
 /// Those that have been opened.
 #[derive(Debug, Default)]
-pub(super) struct OwnDirs {
+pub(in crate::cache) struct OwnDirs {
     dirs: [Slot; Own::ALL.len()],
     /// Whether they may be anybody's: nothing is written there.
     of_anybody: bool,
@@ -93,7 +99,7 @@ pub(super) struct OwnDirs {
 
 impl OwnDirs {
     /// Of a cache directory that is only read.
-    pub(super) fn of_anybody() -> OwnDirs {
+    pub(in crate::cache) fn of_anybody() -> OwnDirs {
         OwnDirs {
             of_anybody: true,
             ..OwnDirs::default()
@@ -102,7 +108,7 @@ impl OwnDirs {
 
     /// A path for the kernel. A directory that is not open, or that a cleaner has taken away, is looked for below the cache
     /// directory `root`; if it is not there, nothing is ever found at the path.
-    pub(super) fn path(&self, root: &Path, own: Own) -> PathBuf {
+    pub(in crate::cache) fn path(&self, root: &Path, own: Own) -> PathBuf {
         let slot = self.dirs.get(own as usize);
         let held = slot.and_then(|slot| Some((slot, slot.dir.get()?)));
         match held {
@@ -118,7 +124,7 @@ impl OwnDirs {
     }
 
     /// Makes what is missing of them below `root`, and holds them all from now on; the directory that they are in.
-    pub(super) fn make(&self, root: &Path) -> Result<File, Error> {
+    pub(in crate::cache) fn make(&self, root: &Path) -> Result<File, Error> {
         let dir = os::beneath::top_path(root).context("open", root)?;
         is_no_others(&dir, root)?;
         refuse_newer(&dir, root)?;
