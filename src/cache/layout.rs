@@ -65,7 +65,7 @@ impl Layout {
         }
     }
 
-    /// The same, of a directory that is only read.
+    /// The layout of a directory that is only read.
     pub(super) fn as_it_is(root: PathBuf) -> Layout {
         let own = OwnDirs::of_anybody();
         Layout { root, own }

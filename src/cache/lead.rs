@@ -160,7 +160,7 @@ impl Lead {
         };
         let (sealed, is_ours) = entry.publish(base, contents)?;
         if is_ours {
-            self.held.staging_is_gone();
+            self.held.forget_staging();
         }
         Ok(sealed)
     }

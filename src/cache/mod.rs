@@ -11,10 +11,14 @@
 //!   read ([`Demand`]), and takes the lock only to seal; what it writes stays in `parts` from one run to the next, or in
 //!   memory where there is no cache, and gives way when there is no room (`room.rs`).
 //!
-//! `Cache::begin` decides which: `sealed` if the entry is whole (`complete.rs`), `Lead` for the one caller who is to fill
-//! it, `Busy` while somebody else does (`lock.rs` among ourselves, `foreign.rs` for tensorflow_hub). `Lead::seal` ends a
-//! filling; a lead that is dropped instead leaves nothing behind. `kill -9` at any instruction leaves the old state, or a
-//! staging directory that the next `begin` of the same model, or the next `Cache::open`, takes away.
+//! `Cache::begin` decides which: `Sealed` if the entry is whole (`sealed/entry.rs`), `Lead` for the one caller who is to fill
+//! it, `Busy` while somebody else does (`lock/`). `Lead::seal` ends a filling; a lead that is dropped instead leaves nothing
+//! behind. `kill -9` at any instruction leaves the old state, or a staging directory that the next `begin` of the same model, or
+//! the next `Cache::open`, takes away.
+//!
+//! Where a complete model may be is a list of layers (`layers.rs`): our directory, one that is only read, kagglehub's. What is
+//! neither filling nor reading (listing, pins, verifying, upkeep) is in `admin/`, whose types take a cache. Folders name
+//! each other in one direction: `admin -> sealed, lock -> layout -> dirs`.
 //!
 //! What a handle means, where bytes come from and how an archive is packed are unknown here.
 

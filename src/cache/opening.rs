@@ -28,7 +28,7 @@ impl Cache {
     /// It cannot be made or written, or a later tfhub-fs has left its state there.
     pub fn open(root: &Path) -> Result<Cache, Error> {
         match place(root)? {
-            (layout, None) => Cache::at(layout, &Options::default()),
+            (layout, None) => at(layout, &Options::default()),
             (_, Some(why)) => Err(Error::NoCache { why }),
         }
     }
@@ -42,82 +42,82 @@ impl Cache {
     ///
     /// A later tfhub-fs has left its state there, or something that is not ours is in the place of our own directories.
     pub fn with(options: &Options) -> Result<Cache, Error> {
-        let mut cache = Cache::chosen(options)?;
+        let mut cache = chosen(options)?;
         let kagglehub = options.kagglehub.clone().map(Layer::Kagglehub);
         cache.add(kagglehub);
         Ok(cache)
     }
+}
 
-    fn chosen(options: &Options) -> Result<Cache, Error> {
-        let Some(dir) = &options.dir else {
-            let why = "there is no cache directory";
-            return Ok(Cache::in_memory(options, why.to_owned()));
-        };
-        match place(dir) {
-            Ok((layout, None)) => Cache::at(layout, options),
-            Ok((layout, Some(why))) => Cache::above(Some(layout), &why, options),
-            Err(
-                error @ (Error::Denied { .. }
-                | Error::ReadOnly { .. }
-                | Error::NoSpace { .. }
-                | Error::Anothers { .. }
-                | Error::Io { .. }),
-            ) => Cache::above(None, &error.to_string(), options),
-            Err(error) => Err(error),
+fn chosen(options: &Options) -> Result<Cache, Error> {
+    let Some(dir) = &options.dir else {
+        let why = "there is no cache directory";
+        return Ok(in_memory(options, why.to_owned()));
+    };
+    match place(dir) {
+        Ok((layout, None)) => at(layout, options),
+        Ok((layout, Some(why))) => above(Some(layout), &why, options),
+        Err(
+            error @ (Error::Denied { .. }
+            | Error::ReadOnly { .. }
+            | Error::NoSpace { .. }
+            | Error::Anothers { .. }
+            | Error::Io { .. }),
+        ) => above(None, &error.to_string(), options),
+        Err(error) => Err(error),
+    }
+}
+
+/// The private directory, above one that can only be read. One warning says so.
+fn above(lower: Option<Layout>, why: &str, options: &Options) -> Result<Cache, Error> {
+    let is_other = |dir: &&Path| Some(*dir) != options.dir.as_deref();
+    let private = options.private.as_deref().filter(is_other);
+    let mut cache = match private.map(|dir| (dir, place(dir))) {
+        Some((dir, Ok((layout, None)))) => {
+            tracing::warn!(
+                private = %dir.display(),
+                "{why}; what is missing there is kept in a directory of our own"
+            );
+            at(layout, options)?
         }
-    }
-
-    /// The private directory, above one that can only be read. One warning says so.
-    fn above(lower: Option<Layout>, why: &str, options: &Options) -> Result<Cache, Error> {
-        let is_other = |dir: &&Path| Some(*dir) != options.dir.as_deref();
-        let private = options.private.as_deref().filter(is_other);
-        let mut cache = match private.map(|dir| (dir, place(dir))) {
-            Some((dir, Ok((layout, None)))) => {
-                tracing::warn!(
-                    private = %dir.display(),
-                    "{why}; what is missing there is kept in a directory of our own"
-                );
-                Cache::at(layout, options)?
+        private => {
+            if let Some((_, Err(error))) = private {
+                tracing::debug!(%error, "there is no private directory either");
             }
-            private => {
-                if let Some((_, Err(error))) = private {
-                    tracing::debug!(%error, "there is no private directory either");
-                }
-                tracing::warn!("{why}; what is missing can be streamed through memory only");
-                Cache::in_memory(options, why.to_owned())
-            }
-        };
-        let lower = lower.map(|layout| Layer::ReadOnly(ReadOnly::new(layout)));
-        cache.add(lower);
-        Ok(cache)
-    }
+            tracing::warn!("{why}; what is missing can be streamed through memory only");
+            in_memory(options, why.to_owned())
+        }
+    };
+    let lower = lower.map(|layout| Layer::ReadOnly(ReadOnly::new(layout)));
+    cache.add(lower);
+    Ok(cache)
+}
 
-    fn in_memory(options: &Options, why: String) -> Cache {
-        let memory = Room::new(Budget::Memory(options.memory));
-        Cache::new(Vec::new(), Err(why), memory)
-    }
+fn in_memory(options: &Options, why: String) -> Cache {
+    let memory = Room::new(Budget::Memory(options.memory));
+    Cache::new(Vec::new(), Err(why), memory)
+}
 
-    fn at(layout: Layout, options: &Options) -> Result<Cache, Error> {
-        let host = os::host::hostname();
-        let layout = Arc::new(layout);
-        let is_zero = |size: &CacheSize| size.bytes(u64::MAX) == 0;
-        let keeps = !options.limit.as_ref().is_some_and(is_zero);
-        let limits = Limits {
-            cap: options.limit,
-            min_free: options.min_free,
-            evict_foreign: options.evict_foreign,
-        };
-        let budget = Box::new(DiskBudget::new(layout.clone(), limits));
-        reclaim(&layout);
-        budget.idle.survey();
-        let disk = match keeps {
-            true => Ok(Room::new(Budget::Disk(budget))),
-            false => Err("its size is limited to 0".to_owned()),
-        };
-        let memory = Room::new(Budget::Memory(options.memory));
-        let own = Layer::Own(Arc::new(Locks::new(layout, host)));
-        Ok(Cache::new(vec![own], disk, memory))
-    }
+fn at(layout: Layout, options: &Options) -> Result<Cache, Error> {
+    let host = os::host::hostname();
+    let layout = Arc::new(layout);
+    let is_zero = |size: &CacheSize| size.bytes(u64::MAX) == 0;
+    let keeps = !options.limit.as_ref().is_some_and(is_zero);
+    let limits = Limits {
+        cap: options.limit,
+        min_free: options.min_free,
+        evict_foreign: options.evict_foreign,
+    };
+    let budget = Box::new(DiskBudget::new(layout.clone(), limits));
+    reclaim(&layout);
+    budget.idle.survey();
+    let disk = match keeps {
+        true => Ok(Room::new(Budget::Disk(budget))),
+        false => Err("its size is limited to 0".to_owned()),
+    };
+    let memory = Room::new(Budget::Memory(options.memory));
+    let own = Layer::Own(Arc::new(Locks::new(layout, host)));
+    Ok(Cache::new(vec![own], disk, memory))
 }
 
 /// A cache directory, which is made where missing; with the reason, if it can be read and is not to be written.

@@ -56,7 +56,7 @@ pub struct FileSpec {
     pub hashes: Hashes,
 }
 
-/// The same as it is kept beside the bytes: they are used again only for an equal one.
+/// A file's spec as it is kept beside its bytes, which are used again only if it is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Planned {
     pub(super) name: String,

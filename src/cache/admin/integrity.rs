@@ -23,7 +23,7 @@ pub enum Verified {
     Right,
     /// Others put it here, and nobody knew its checksums; they are known now.
     Recorded,
-    /// The same in a directory that is not ours to write: every name can be read, and that is all that one can say.
+    /// Nobody knows its checksums, and the directory is not ours to write: every file can be read, and no more is known.
     Unrecorded,
     /// It is not here, or being filled.
     Absent,

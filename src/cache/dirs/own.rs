@@ -126,7 +126,7 @@ impl OwnDirs {
     /// Makes what is missing of them below `root`, and holds them all from now on; the directory that they are in.
     pub(in crate::cache) fn make(&self, root: &Path) -> Result<File, Error> {
         let dir = os::beneath::top_path(root).context("open", root)?;
-        is_no_others(&dir, root)?;
+        check_owner(&dir, root)?;
         refuse_newer(&dir, root)?;
         let state = make(&dir, STATE, root)?;
         let shown = root.join(STATE);
@@ -163,7 +163,7 @@ impl OwnDirs {
         let slot = &slot.ok_or(io::ErrorKind::NotFound)?.dir;
         if let Err(dir) = slot.set(dir)
             && let Some(held) = slot.get()
-            && !is_same(held, &dir)?
+            && !same_inode(held, &dir)?
         {
             os::fs::turn(held, &dir)?;
         }
@@ -214,7 +214,7 @@ fn make(parent: &File, name: &str, shown: &Path) -> Result<File, Error> {
         Err(error) => Err(error),
     };
     let dir = opened.map_err(|error| not_a_directory(shown.clone(), error))?;
-    is_no_others(&dir, &shown)?;
+    check_owner(&dir, &shown)?;
     Ok(dir)
 }
 
@@ -225,7 +225,7 @@ fn not_a_directory(path: PathBuf, error: io::Error) -> Error {
     }
 }
 
-fn is_no_others(dir: &File, shown: &Path) -> Result<(), Error> {
+fn check_owner(dir: &File, shown: &Path) -> Result<(), Error> {
     let owner = dir.metadata().context("examine", shown)?.uid();
     match os::own::trusts(owner) {
         true => Ok(()),
@@ -239,7 +239,7 @@ fn is_no_others(dir: &File, shown: &Path) -> Result<(), Error> {
 /// Where nothing is and nobody can put anything.
 const NOWHERE: &str = "/proc/self/fd/closed";
 
-fn is_same(one: &File, other: &File) -> io::Result<bool> {
+fn same_inode(one: &File, other: &File) -> io::Result<bool> {
     let (one, other) = (one.metadata()?, other.metadata()?);
     Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }

@@ -29,7 +29,7 @@ pub(in crate::cache) fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_up_to(path, SHORT)
 }
 
-/// The same, of a file of at most `limit` bytes.
+/// The bytes of a plain file that has at most `limit` of them.
 pub(in crate::cache) fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(limit + 1).read_to_end(&mut bytes)?;

@@ -217,8 +217,8 @@ impl Held {
         self.staging.as_deref()
     }
 
-    /// Says that the staging directory has another name now, and is no longer ours to remove.
-    pub(in crate::cache) fn staging_is_gone(&mut self) {
+    /// Leaves the staging directory alone from now on: it has another name.
+    pub(in crate::cache) fn forget_staging(&mut self) {
         self.staging = None;
     }
 }

@@ -16,7 +16,7 @@ use super::super::layout::{Key, Layout};
 pub(in crate::cache) struct Sight {
     /// The lock's whole text.
     pub text: String,
-    /// The same, if it has the usual form.
+    /// Its parts, if it has the usual form.
     pub parsed: Option<LockText>,
     /// The size of its holder's staging directory.
     pub bytes: u64,

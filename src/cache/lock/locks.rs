@@ -39,7 +39,7 @@ impl Locks {
         &self.host
     }
 
-    /// Says that nobody needs the lock of this model any more.
+    /// Drops what was seen of the lock of this model.
     pub(in crate::cache) fn forget(&self, key: &Key) {
         self.watches.lock().remove(key);
     }

@@ -57,7 +57,7 @@ pub(in crate::cache) fn state(layout: &Layout, key: &Key) -> Result<EntryState, 
     state_with(layout, key, || Manifest::current(layout, key))
 }
 
-/// The same with a manifest that is read only if there is anything to compare it with.
+/// Examines a model's entry as [`state`] does. `manifest` is called only if there is anything to compare it with.
 pub(in crate::cache) fn state_with(
     layout: &Layout,
     key: &Key,
@@ -225,7 +225,7 @@ pub(in crate::cache) fn clear(layout: &Layout, key: &Key) -> Result<(), Error> {
     }
 }
 
-/// The same, and its descriptor: nothing is to come in its place at once.
+/// Removes an entry that is not whole, and its descriptor: nothing comes in its place at once.
 pub(in crate::cache) fn set_aside(layout: &Layout, key: &Key) -> Result<(), Error> {
     clear(layout, key)?;
     let descriptor = layout.descriptor(key);

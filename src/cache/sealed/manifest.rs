@@ -217,7 +217,7 @@ impl Manifest {
         }
     }
 
-    /// Says the same of what is in `sealed` now: checksums that are known stay.
+    /// Takes names, sizes and times from `sealed`; checksums that are known stay.
     pub(in crate::cache) fn retake(&mut self, sealed: &Sealed) {
         let now = Manifest::of(&self.handle, self.state, &self.descriptor, sealed);
         let known = std::mem::replace(&mut self.files, now.files);
