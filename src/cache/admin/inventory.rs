@@ -148,6 +148,7 @@ impl<'a> Inventory<'a> {
     /// The handle of the model with this key, if it is here or was: as its descriptor, or else its manifest, has it. A handle
     /// whose key is another one is not believed.
     pub fn handle_of(&self, key: &Key) -> Option<String> {
+        os::blocking::may_wait();
         let mut layouts = self.cache.layouts();
         layouts.find_map(|layout| handle_in(layout, key))
     }
