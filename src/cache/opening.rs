@@ -15,10 +15,11 @@ use super::layers::{Layer, ReadOnly};
 use super::layout::{FILE_MODE, Key, Layout};
 use super::lock::Claim;
 use super::lock::Locks;
+use super::lock::underway;
 use super::room::Room;
 use super::root::Cache;
 use super::spec::Options;
-use super::{trash, underway};
+use super::trash;
 
 impl Cache {
     /// Opens a cache directory as [`Cache::with`] does, with nothing but the defaults.
