@@ -135,6 +135,15 @@ impl Cache {
             .filter_map(Layer::layout)
     }
 
+    /// Every directory that complete models are read from.
+    pub fn dirs(&self) -> impl Iterator<Item = &Path> {
+        self.layers.iter().map(|layer| match layer {
+            Layer::Own(locks) => locks.layout().root(),
+            Layer::ReadOnly(dir) => dir.layout().root(),
+            Layer::Kagglehub(root) => root,
+        })
+    }
+
     /// Whether kagglehub's cache is asked too, which may lie on another disk.
     pub fn asks_kagglehub(&self) -> bool {
         let is_kagglehub = |layer: &Layer| matches!(layer, Layer::Kagglehub(_));

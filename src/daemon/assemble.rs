@@ -84,7 +84,7 @@ impl Assembly {
     /// Leaves out the directories that `mountpoint` would hide, or that it lies in: the private cache and kagglehub's. The daemon
     /// would wait for itself.
     pub fn keep_apart(&mut self, mountpoint: &Path) {
-        for dir in [&mut self.cache.private, &mut self.models.kagglehub] {
+        for dir in [&mut self.cache.private, &mut self.cache.kagglehub] {
             let overlaps =
                 |dir: &PathBuf| dir.starts_with(mountpoint) || mountpoint.starts_with(dir);
             if let Some(dir) = dir.take_if(|dir| overlaps(dir)) {
