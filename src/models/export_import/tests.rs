@@ -65,7 +65,8 @@ fn models_arrive_whole_and_once() {
         assert_eq!(one.children(dir), other.children(dir), "{dir}");
     }
     assert!(
-        to.whole(&Key::of(URL))
+        crate::cache::Integrity::of(&to)
+            .whole(&Key::of(URL))
             .unwrap()
             .unwrap()
             .0
@@ -143,7 +144,7 @@ fn adopted_models_are_exported_with_checksums_and_none_is_taken_in_without() {
     std::fs::create_dir(&at).unwrap();
     std::fs::write(at.join("saved_model.pb"), "graph that others wrote").unwrap();
     let from = cache(here.path());
-    from.is_used(URL);
+    from.record_use(URL);
     let good = exported(&from, &[URL]).unwrap();
     let mut flipped = good.clone();
     let place = good.windows(5).position(|part| part == b"graph").unwrap();
