@@ -22,7 +22,7 @@ pub(super) enum Layer {
     /// Our cache directory, which is ours to write.
     Own(Arc<Locks>),
     /// A cache directory that is served as it is: another user's, or on a read-only disk.
-    ReadOnly(ReadOnly),
+    ReadOnly(Box<ReadOnly>),
     /// kagglehub's cache, which has another layout.
     Kagglehub(PathBuf),
 }

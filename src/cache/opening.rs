@@ -89,7 +89,7 @@ fn above(lower: Option<Layout>, why: &str, options: &Options) -> Result<Cache, E
             in_memory(options, why.to_owned())
         }
     };
-    let lower = lower.map(|layout| Layer::ReadOnly(ReadOnly::new(layout)));
+    let lower = lower.map(|layout| Layer::ReadOnly(Box::new(ReadOnly::new(layout))));
     cache.add(lower);
     Ok(cache)
 }

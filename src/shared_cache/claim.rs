@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 
 use super::Error;
-use super::shared_cache::Shared;
+use super::handle::Shared;
 use crate::bucket::{Precondition, PutOutcome};
 use crate::handle::{BucketPath, Key};
 use crate::hubdir::{LockText, Stillness, new_uid};

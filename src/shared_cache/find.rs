@@ -1,7 +1,7 @@
 //! Looks a model up in the bucket.
 
 use super::complete;
-use super::shared_cache::{Shared, SharedCache};
+use super::handle::{Shared, SharedCache};
 use super::{Error, layout};
 use crate::handle::{BucketPath, Handle};
 use crate::source::Folder;

@@ -21,19 +21,19 @@ mod claim;
 mod complete;
 mod error;
 mod find;
+mod handle;
 mod health;
 mod layout;
 mod manifest;
 mod options;
 mod publish;
-mod shared_cache;
 #[cfg(test)]
 mod tests;
 mod upload;
 mod verified;
 
 pub use error::Error;
+pub use handle::SharedCache;
 pub use options::SharedCacheOptions;
 pub use publish::{PendingUpload, UploadOutcome};
-pub use shared_cache::SharedCache;
 pub use upload::UploadFile;

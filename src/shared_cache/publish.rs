@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::Error;
 use super::claim::{self, Claim, HeldLock, HolderWatch};
 use super::find::FoundCopy;
-use super::shared_cache::{Shared, SharedCache};
+use super::handle::{Shared, SharedCache};
 use super::upload::{self, UploadFile};
 use crate::handle::{Handle, Key};
 

@@ -11,7 +11,8 @@ use crate::handle::Key;
 /// What is taken away under a model that is read by ranges: all of it comes again, and the model can be sealed.
 #[test]
 fn a_streamed_model_begins_anew_wherever_it_was_cleared() {
-    let clear: [(&str, fn(&Path)); 6] = [
+    type Clear = fn(&Path);
+    let clear: [(&str, Clear); 6] = [
         ("its parts", |root| {
             let parts = root.join(".tfhub-fs/v1/parts");
             for entry in fs::read_dir(parts).unwrap() {

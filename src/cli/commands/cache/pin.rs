@@ -62,7 +62,7 @@ fn can_be_pinned(typed: &str, cache: &Cache) -> Result<(), Failure> {
     if handle.version().is_some() || handle.kind() == Kind::Archive {
         return Ok(());
     }
-    let items = Inventory::of(&cache).items();
+    let items = Inventory::of(cache).items();
     let is_version = |item: &&Item| {
         let version = Handle::parse(&item.handle).ok();
         version.and_then(|handle| handle.unversioned()).as_ref() == Some(&handle)
