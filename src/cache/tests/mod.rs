@@ -99,6 +99,13 @@ pub(super) fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+/// Waits until what this cache has evicted is deleted: a thread of its own does that.
+pub(super) fn wait_for_sweeper(cache: &Cache) {
+    if let Some(budget::Budget::Disk(disk)) = cache.disk().map(|room| room.budget()) {
+        disk.sweeper.drain();
+    }
+}
+
 /// That nothing is left of a fill that did not happen.
 pub(super) fn assert_clean(root: &Path) {
     assert_eq!(names(root), [""; 0]);

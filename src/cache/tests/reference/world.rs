@@ -182,6 +182,7 @@ impl World {
             super::names(self.dir.path()),
             names.into_iter().collect::<Vec<_>>()
         );
+        self.caches.iter().for_each(wait_for_sweeper);
         for own in ["locks", "tmp", "trash"] {
             let own = self.dir.path().join(".tfhub-fs/v1").join(own);
             assert_eq!(super::names(&own), [""; 0], "{}", own.display());
