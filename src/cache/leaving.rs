@@ -77,14 +77,18 @@ impl Tried {
 
 impl DiskBudget {
     /// Chooses what is to leave for `lack` bytes, the longest unused first, but what was tried. It counts no more from now
-    /// on, and is to be given to [`DiskBudget::evict`].
+    /// on, and is to be given to [`DiskBudget::evict`]. If no model can leave, none is asked for a while.
     pub(super) fn choose(&self, lack: u64, may: Leave, tried: &Tried) -> Vec<Leaving> {
         let is_stuck = || self.stuck.lock().is_some_and(|at| at.elapsed() < STUCK_FOR);
         let may = match may {
             Leave::Models if is_stuck() => Leave::Parts,
             may => may,
         };
-        self.choose_until(may, tried, |sum, _| sum >= lack)
+        let chosen = self.choose_until(may, tried, |sum, _| sum >= lack);
+        if chosen.is_empty() && may == Leave::Models {
+            *self.stuck.lock() = Some(Instant::now());
+        }
+        chosen
     }
 
     fn choose_until(
@@ -160,11 +164,6 @@ impl DiskBudget {
             self.leaving.fetch_sub(leaving.bytes, Ordering::Relaxed);
         }
         freed
-    }
-
-    /// Nothing may leave: nobody is asked again for a while.
-    pub(super) fn give_up(&self) {
-        *self.stuck.lock() = Some(Instant::now());
     }
 
     fn evict_model(&self, row: &Row) -> Result<Option<PathBuf>, Stays> {

@@ -203,9 +203,6 @@ impl Room {
             let before = freed.unwrap_or(0);
             freed = Some(before);
             if chosen.is_empty() {
-                if may == Leave::Models {
-                    disk.give_up();
-                }
                 break;
             }
             freed = Some(disk.evict(chosen, &mut tried).saturating_add(before));

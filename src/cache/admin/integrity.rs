@@ -221,7 +221,8 @@ fn judge(locks: &Locks, key: &Key) -> Result<Verified, Error> {
             }
         }
     };
-    tracing::warn!(entry = %key, %why, "the cached copy is damaged, and is set aside");
+    let model = handle_in(layout, key).unwrap_or_default();
+    tracing::warn!(model, entry = %key, %why, "the cached copy is damaged, and is set aside");
     entry::set_aside(layout, key)?;
     Ok(Verified::SetAside(why.to_string()))
 }

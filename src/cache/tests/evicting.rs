@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ranges::{OBJECT, fill, fill_all, get, limited, partial, spec};
 use super::*;
@@ -93,6 +93,22 @@ fn what_is_open_or_pinned_stays_and_then_that_one_model_fails() {
         here(&cache, &["open", "pinned", "new"]),
         [false, true, true]
     );
+}
+
+#[test]
+fn asking_again_and_again_does_not_put_eviction_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = limited(dir.path(), MIB + MIB / 2);
+    let open = put_model(&cache, "open").unwrap();
+    let held = File::open(open.dir().join("saved_model.pb")).unwrap();
+    assert!(matches!(put_model(&cache, "new"), Err(Error::Full { .. })));
+    drop(held);
+    let begun = Instant::now();
+    while put_model(&cache, "new").is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "never evicted");
+        sleep(Duration::from_millis(50));
+    }
+    assert_eq!(here(&cache, &["open", "new"]), [false, true]);
 }
 
 #[test]
