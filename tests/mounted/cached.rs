@@ -35,7 +35,7 @@ fn a_name_that_is_added_is_found() {
     let dir = by_hand(cache.path(), url, &saved_model(4, 30_000));
     // Only a file whose checksum is known can be told from another once its time has changed.
     let cache_dir = cache.path().to_str().unwrap();
-    let verified = run(&["cache", "verify", "--all", "--cache-dir", cache_dir]);
+    let verified = run(["cache", "verify", "--all", "--cache-dir", cache_dir]);
     assert_eq!(verified.code, Some(0), "{}", verified.stderr);
     let mount = Mounting::of(&origin).cache(cache.path()).start();
     let added = ["extra.txt", "variables/extra.txt"].map(|name| format!("google/cached/1/{name}"));
