@@ -8,7 +8,7 @@ use super::look::{EntryState, look, lookup_known};
 use super::modules;
 use super::nodes::{Node, Spot, join, number};
 use super::{Answer, Error, Shared, Tree};
-use crate::handle::{self, Handle, Place};
+use crate::handle::{Handle, Place};
 use crate::models::{Content, Latest, Model};
 
 /// The longest name that Linux file systems take.
@@ -193,9 +193,8 @@ impl Tree {
             && let EntryState::Directory { mtime } = look(&content, "", model.handle())
         {
             attr.mtime = mtime;
-            // What `latest` is may change.
-            if model.handle().version().is_some() || model.handle().kind() == handle::Kind::Archive
-            {
+            // What `latest` is may change, and so may the archive at a URL that has no version.
+            if model.handle().version().is_some() {
                 ttl = ttl_of(&content);
             }
         }

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 
 use crate::common::{
-    Mounting, SOON, Tar, Tree, assert_errno, eventually, gzip_members, noise, saved_model, sha1_of,
+    Mounting, SOON, Tar, Tree, assert_errno, eventually, gzip_members, noise, run, saved_model,
+    sha1_of,
 };
 use crate::filling::{gate_after, read_at};
 use crate::origin::{Fault, Gate, Origin};
@@ -113,4 +114,38 @@ fn wanted_on_disk(sealed: &std::path::Path) {
         "{} blocks of a file with 8 kB of data",
         sparse.blocks()
     );
+}
+
+/// What an archive's URL gives may change where it has no version: once the cached copy is gone, the new one is shown, with
+/// the names that were absent before.
+#[test]
+fn an_archive_url_is_not_remembered_for_ever() {
+    let origin = Origin::start();
+    let model = saved_model(11, 20_000);
+    origin.host("x/model.tar.gz", Tar::of(&model).gz());
+    let mount = Mounting::of(&origin).start();
+    let root = format!("http:/{}/x/model.tar.gz", origin.authority());
+    let graph = format!("{root}/saved_model.pb");
+    let added = ["added.txt", "variables/added.txt"].map(|name| format!("{root}/{name}"));
+    mount.read(&graph).unwrap();
+    mount.list(&root).unwrap();
+    let url = format!("http://{}/x/model.tar.gz", origin.authority());
+    eventually("sealed", SOON, || mount.cache.join(sha1_of(&url)).is_dir());
+    for name in &added {
+        assert_errno(mount.stat(name), libc::ENOENT);
+    }
+    let mut newer = Tar::of(&model);
+    for name in ["added.txt", "variables/added.txt"] {
+        newer = newer.file(name, b"new");
+    }
+    origin.host("x/model.tar.gz", newer.gz());
+    let cache = mount.cache.to_str().unwrap();
+    let removed = run(["cache", "remove", &url, "--cache-dir", cache]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    for name in &added {
+        eventually("the new archive is shown", SOON, || {
+            let _ = mount.read(&graph);
+            mount.read(name).is_ok_and(|bytes| bytes == b"new")
+        });
+    }
 }
