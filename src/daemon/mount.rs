@@ -94,7 +94,7 @@ pub fn mount(
         runtime.spawn(prefetch::run(models.clone(), list.content()));
         runtime.spawn(list.watch(tree.clone()));
     }
-    std::thread::spawn(move || tree.keep_house());
+    std::thread::spawn(move || tree.maintain());
     std::thread::spawn(move || models.scrub());
     tracing::info!(
         mountpoint = %mountpoint.path().display(),

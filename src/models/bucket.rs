@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::memo::{Answer, Kind, Memo, Old};
+use super::query_cache::{Answer, Kind, Old, QueryCache};
 use super::{Error, Shared};
 use crate::handle::BucketPath;
 use crate::source::RemoteFile;
@@ -62,18 +62,18 @@ enum Want {
 
 /// All that is remembered of buckets. Objects may be replaced at any time; what is open stays what it was.
 pub(super) struct Told {
-    dirs: Memo<BucketPath, Arc<BucketNames>>,
-    names: Memo<BucketPath, Seen>,
+    dirs: QueryCache<BucketPath, Arc<BucketNames>>,
+    names: QueryCache<BucketPath, Seen>,
 }
 
 impl Default for Told {
     fn default() -> Told {
         Told {
-            dirs: Memo::new(Kind {
+            dirs: QueryCache::new(Kind {
                 old: Old::Forgotten,
                 names: |listed| listed.dirs.len() + listed.files.len(),
             }),
-            names: Memo::new(Kind {
+            names: QueryCache::new(Kind {
                 old: Old::Forgotten,
                 names: |_| 1,
             }),

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::memo::{Answer, Kind, Memo, Old};
+use super::query_cache::{Answer, Kind, Old, QueryCache};
 use super::{Error, Shared};
 use crate::handle::{Catalogue, Handle};
 use crate::source::{self, Newest};
@@ -23,23 +23,23 @@ pub enum Latest {
 
 /// What origins have told of more than one model.
 pub(super) struct Told {
-    newest: Memo<Handle, Latest>,
-    versions: Memo<Handle, Arc<Vec<u64>>>,
-    children: Memo<Catalogue, Arc<Vec<String>>>,
+    newest: QueryCache<Handle, Latest>,
+    versions: QueryCache<Handle, Arc<Vec<u64>>>,
+    children: QueryCache<Catalogue, Arc<Vec<String>>>,
 }
 
 impl Default for Told {
     fn default() -> Told {
         Told {
-            newest: Memo::new(Kind {
+            newest: QueryCache::new(Kind {
                 old: Old::Kept,
                 names: |_| 1,
             }),
-            versions: Memo::new(Kind {
+            versions: QueryCache::new(Kind {
                 old: Old::Kept,
                 names: |versions| versions.len(),
             }),
-            children: Memo::new(Kind {
+            children: QueryCache::new(Kind {
                 old: Old::Kept,
                 names: |names| names.len(),
             }),
@@ -77,7 +77,7 @@ pub(super) async fn children(shared: &Arc<Shared>, of: &Catalogue) -> Answer<Arc
 /// What is remembered of `key`, or what the origin says to it.
 async fn told<K, V, F>(
     shared: &Arc<Shared>,
-    memo: &Memo<K, V>,
+    memo: &QueryCache<K, V>,
     key: &K,
     ask: impl FnOnce(Arc<Shared>, K) -> F,
 ) -> Answer<V>

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::model::{Copy, Event, Fill, FillKind, Filler, Job, Model};
-use super::stream::{self, Streamer};
+use super::range_fill::{self, Streamer};
 use super::{Error, object_prefetch};
 use crate::cache::{self, FileSpec, Partial, Sealed, Sealing, Streaming};
 use crate::config::Prefetch;
@@ -35,7 +35,7 @@ async fn try_begin(model: &Arc<Model>, job: Job, folder: Arc<Folder>) -> Result<
         Opened::Partial(partial, limit) => (partial, limit),
     };
     let shared = model.shared();
-    let options = stream::Options {
+    let options = range_fill::Options {
         ahead: shared.streams.ahead.min(limit / 2),
         ..shared.streams.clone()
     };

@@ -18,7 +18,7 @@ use crate::shared_cache::SharedCache;
 use crate::source::{RemoteFile, Source};
 
 use super::objects::Object;
-use super::{BucketNames, Error, Latest, Model, Seen, bucket, disk, newest, stream};
+use super::{BucketNames, Error, Latest, Model, Seen, bucket, disk, newest, range_fill};
 
 /// How many models are remembered that nobody uses; a sealed one that falls out is read from the disk again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     pub client: Client,
     pub source: Source,
     pub options: Options,
-    pub streams: stream::Options,
+    pub streams: range_fill::Options,
     pub runtime: tokio::runtime::Handle,
     /// Not held: the models in it hold this.
     table: Weak<Mutex<Table>>,
@@ -107,7 +107,7 @@ impl Models {
         options: Options,
         runtime: tokio::runtime::Handle,
     ) -> Models {
-        let streams = stream::Options {
+        let streams = range_fill::Options {
             prefetch: options.prefetch,
             ahead: u64::MAX,
             pool: Arc::default(),

@@ -144,12 +144,12 @@ impl Tree {
         path: String,
         inside: String,
     ) -> Result<Opened, Error> {
-        let patience = self.patience(model.handle());
+        let timeout = self.progress_timeout(model.handle());
         for _ in 0..=HEAL {
             let content = model.content().await?;
             let disk = match &content {
                 Content::Filling(filling) => {
-                    patience.until(filling, Need::Name(inside.clone())).await?;
+                    timeout.until(filling, Need::Name(inside.clone())).await?;
                     Disk::Cache
                 }
                 Content::Sealed(sealed) => self.shared.models.disk_of(sealed.dir()),
@@ -256,7 +256,7 @@ impl Tree {
             filling.clone(),
             inside,
             model.handle().url(),
-            self.patience(model.handle()),
+            self.progress_timeout(model.handle()),
             file,
         )))
     }

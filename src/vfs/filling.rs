@@ -9,14 +9,14 @@ use super::buffer::Buffer;
 use super::error::Error;
 use super::files::wanted;
 use crate::cache::{Failure, FillFile, Filling, Found, Need, ReadAt};
-use crate::models::{self, Disk, Models, Patience};
+use crate::models::{self, Disk, Models, ProgressTimeout};
 
 /// The open file, from its open to its close.
 pub struct FillingFile {
     filling: Arc<Filling>,
     path: String,
     handle: String,
-    patience: Patience,
+    timeout: ProgressTimeout,
     copy: Mutex<Copy>,
 }
 
@@ -54,14 +54,14 @@ impl FillingFile {
         filling: Arc<Filling>,
         path: &str,
         handle: String,
-        patience: Patience,
+        timeout: ProgressTimeout,
         file: Arc<FillFile>,
     ) -> FillingFile {
         FillingFile {
             filling,
             path: path.to_owned(),
             handle,
-            patience,
+            timeout,
             copy: Mutex::new(Copy::of(file)),
         }
     }
@@ -144,7 +144,7 @@ impl FillingFile {
             let read = move || file.read_now(offset, size);
             match models.on_disk(Disk::Cache, &self.handle, read).await? {
                 Try::Done(result) => return result,
-                Try::Wait(need) => self.patience.until(&self.filling, need).await?,
+                Try::Wait(need) => self.timeout.until(&self.filling, need).await?,
             }
         }
     }
@@ -184,8 +184,8 @@ mod tests {
             panic!("it is there");
         };
         let handle = Handle::parse("https://tfhub.dev/google/x/1").unwrap();
-        let patience = Patience::new(&handle, Duration::from_secs(20));
-        let opened = FillingFile::new(filling.clone(), PATH, handle.url(), patience, file);
+        let timeout = ProgressTimeout::new(&handle, Duration::from_secs(20));
+        let opened = FillingFile::new(filling.clone(), PATH, handle.url(), timeout, file);
         Arc::new(opened)
     }
 

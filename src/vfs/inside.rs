@@ -44,14 +44,14 @@ impl Tree {
             return shared.inside_entry(path, refused, model, inside, seen, ttl);
         }
         let content = model.content().await?;
-        let patience = self.patience(model.handle());
+        let timeout = self.progress_timeout(model.handle());
         loop {
             match look(&content, &inside, model.handle()) {
                 EntryState::NotYet(filling) if is_harmless(&filling, &inside) => {
                     return Err(Error::absent());
                 }
                 EntryState::NotYet(filling) => {
-                    let seen = patience.until(&filling, Need::Name(inside.clone()));
+                    let seen = timeout.until(&filling, Need::Name(inside.clone()));
                     tokio::select! {
                         met = seen => met?,
                         () = other_spelling(&filling, &inside) => {}

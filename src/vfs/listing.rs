@@ -144,8 +144,8 @@ impl Tree {
     ) -> Result<Vec<DirEntry>, Error> {
         let content = model.content().await?;
         if let Content::Filling(filling) = &content {
-            let patience = self.patience(model.handle());
-            patience.until(filling, Need::Names).await?;
+            let timeout = self.progress_timeout(model.handle());
+            timeout.until(filling, Need::Names).await?;
             if let Some(why) = filling.failure() {
                 let url = model.handle().url();
                 return Err(crate::models::Error::of_failure(&why, &url).into());

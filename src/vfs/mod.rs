@@ -39,7 +39,7 @@ pub use nodes::ROOT;
 use std::sync::Arc;
 
 use crate::handle::{Handle, HandleList, Key, Names};
-use crate::models::{Models, Patience};
+use crate::models::{Models, ProgressTimeout};
 use crate::status::Status;
 
 use files::OpenFiles;
@@ -113,8 +113,8 @@ impl Tree {
     }
 
     /// Looks after the cache for as long as the process lives. To be given a thread of its own.
-    pub fn keep_house(&self) {
-        self.shared.models.keep_house(|| self.learn_cached());
+    pub fn maintain(&self) {
+        self.shared.models.maintain(|| self.learn_cached());
     }
 
     /// Shows the models of a catalog, in the place of those of an earlier one. What has been opened or cached meanwhile
@@ -157,8 +157,8 @@ impl Tree {
         self.shared.status.errors.record(path, error.to_string());
     }
 
-    fn patience(&self, handle: &Handle) -> Patience {
-        Patience::new(handle, self.shared.models.timeout())
+    fn progress_timeout(&self, handle: &Handle) -> ProgressTimeout {
+        ProgressTimeout::new(handle, self.shared.models.timeout())
     }
 }
 

@@ -65,7 +65,7 @@ async fn fill(model: Arc<Model>, job: Job, archive: Archive, lead: Lead) {
     }
 }
 
-/// The patience with somebody who has a model's lock.
+/// The wait for somebody who has a model's lock.
 struct Wait {
     seen: Option<Holder>,
     moved: Instant,

@@ -13,7 +13,7 @@ use super::transition::transition;
 use crate::cache::{FileTree, Filling, Sealed};
 use crate::handle::Handle;
 use crate::models::objects::Object;
-use crate::models::stream::Streamer;
+use crate::models::range_fill::Streamer;
 use crate::models::{Error, Progress, Shared};
 
 /// A model's files: still arriving, or all here.

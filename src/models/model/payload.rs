@@ -6,7 +6,7 @@ use super::event::{Class, Payload};
 use crate::cache::{FileTree, Filling, Holder, Sealed};
 use crate::models::Error;
 use crate::models::progress::Transfer;
-use crate::models::stream::Streamer;
+use crate::models::range_fill::Streamer;
 use crate::source::Plan;
 
 /// The payload of the states of a [`super::Model`].

@@ -9,7 +9,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::step::{Step, join, step};
+use super::shared_task::{SharedTask, join_or_spawn, shared_task};
 use super::{Error, VERDICT};
 
 /// How long an answer is good. TensorFlow Serving asks every second.
@@ -35,7 +35,7 @@ pub(super) enum Old {
 }
 
 /// The answers to questions of one kind.
-pub(super) struct Memo<K: Hash + Eq, V: Clone> {
+pub(super) struct QueryCache<K: Hash + Eq, V: Clone> {
     table: Arc<Mutex<LruCache<K, Known<V>>>>,
     kind: Kind<V>,
 }
@@ -58,7 +58,7 @@ impl<V> Copy for Kind<V> {}
 
 struct Known<V: Clone> {
     answer: Option<(Answer<V>, Instant)>,
-    asking: Option<Step<Answer<V>>>,
+    asking: Option<SharedTask<Answer<V>>>,
 }
 
 impl<V: Clone> Default for Known<V> {
@@ -79,14 +79,14 @@ impl<V: Clone> Known<V> {
     }
 }
 
-impl<K, V> Memo<K, V>
+impl<K, V> QueryCache<K, V>
 where
     K: Hash + Eq + Clone + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
     /// No answers yet.
-    pub(super) fn new(kind: Kind<V>) -> Memo<K, V> {
-        Memo {
+    pub(super) fn new(kind: Kind<V>) -> QueryCache<K, V> {
+        QueryCache {
             table: Arc::new(Mutex::new(LruCache::new(REMEMBERED))),
             kind,
         }
@@ -126,9 +126,9 @@ where
             };
             let old = known.answer.as_ref();
             let old = old.and_then(|(answer, _)| answer.clone().ok());
-            let asking = join(&mut known.asking, || {
+            let asking = join_or_spawn(&mut known.asking, || {
                 let work = keep(self.table.clone(), key.clone(), self.kind, ask(begun));
-                step(runtime, Err(lost), work)
+                shared_task(runtime, Err(lost), work)
             });
             (old, asking)
         };

@@ -10,15 +10,15 @@ use crate::handle::Handle;
 
 /// The waiting rule of one reader: any progress of the filling gives it another `timeout`.
 #[derive(Debug, Clone)]
-pub struct Patience {
+pub struct ProgressTimeout {
     handle: String,
     timeout: Duration,
 }
 
-impl Patience {
+impl ProgressTimeout {
     /// Waits for `handle`'s bytes that end `timeout` after the last progress.
-    pub fn new(handle: &Handle, timeout: Duration) -> Patience {
-        Patience {
+    pub fn new(handle: &Handle, timeout: Duration) -> ProgressTimeout {
+        ProgressTimeout {
             handle: handle.url(),
             timeout,
         }

@@ -17,7 +17,7 @@ const SCRUB_PIECE: Duration = Duration::from_nanos(1_000_000_000 / SCRUB);
 
 impl Models {
     /// Looks after the cache for as long as the process lives, and calls `also` each time. To be given a thread of its own.
-    pub fn keep_house(&self, also: impl Fn()) {
+    pub fn maintain(&self, also: impl Fn()) {
         loop {
             also();
             crate::cache::Upkeep::of(&self.shared.cache).tidy();
