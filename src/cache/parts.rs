@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! parts/<sha1>/
-//!   claim          flock(2) of the process that has them open; its time is when that was
+//!   claim          flock(2) of the process that has them open, which has one on the directory too; its time is when that was
 //!   plan.json      which files there are, and of which boot the map is
 //!   map.<uid>      which blocks of them are in `data` (bitmap.rs), file after file in the order of the plan
 //!   synced.<uid>   the same, as far as it is certain to outlive the machine
@@ -40,7 +40,7 @@ pub(super) struct Parts {
     key: Key,
     pub(super) plan: Plan,
     place: RwLock<Arc<Place>>,
-    claim: Mutex<Option<Locked>>,
+    claim: Mutex<Option<Claim>>,
     /// Writers pass together, whoever gives blocks back alone; nobody once it is `false`.
     pub(super) gate: RwLock<bool>,
     synced: Mutex<Synced>,
@@ -84,15 +84,30 @@ struct Synced {
     exists: bool,
 }
 
-/// The file whose lock is the right to use the parts in `dir`.
+/// The right to use parts.
+#[derive(Debug)]
+pub(super) struct Claim {
+    file: Locked,
+    /// Still there when somebody has removed the file.
+    _dir: Locked,
+}
+
+/// The file whose lock is needed to use the parts in `dir`.
 pub(super) fn claim_of(dir: &Path) -> PathBuf {
     dir.join("claim")
 }
 
 /// Takes that right, without waiting. `None` if somebody has it.
-pub(super) fn claim(dir: &Path) -> io::Result<Option<Locked>> {
+pub(super) fn claim(dir: &Path) -> io::Result<Option<Claim>> {
     let dir = Base::open(dir)?;
-    Locked::open(&dir.path("claim"), FILE_MODE)
+    let Some(locked) = Locked::try_lock(dir.dir().try_clone()?)? else {
+        return Ok(None);
+    };
+    if !dir.is_there() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let file = Locked::open(&dir.path("claim"), FILE_MODE)?;
+    Ok(file.map(|file| Claim { file, _dir: locked }))
 }
 
 impl Parts {
@@ -349,7 +364,7 @@ impl Parts {
 
     fn stamp(&self) {
         if let Some(claim) = &*self.claim.lock()
-            && let Err(error) = claim.file().set_modified(SystemTime::now())
+            && let Err(error) = claim.file.file().set_modified(SystemTime::now())
         {
             tracing::debug!(%error, "cannot note when a model was used");
         }
@@ -357,7 +372,7 @@ impl Parts {
 }
 
 /// Makes the directory and takes its claim, or those of a new one if somebody else has it.
-fn take(layout: &Layout, key: &Key) -> Result<(String, Locked), Error> {
+fn take(layout: &Layout, key: &Key) -> Result<(String, Claim), Error> {
     let name = key.to_string();
     let dir = layout.parts().join(&name);
     for _ in 0..4 {

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ranges::{BLOCK, OBJECT, fill, fill_all, get, partial, read, spec};
+use super::ranges::{BLOCK, OBJECT, fill, fill_all, get, limited, partial, read, spec};
 use super::*;
 use crate::handle::Key;
 
@@ -98,6 +98,42 @@ fn the_parts_of_another_with_the_same_name_stay() {
     drop(second);
     let third = partial(&cache, OBJECT, &[spec("x", BLOCK)]);
     assert!(read(&get(&third, "x"), 0..BLOCK).is_some(), "it was kept");
+}
+
+/// Parts whose `claim` was removed are still whose they are: nobody else takes them, or removes them, while they are open.
+#[test]
+fn parts_without_a_claim_stay_their_holders() {
+    const MIB: u64 = 1 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = limited(dir.path(), 4 * MIB);
+    let files = [spec("x", 3 * MIB)];
+    let first = partial(&cache, OBJECT, &files);
+    fill_all(&first);
+    let home = dir.path().join(".tfhub-fs/v1/parts");
+    let home = home.join(Key::of(OBJECT).to_string());
+    fs::remove_file(home.join("claim")).unwrap();
+    // Another process.
+    let other = Cache::open(dir.path()).unwrap();
+    let second = partial(&other, OBJECT, &files);
+    let theirs = get(&second, "x");
+    assert!(fill(&theirs, 0..BLOCK));
+    // The first gives back blocks of what it has.
+    let next = partial(&cache, URL, &[spec("y", 3 * MIB)]);
+    fill_all(&next);
+    for block in 0..3 * MIB / BLOCK {
+        let _ = read(&theirs, block * BLOCK..(block + 1) * BLOCK); // right, or not there
+    }
+    assert!(read(&theirs, 0..BLOCK).is_some());
+    assert_eq!(theirs.missing(0..u64::MAX), [BLOCK..3 * MIB]);
+    drop(second);
+    assert!(!super::super::idle::discard(
+        &super::super::layout::Layout::new(dir.path().to_path_buf()),
+        &Key::of(OBJECT).to_string()
+    ));
+    assert!(home.is_dir());
+    drop(first);
+    let kept = get(&partial(&other, OBJECT, &files), "x").missing(0..u64::MAX);
+    assert_ne!(kept, [0..3 * MIB], "what the first has left is used next");
 }
 
 /// A staging directory whose record was cleared goes when the cache is opened next; one that is held stays.
