@@ -9,10 +9,10 @@ use crate::hubdir::{Descriptor, is_handle_of};
 use super::dirs::plain;
 use super::error::{Context, Error};
 use super::layout::{Key, Layout};
-use super::ledger;
 use super::lock::Claim;
 use super::sealed::entry::{self, EntryState};
 use super::sealed::manifest::{Manifest, State};
+use super::space::ledger;
 
 /// Records that a model of ours is used now, and the model itself if others put it here.
 ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::os;
 
-use super::turns::{Mebibytes, Shortage};
+use super::space::turns::{Mebibytes, Shortage};
 
 /// Why a filling ended without being sealed, as it is told to every reader of it.
 pub type Failure = Arc<dyn std::error::Error + Send + Sync>;

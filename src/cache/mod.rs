@@ -24,69 +24,32 @@
 
 mod admin;
 mod adopt;
-mod appending;
-mod bitmap;
-mod blocks;
-mod budget;
-mod demand;
 mod dirs;
 mod error;
-mod evict;
-mod fillfile;
-mod filling;
-mod giveback;
-mod idle;
+mod fill;
 mod layers;
 mod layout;
-mod lead;
-mod leaving;
-mod ledger;
 mod lock;
 mod opening;
 mod partial;
-mod parts;
-mod plan;
 mod presence;
-mod ranged;
-mod rangefile;
-mod reading;
-mod reservation;
-mod room;
 mod root;
 mod sealed;
-mod segments;
-mod shared;
-mod shortage;
-mod site;
-mod sparse;
+mod space;
 mod spec;
-mod staging;
-mod sweeper;
 mod trash;
-mod turns;
-mod waiting;
-mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use dirs::{base, plain};
-use lock::{foreign, locks};
-use sealed::{index, manifest, publish};
-
 pub use admin::{Integrity, Inventory, Item, ModelStatus, Pins, Unready, Upkeep, Verified};
-pub use demand::Demand;
 pub use error::{Error, Failure};
-pub use evict::Stays;
-pub use fillfile::{FillFile, ReadAt};
-pub use filling::{Filling, Found};
-pub use lead::Lead;
+pub use fill::{
+    Demand, FillFile, Filling, Found, Lead, Need, Partial, Progress, ReadAt, Sealing, Wait, Writer,
+};
 pub use lock::Holder;
-pub use partial::{Partial, Sealing};
 pub use presence::Presence;
 pub use root::{Begin, Cache, Streaming};
 pub use sealed::{Attr, Child, FileTree, ListedFile, Manifest, Sealed, State};
+pub use space::{Remedy, Shortage, Stays, Turn};
 pub use spec::{FileSpec, Options};
-pub use turns::{Remedy, Shortage, Turn};
-pub use waiting::{Need, Progress, Wait};
-pub use writer::Writer;

@@ -9,15 +9,15 @@ use crate::config::CacheSize;
 use crate::os;
 use crate::os::lock::Locked;
 
-use super::budget::{Budget, DiskBudget, Limits};
 use super::error::{Context, Error};
 use super::layers::{Layer, ReadOnly};
 use super::layout::{FILE_MODE, Key, Layout};
 use super::lock::Claim;
 use super::lock::Locks;
 use super::lock::underway;
-use super::room::Room;
 use super::root::Cache;
+use super::space::budget::{Budget, DiskBudget, Limits};
+use super::space::room::Room;
 use super::spec::Options;
 use super::trash;
 

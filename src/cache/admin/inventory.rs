@@ -10,16 +10,16 @@ use crate::hubdir::{Descriptor, is_handle_of};
 use crate::os;
 
 use super::super::dirs::plain;
-use super::super::idle;
 use super::super::layout::{Key, Layout};
-use super::super::ledger;
 use super::super::lock::underway;
-use super::super::parts;
-use super::super::plan;
+use super::super::partial::parts;
+use super::super::partial::plan;
 use super::super::root::Cache;
 use super::super::sealed::Sealed;
 use super::super::sealed::entry::{self, EntryState};
 use super::super::sealed::manifest::{Manifest, State};
+use super::super::space::idle;
+use super::super::space::ledger;
 use super::pins;
 
 /// One model of a cache.

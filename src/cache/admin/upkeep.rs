@@ -5,13 +5,13 @@ use std::fs;
 use crate::os::lock::Locked;
 
 use super::super::adopt::{adopt, unrecorded};
-use super::super::budget::Budget;
 use super::super::error::{Context, Error, if_there};
-use super::super::evict::{self, Stays};
-use super::super::idle;
 use super::super::layout::{FILE_MODE, Key, Layout};
 use super::super::opening::reclaim;
 use super::super::root::Cache;
+use super::super::space::budget::Budget;
+use super::super::space::evict::{self, Stays};
+use super::super::space::idle;
 use super::super::trash;
 
 /// What keeps a cache in order.

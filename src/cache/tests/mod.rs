@@ -101,7 +101,7 @@ pub(super) fn names(dir: &Path) -> Vec<String> {
 
 /// Waits until what this cache has evicted is deleted: a thread of its own does that.
 pub(super) fn wait_for_sweeper(cache: &Cache) {
-    if let Some(budget::Budget::Disk(disk)) = cache.disk().map(|room| room.budget()) {
+    if let Some(super::space::budget::Budget::Disk(disk)) = cache.disk().map(|room| room.budget()) {
         disk.sweeper.drain();
     }
 }

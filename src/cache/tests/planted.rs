@@ -5,8 +5,8 @@ use std::os::unix::fs::{chown, symlink};
 use std::path::PathBuf;
 
 use super::super::layout::{Key, Layout};
-use super::super::manifest::Manifest;
 use super::super::sealed::entry::{self, EntryState};
+use super::super::sealed::manifest::Manifest;
 use super::super::trash;
 use super::*;
 
