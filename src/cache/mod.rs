@@ -4,21 +4,14 @@
 //! one of two states:
 //!
 //! - [`Sealed`]: complete and never written again. It got its name by one rename of a finished, synced directory.
-//! - [`Filling`]: files that are being written by one filler and may be read at the same time. Readers look at a map of the
-//!   bytes present ([`Presence`]) and never wait here: what they may have to wait for is a [`Need`], which turns into a
-//!   future. An archive's filler (a [`Lead`], from `Cache::begin`) holds the model's lock and appends to one file after
-//!   another in a staging directory. A filler by ranges (a [`Partial`], from `Cache::stream`) writes anywhere, hears of every
-//!   read ([`Demand`]), and takes the lock only to seal; what it writes stays in `parts` from one run to the next, or in
-//!   memory where there is no cache, and gives way when there is no room (`room.rs`).
+//! - [`Filling`]: files that are being written by one filler and may be read at the same time (`fill/`): a [`Lead`] has the
+//!   model's lock, a [`Partial`] takes it only to seal.
 //!
-//! `Cache::begin` decides which: `Sealed` if the entry is whole (`sealed/entry.rs`), `Lead` for the one caller who is to fill
-//! it, `Busy` while somebody else does (`lock/`). `Lead::seal` ends a filling; a lead that is dropped instead leaves nothing
-//! behind. `kill -9` at any instruction leaves the old state, or a staging directory that the next `begin` of the same model, or
-//! the next `Cache::open`, takes away.
+//! `Cache::begin` and `Cache::stream` decide which. A lead that is dropped leaves nothing behind. `kill -9` at any instruction
+//! leaves the old state, or a staging directory that the next `begin` of the same model, or the next `Cache::open`, takes away.
 //!
-//! Where a complete model may be is a list of layers (`layers.rs`): our directory, one that is only read, kagglehub's. What is
-//! neither filling nor reading (listing, pins, verifying, upkeep) is in `admin/`, whose types take a cache. Folders name
-//! each other in one direction: `admin -> sealed, lock -> layout -> dirs`.
+//! Where a complete model may be is a list of layers (`layers.rs`): our directory, one that is only read, kagglehub's. Folders:
+//! `admin -> fill, space -> partial, sealed, lock -> layout -> dirs`; only fill and space name each other.
 //!
 //! What a handle means, where bytes come from and how an archive is packed are unknown here.
 

@@ -5,8 +5,7 @@
 //! [`Need`], which becomes a future. The map of a file says what is present only after the disk has it, and forgets it before
 //! the disk does.
 //!
-//! Locks of a filling and of its files are held for memory only, the filling's before the file's; those who wait are woken
-//! when both are free. Fillers may take as long as the disk needs.
+//! Locks are held for memory only. Fillers may take as long as the disk needs.
 
 mod appending;
 mod blocks;

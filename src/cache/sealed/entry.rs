@@ -164,9 +164,7 @@ impl Touched {
             _ => Err(Flaw::Other(model.display().to_string())), // it goes on changing
         })
     }
-}
 
-impl Touched {
     /// Whether every file has the bytes that it had, as far as that is known. Takes as long as reading those that were touched.
     pub(in crate::cache) fn is_right(&mut self) -> bool {
         matches!(

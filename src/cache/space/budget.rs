@@ -132,10 +132,8 @@ impl DiskBudget {
 
     /// The complete models that may leave, the longest unused first.
     pub(super) fn candidates(&self) -> Vec<Row> {
-        let mut rows = ledger::in_order(self.ledger.rows(), self.limits.evict_foreign);
-        if let Some(kept) = &*self.kept.lock() {
-            rows.retain(|row| !kept.contains(&row.key));
-        }
+        let mut rows = self.ledger.rows();
+        rows.retain(|row| self.may_leave(row));
         rows
     }
 

@@ -134,10 +134,11 @@ impl Ledger {
         table.rows.bytes.saturating_add(table.staged)
     }
 
-    /// Every model, in no order.
+    /// Every model, the longest unused first.
     pub(super) fn rows(&self) -> Vec<Row> {
         let table = self.table.lock();
-        let rows = table.rows.by_key.values();
+        let order = table.rows.order.iter();
+        let rows = order.filter_map(|(_, key)| table.rows.by_key.get(key));
         rows.map(|(row, _)| row.clone()).collect()
     }
 
@@ -408,17 +409,11 @@ pub(super) fn key_of(staging: &str) -> Option<Key> {
     staging.get(..40).and_then(Key::parse)
 }
 
-/// Those that may leave, the longest unused first.
-pub(super) fn in_order(rows: Vec<Row>, evict_foreign: bool) -> Vec<Row> {
-    let may = |row: &Row| !row.pinned && (evict_foreign || !row.foreign);
-    let mut rows: Vec<Row> = rows.into_iter().filter(may).collect();
-    rows.sort_unstable_by_key(|row| (row.used, row.key));
-    rows
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::budget::{DiskBudget, Limits};
     use super::*;
+    use crate::config::CacheSize;
 
     #[test]
     fn the_longest_unused_leaves_first_and_some_never() {
@@ -437,12 +432,23 @@ mod tests {
             row("theirs", 2, false, true),
             row("pinned and theirs", 0, true, true),
         ];
-        let keys = |rows: Vec<Row>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+        let candidates = |evict_foreign| {
+            let limits = Limits {
+                cap: None,
+                min_free: CacheSize::Bytes(0),
+                evict_foreign,
+            };
+            let layout = Arc::new(Layout::new("nowhere".into()));
+            let disk = DiskBudget::new(layout, limits);
+            for row in &rows {
+                let seen = Seen::Directory(row.used);
+                disk.ledger.change(Change::Came(row.clone(), seen));
+            }
+            let rows = disk.candidates().into_iter();
+            rows.map(|row| row.key).collect::<Vec<_>>()
+        };
         let wanted = |urls: &[&str]| urls.iter().map(|url| Key::of(url)).collect::<Vec<_>>();
-        assert_eq!(keys(in_order(rows.clone(), false)), wanted(&["old", "new"]));
-        assert_eq!(
-            keys(in_order(rows, true)),
-            wanted(&["old", "theirs", "new"])
-        );
+        assert_eq!(candidates(false), wanted(&["old", "new"]));
+        assert_eq!(candidates(true), wanted(&["old", "theirs", "new"]));
     }
 }

@@ -4,9 +4,8 @@
 //! [`ledger::Ledger`], parts that nobody has open in [`idle::IdleParts`]; what leaves is chosen from both (`leaving`), renamed
 //! into the trash, and deleted by a thread of its own (`sweeper`). What is chosen counts no more from that moment on.
 //!
-//! One at a time chooses, under the room's lock, which is held over no access to the disk but giving back what a filling has.
-//! The tables of the ledger and of idle parts are locked after it, for memory only. Whoever asks for space may wait for a
-//! rename, or on a full disk for deletions: no FUSE callback does.
+//! One at a time chooses, under the room's lock; the tables of the ledger and of idle parts are locked after it, for memory
+//! only. Whoever asks for space may wait for the disk: no FUSE callback does.
 
 pub(in crate::cache) mod budget;
 pub(in crate::cache) mod evict;
