@@ -6,9 +6,6 @@
 //! mount path -> handle -> plan -> filling -> sealed -> bytes -> kernel
 //! ```
 
-// The compiler finds what is dead as soon as this line is removed; what it finds is removed with it.
-#![allow(dead_code, unused_imports)]
-
 mod archive;
 mod bucket;
 mod cache;

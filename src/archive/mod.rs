@@ -40,8 +40,7 @@ mod unpack;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Error, Place, Refusal};
-pub use format::{Format, Looks};
+pub use error::{Error, Refusal};
 pub use limits::Limits;
-pub use name::{BadName, Name};
-pub use unpack::{Sink, Summary, unpack};
+pub use name::Name;
+pub use unpack::{Sink, unpack};

@@ -20,9 +20,9 @@ mod put;
 #[cfg(test)]
 mod tests;
 
-pub use buckets::{Buckets, DirPage, NameEntry, ObjectTree};
+pub use buckets::{Buckets, ObjectTree};
 pub use error::{Error, ErrorKind};
-pub use get::{NamedObject, Object, ObjectStream};
+pub use get::{NamedObject, Object};
 pub use object::ObjectInfo;
 pub use options::BucketOptions;
 pub use put::LocalBytes;

@@ -37,12 +37,10 @@ mod tests;
 
 pub use admin::{Integrity, Inventory, Item, ModelStatus, Pins, Unready, Upkeep, Verified};
 pub use error::{Error, Failure};
-pub use fill::{
-    Demand, FillFile, Filling, Found, Lead, Need, Partial, Progress, ReadAt, Sealing, Wait, Writer,
-};
+pub use fill::{Demand, FillFile, Filling, Found, Lead, Need, Partial, ReadAt, Sealing, Writer};
 pub use lock::Holder;
 pub use presence::Presence;
 pub use root::{Begin, Cache, Streaming};
 pub use sealed::{Attr, Child, FileTree, ListedFile, Manifest, Sealed, State};
-pub use space::{Remedy, Shortage, Stays, Turn};
+pub use space::{Stays, Turn};
 pub use spec::{FileSpec, Options};

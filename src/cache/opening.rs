@@ -27,6 +27,7 @@ impl Cache {
     /// # Errors
     ///
     /// It cannot be made or written, or a later tfhub-fs has left its state there.
+    #[cfg(test)]
     pub fn open(root: &Path) -> Result<Cache, Error> {
         match place(root)? {
             (layout, None) => at(layout, &Options::default()),

@@ -9,4 +9,4 @@ mod verify;
 
 pub use crc32c::{Crc32c, crc32c};
 pub use hashes::Hashes;
-pub use verify::{Mismatch, Verifier};
+pub use verify::Verifier;

@@ -41,16 +41,6 @@ impl Download {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         self.0.chunk().await
     }
-
-    /// What is being downloaded. Size, validators and checksums are those of the answer whose body is read.
-    pub fn resource(&self) -> &Resource {
-        &self.0.origin().resource
-    }
-
-    /// Bytes delivered so far.
-    pub fn received(&self) -> u64 {
-        self.0.at()
-    }
 }
 
 struct WholeBody {

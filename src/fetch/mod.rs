@@ -44,7 +44,7 @@ pub use download::Download;
 pub use error::{Error, Tries};
 pub use options::{FetchOptions, HostCredential};
 pub(crate) use part::Part;
-pub use probe::{Hop, MAX_HOPS, Resource};
+pub use probe::{MAX_HOPS, Resource};
 pub use range::{RangeDownload, SharedResource};
 pub use redact::redacted;
 pub use refusal::Refusal;

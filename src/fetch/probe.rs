@@ -58,8 +58,6 @@ pub struct Resource {
 /// One redirect on the way.
 #[derive(Debug, Clone)]
 pub struct Hop {
-    /// 301, 302, 303, 307 or 308.
-    pub status: u16,
     target: Address,
 }
 
@@ -200,7 +198,7 @@ impl Client {
             }
             here = self.at_mirror(&target)?;
             tracing::debug!(status, "{start} leads to {here}");
-            hops.push(Hop { status, target });
+            hops.push(Hop { target });
         }
     }
 

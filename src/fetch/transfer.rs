@@ -95,15 +95,6 @@ impl<O: Origin> Transfer<O> {
         }
     }
 
-    pub fn origin(&self) -> &O {
-        &self.origin
-    }
-
-    /// First byte that has not been delivered.
-    pub fn at(&self) -> u64 {
-        self.span.at
-    }
-
     /// The next bytes, in order. `None` only after all of them, and after an announced checksum was found right. An error
     /// is final. Waiting for the network is bounded by the timeout; time between calls does not count. May be dropped while
     /// waiting and called again.

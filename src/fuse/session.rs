@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -113,11 +113,6 @@ pub fn mount(
 }
 
 impl Serving {
-    /// Where it is mounted.
-    pub fn mountpoint(&self) -> &Path {
-        self.mounted.mountpoint()
-    }
-
     /// The mount itself.
     pub fn mounted(&self) -> &Arc<os::mount::Mounted> {
         &self.mounted

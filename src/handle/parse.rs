@@ -45,19 +45,17 @@ impl Scheme {
 
 /// The URL of a model: scheme and host in lower case, path as typed, no trailing slash.
 ///
-/// The query is carried along and is no part of the name: two handles that differ only in their
-/// query are equal, because they are one model with one directory.
+/// Without the query, which is no part of the name: URLs that differ only in it are one model with one directory.
 #[derive(Debug, Clone)]
 pub struct Handle {
     scheme: Scheme,
     authority: String,
     path: String,
-    query: Option<String>,
 }
 
 impl Handle {
     /// Reads a full URL as tensorflow_hub accepts it. A trailing slash and a fragment are dropped,
-    /// surrounding white space is ignored, the query is kept apart.
+    /// surrounding white space is ignored, the query is dropped after a look at its characters.
     pub fn parse(text: &str) -> Result<Handle, HandleError> {
         if let Some(url) = bucket_url(text) {
             let path = BucketPath::parse(&url)?;
@@ -88,7 +86,6 @@ impl Handle {
             scheme: parts.scheme,
             authority: parts.authority,
             path: path.to_owned(),
-            query: (!parts.query.is_empty()).then(|| parts.query.to_owned()),
         };
         if kaggle::is_host(&handle.authority) && !kaggle::is_model(&handle.components()) {
             return Err(HandleError::Kaggle { typed: typed() });
@@ -102,7 +99,6 @@ impl Handle {
             scheme: path.scheme(),
             authority: path.bucket().to_owned(),
             path: path.key().to_owned(),
-            query: None,
         }
     }
 
@@ -118,11 +114,10 @@ impl Handle {
             scheme,
             authority: authority.to_owned(),
             path: components.join("/"),
-            query: None,
         }
     }
 
-    /// The same host and query with another path, made of checked components.
+    /// The same host with another path, made of checked components.
     pub(super) fn with_path(&self, path: String) -> Handle {
         Handle {
             path,
@@ -138,11 +133,6 @@ impl Handle {
             self.authority,
             self.path
         )
-    }
-
-    /// What stood between `?` and `#`, undecoded; never empty. It may hold secrets: not for logs.
-    pub fn query(&self) -> Option<&str> {
-        self.query.as_deref()
     }
 
     /// The name of the model's directory in tensorflow_hub's cache.
@@ -294,23 +284,6 @@ mod tests {
         assert_ne!(
             Handle::parse("http://tfhub.dev/google/LaBSE/2").unwrap(),
             plain
-        );
-    }
-
-    #[test]
-    fn the_query_is_kept_apart_and_undecoded() {
-        let query = |typed: &str| Handle::parse(typed).unwrap().query().map(str::to_owned);
-        let x = "https://tfhub.dev/google/x";
-        assert_eq!(query(x), None);
-        assert_eq!(query(&format!("{x}?#f")), None);
-        assert_eq!(
-            query(&format!("{x}?a=%2F+y&b?c#f")).as_deref(),
-            Some("a=%2F+y&b?c")
-        );
-        let versioned = Handle::parse(&format!("{x}?a=b")).unwrap().with_version(3);
-        assert_eq!(
-            (versioned.path(), versioned.query()),
-            ("google/x/3", Some("a=b"))
         );
     }
 

@@ -36,9 +36,6 @@ pub enum Place {
     },
 }
 
-/// More links than any path has: two spellings of a host, a query, a second query.
-const MAX_LINKS: usize = 32;
-
 impl Names {
     /// What the path of these components is. Never waits, never asks; the same answer always.
     pub fn place(&self, components: &[&str]) -> Result<Place, NoName> {
@@ -73,33 +70,6 @@ impl Names {
             Place::Model { .. } | Place::Latest(_) => self.plain(components, refused),
             _ => self.pasted_query(&components[..=at], last, refused),
         }
-    }
-
-    /// Follows every link in `path` (relative to the mountpoint), as the kernel does: the
-    /// canonical path, and what it is.
-    pub fn follow(&self, path: &str) -> Result<(String, Place), NoName> {
-        let mut left: Vec<String> = path.rsplit('/').map(str::to_owned).collect();
-        let mut done: Vec<String> = Vec::new();
-        let mut place = Place::Dir;
-        let mut links = 0;
-        while let Some(name) = left.pop() {
-            match name.as_str() {
-                "" | "." => continue,
-                ".." => drop(done.pop()),
-                _ => done.push(name),
-            }
-            place = self.place(&done.iter().map(String::as_str).collect::<Vec<_>>())?;
-            if let Place::Link(target) = &place {
-                let link = done.pop().unwrap_or_default();
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(NoName::BeyondLink { link });
-                }
-                left.extend(target.rsplit('/').map(str::to_owned));
-                place = self.place(&done.iter().map(String::as_str).collect::<Vec<_>>())?;
-            }
-        }
-        Ok((done.join("/"), place))
     }
 
     /// A component above a root with a query (or fragment) pasted onto it: a link to the bare name.

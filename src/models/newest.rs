@@ -51,9 +51,9 @@ impl Default for Told {
 pub(super) async fn newest(shared: &Arc<Shared>, unversioned: &Handle) -> Answer<Latest> {
     let ask = async |shared: Arc<Shared>, handle: Handle| {
         Ok(match shared.source.newest(&handle).await? {
-            Newest::Version(number, _) => Latest::Version(number),
-            Newest::Elsewhere(handle, _) => Latest::Elsewhere(handle),
-            Newest::Unnumbered(_) => Latest::Unnumbered,
+            Newest::Version(number) => Latest::Version(number),
+            Newest::Elsewhere(handle) => Latest::Elsewhere(handle),
+            Newest::Unnumbered => Latest::Unnumbered,
         })
     };
     told(shared, &shared.told.newest, unversioned, ask).await

@@ -18,7 +18,6 @@ impl Object {
         let id = Object::id_of(path, &file.version);
         let folder = Folder {
             shown: path.to_string(),
-            remote: Some(path.to_string()),
             files: vec![file],
             dirs: Vec::new(),
         };

@@ -30,12 +30,6 @@ pub struct Entry {
     pub allocated: u64,
     /// When it was last written.
     pub mtime: SystemTime,
-    /// Whose it is.
-    pub owner: u32,
-    /// How many names it has.
-    pub links: u64,
-    /// Its device and inode: the same file, whatever its name.
-    pub id: (u64, u64),
 }
 
 /// What a name stands for.
@@ -111,9 +105,6 @@ pub(super) fn entry(dir: impl AsFd, name: &Path) -> rustix::io::Result<Entry> {
     let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(Entry {
         name: name.as_os_str().to_owned(),
-        owner: stat.st_uid,
-        links: stat.st_nlink,
-        id: (stat.st_dev, stat.st_ino),
         kind: match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => Kind::Dir,
             FileType::RegularFile => Kind::File,

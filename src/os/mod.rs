@@ -8,12 +8,11 @@
 //! - [`process`], [`signals`], [`users`]: who is alive, who has been interrupted, who uses a mount; all read from `/proc`.
 //! - [`own`] and [`host`]: this process and this host; [`terminal`]: how wide it is.
 //! - [`blocking`]: which threads may not wait for a disk.
-//! - [`fs`], [`beneath`], [`dir`], [`dir_handle`], [`sparse`], [`disk`], [`lock`], [`lease`]: what std lacks for a cache on a local disk.
+//! - [`fs`], [`beneath`], [`dir`], [`sparse`], [`disk`], [`lock`], [`lease`]: what std lacks for a cache on a local disk.
 
 pub mod beneath;
 pub mod blocking;
 pub mod dir;
-pub mod dir_handle;
 pub mod disk;
 pub mod fs;
 mod fusermount;

@@ -42,12 +42,8 @@ impl Mounted {
         &self.mountpoint
     }
 
-    /// Its device number.
-    pub fn device(&self) -> Device {
-        self.device
-    }
-
     /// Whether it is still in the table of mounts; false after a lazy unmount, even while it is in use.
+    #[cfg(test)]
     pub fn is_mounted(&self) -> bool {
         Table::read().is_ok_and(|table| self.is_in(&table))
     }

@@ -18,20 +18,6 @@ pub struct Process {
 }
 
 impl Process {
-    /// This process.
-    ///
-    /// # Errors
-    ///
-    /// `/proc` is not mounted.
-    pub fn current() -> io::Result<Process> {
-        let pid = std::process::id();
-        let stat = Stat::read(pid)?;
-        Ok(Process {
-            pid,
-            start: stat.start,
-        })
-    }
-
     /// The process that has this pid now; `None` if there is none, or if it cannot be seen (`hidepid`).
     pub fn of(pid: u32) -> Option<Process> {
         let stat = Stat::read(pid).ok().filter(Stat::is_running)?;
@@ -157,8 +143,7 @@ mod tests {
 
     #[test]
     fn identity_is_pid_and_start() {
-        let me = Process::current().unwrap();
-        assert_eq!(Process::of(me.pid), Some(me));
+        let me = Process::of(std::process::id()).unwrap();
         assert!(me.is_alive());
         assert!(
             !Process {

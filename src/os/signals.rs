@@ -50,11 +50,6 @@ impl Caller {
         Caller { tid, status }
     }
 
-    /// Its thread id, 0 if unknown.
-    pub fn tid(&self) -> u32 {
-        self.tid
-    }
-
     /// Whether to give up waiting for its sake: it has gone, or a signal waits for it that it neither blocks nor ignores.
     ///
     /// In a page fault only SIGKILL counts (every signal that ends a process without a core dump reaches its threads as

@@ -13,6 +13,6 @@ mod whole;
 pub(crate) use graph::tests as graphs;
 #[cfg(test)]
 pub(crate) use index::tests as indices;
-pub use names::{GRAPHS, INDEX, TF1_MODULE, is_shard, parse_shard, shard_name};
+pub use names::{GRAPHS, INDEX, parse_shard, shard_name};
 pub use next::{Part, next};
 pub use whole::{Files, Flaw, flaw, variables_flaw};

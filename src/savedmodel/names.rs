@@ -3,9 +3,6 @@
 /// The names that TensorFlow takes for a SavedModel's graph, any one of which is enough.
 pub const GRAPHS: [&str; 3] = ["saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"];
 
-/// What `hub.load` asks for first, which only models of TensorFlow 1 have.
-pub const TF1_MODULE: &str = "tfhub_module.pb";
-
 /// The checkpoint's index.
 pub const INDEX: &str = "variables/variables.index";
 

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::archives::{Archives, DEFAULT_SPOOL_LIMIT};
 use super::bucket;
 use super::hosting::router;
-use super::{Bucket, DEFAULT_BUCKET, Error, Listing, ModelIndex, spool};
+use super::{Bucket, DEFAULT_BUCKET, Error, ModelIndex, spool};
 
 /// How long a transfer may go on after the server was told to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -51,7 +51,6 @@ pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
     router: Router,
-    models: Arc<Listing>,
     bucket: String,
 }
 
@@ -80,7 +79,6 @@ impl Server {
             name: "the served directory".into(),
             why: e.to_string(),
         })??;
-        let models = index.known();
         let index = Arc::new(index);
         let bucket = Bucket::new(&bucket, index)?;
         let bucket_name = bucket.name().to_owned();
@@ -89,12 +87,12 @@ impl Server {
             listener,
             addr,
             router: router(bucket, archives),
-            models,
             bucket: bucket_name,
         })
     }
 
     /// Where it listens, with the real port.
+    #[cfg(test)]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -113,11 +111,6 @@ impl Server {
     /// The `gs://` folder that the 303 for the uncompressed form of `handle` names.
     pub fn folder(&self, handle: &str) -> String {
         bucket::folder(&self.bucket, handle)
-    }
-
-    /// What the directory held when it was scanned.
-    pub fn models(&self) -> &Listing {
-        &self.models
     }
 
     /// Serves until `shutdown` is ready; transfers under way then get 2 s to end.
@@ -167,7 +160,6 @@ mod tests {
         let server = Server::bind(Options::new(tree.path())).await.unwrap();
         let addr = server.addr();
         assert_eq!(server.url(), format!("http://127.0.0.1:{}", addr.port()));
-        assert_eq!(server.models().handles().collect::<Vec<_>>(), ["g/m/1"]);
         let server_folder = server.folder("g/m/1");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));

@@ -39,10 +39,9 @@ mod transfer;
 
 use blocking::blocking;
 
-pub use archives::{Archives, DEFAULT_SPOOL_LIMIT};
 pub use bucket::{Bucket, DEFAULT_BUCKET};
 pub use error::Error;
-pub use index::{Form, Found, Listing, ModelIndex, PassedOver, Suffix};
+pub use index::ModelIndex;
 pub use listen::{Options, Server};
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::archives::Archives;
 use super::confine::Root;
 use super::hosting::router;
-use super::{Archives, Bucket, DEFAULT_BUCKET, ModelIndex};
+use super::{Bucket, DEFAULT_BUCKET, ModelIndex};
 
 /// A directory of files, removed when dropped.
 pub struct Tree {

@@ -35,5 +35,5 @@ mod verified;
 pub use error::Error;
 pub use handle::SharedCache;
 pub use options::SharedCacheOptions;
-pub use publish::{PendingUpload, UploadOutcome};
+pub use publish::UploadOutcome;
 pub use upload::UploadFile;

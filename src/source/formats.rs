@@ -74,7 +74,6 @@ async fn lite(client: &Client, handle: &Handle, found: Resource) -> Result<Optio
     let mark = unless_refused(mark)?.unwrap_or_default();
     let folder = || Folder {
         shown: found.shown(),
-        remote: None,
         files: vec![file],
         dirs: Vec::new(),
     };

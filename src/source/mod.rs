@@ -29,7 +29,7 @@ use tokio::time::timeout;
 
 pub use archive::Archive;
 pub use error::Error;
-pub use objects::{BucketName, BucketPage, MAX_PAGES, endless_listing};
+pub use objects::{MAX_PAGES, endless_listing};
 pub use plan::{Bytestream, Folder, Plan, Ranged, RemoteFile};
 
 use crate::bucket::Buckets;
@@ -53,16 +53,15 @@ pub struct Source {
     options: SourceOptions,
 }
 
-/// What an unversioned handle stands for at the moment, and what its own answer was where that is a plan: it holds
-/// whatever it is called.
+/// What an unversioned handle stands for at the moment.
 #[derive(Debug, Clone)]
 pub enum Newest {
     /// This version of the same model.
-    Version(u64, Option<Plan>),
+    Version(u64),
     /// A versioned model under another name, as when a hub's model went to Kaggle.
-    Elsewhere(Handle, Option<Plan>),
+    Elsewhere(Handle),
     /// The origin gives the model without telling which version it is.
-    Unnumbered(Option<Plan>),
+    Unnumbered,
 }
 
 impl Source {
@@ -130,7 +129,7 @@ impl Source {
             return self.newest_of_host(unversioned).await;
         }
         match kaggle::newest(&self.client, unversioned).await {
-            Ok(version) => Ok(Newest::Version(version, None)),
+            Ok(version) => Ok(Newest::Version(version)),
             Err(error) if error.is_timeout() => Err(error),
             Err(error) => {
                 let told = self.newest_of_host(unversioned).await;
@@ -155,29 +154,26 @@ impl Source {
     /// What is told of an unversioned handle by the redirects of the form that is asked for, or else of the archive.
     async fn newest_of_host(&self, unversioned: &Handle) -> Result<Newest, Error> {
         let client = &self.client;
-        let told = |hops, plan| match hosting::version_told(client, unversioned, hops) {
-            Some(hosting::Told::Version(version)) => Newest::Version(version, plan),
-            Some(hosting::Told::Handle(handle)) => Newest::Elsewhere(handle, plan),
-            None => Newest::Unnumbered(plan),
+        let told = |hops| match hosting::version_told(client, unversioned, hops) {
+            Some(hosting::Told::Version(version)) => Newest::Version(version),
+            Some(hosting::Told::Handle(handle)) => Newest::Elsewhere(handle),
+            None => Newest::Unnumbered,
         };
         let plain = unversioned.format() == Format::SavedModel;
         if plain && self.options.format == LoadFormat::Uncompressed {
             let walk = uncompressed::walk(client, unversioned).await;
             if walk.end.is_ok() {
-                return Ok(told(walk.hops, None));
+                return Ok(told(walk.hops));
             }
         }
         if let Some(resource) = formats::found(client, unversioned).await? {
-            return Ok(told(targets(&resource), None));
+            return Ok(told(targets(&resource)));
         }
         match hosting::probe(client, unversioned).await {
-            Ok(resource) => {
-                let hops = targets(&resource);
-                Ok(told(hops, Some(Plan::Archive(Archive::web(resource)))))
-            }
+            Ok(resource) => Ok(told(targets(&resource))),
             Err(error) if plain && error.is_not_found() => {
                 let walk = uncompressed::walk(client, unversioned).await;
-                walk.end.map(|_| told(walk.hops, None)).map_err(|_| error)
+                walk.end.map(|_| told(walk.hops)).map_err(|_| error)
             }
             Err(error) => Err(error),
         }
@@ -250,17 +246,6 @@ impl Source {
             why: String::from("the bucket has no such object"),
             advice: String::from("check the name"),
         })
-    }
-}
-
-impl Newest {
-    /// What the unversioned handle's own answer was; holds whatever it is called.
-    pub fn plan(&self) -> Option<&Plan> {
-        match self {
-            Newest::Version(_, plan) | Newest::Elsewhere(_, plan) | Newest::Unnumbered(plan) => {
-                plan.as_ref()
-            }
-        }
     }
 }
 

@@ -81,7 +81,6 @@ impl Folder {
     pub(crate) fn of_bucket(dir: &BucketPath, tree: ObjectTree) -> Folder {
         Folder {
             shown: dir.to_string(),
-            remote: Some(dir.to_string()),
             files: tree.files.into_iter().map(RemoteFile::from).collect(),
             dirs: tree.dirs,
         }

@@ -41,8 +41,6 @@ impl Plan {
 pub struct Folder {
     /// Where it is, for people; without secrets.
     pub shown: String,
-    /// The `gs://` or `s3://` URL of the folder, where it has one (`hub.resolve` gives that out).
-    pub remote: Option<String>,
     /// The files. Names are plain relative paths, none twice, none below another; sorted.
     pub files: Vec<RemoteFile>,
     /// Directories that are told of and may be empty. Parents of files need not be here.

@@ -31,10 +31,9 @@ pub use answer::Answer;
 pub use attr::{Attr, Entry, Kind, Ttl};
 pub use buffer::Buffer;
 pub use error::Error;
-pub use files::{Opened, SealedFile};
+pub use files::Opened;
 pub use invalidate::{Kernel, Stale};
 pub use listing::DirEntry;
-pub use nodes::ROOT;
 
 use std::sync::Arc;
 

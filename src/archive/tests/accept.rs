@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::build::{Pack, bzip2, gzip, header, sample, xz};
 use super::sink::Node;
 use super::{tree, unpacked};
-use crate::archive::Format;
+use crate::archive::format::Format;
 
 fn one(name: &str, body: impl AsRef<[u8]>) -> Vec<(String, Node)> {
     vec![(name.to_owned(), Node::file(body))]

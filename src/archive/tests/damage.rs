@@ -4,7 +4,9 @@ use super::build::{bzip2, gzip, sample, xz};
 use super::refusal;
 use super::refused;
 use super::sink::Tree;
-use crate::archive::{Error, Format, Limits, Place, Refusal, unpack};
+use crate::archive::error::Place;
+use crate::archive::format::Format;
+use crate::archive::{Error, Limits, Refusal, unpack};
 use std::io::{self, BufReader, Read};
 
 #[test]

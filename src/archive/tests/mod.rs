@@ -9,7 +9,8 @@ mod refuse;
 mod sink;
 mod slow;
 
-use super::{Error, Limits, Refusal, Summary, unpack};
+use super::unpack::Summary;
+use super::{Error, Limits, Refusal, unpack};
 use sink::{Never, Node, Tree};
 
 /// Unpacks `archive` with the default limits.

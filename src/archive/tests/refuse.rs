@@ -4,7 +4,9 @@ use super::accept::old_sparse;
 use super::build::{Pack, gzip, header, record, sample};
 use super::refusal;
 use super::refused;
-use crate::archive::{BadName, Format, Looks, Refusal};
+use crate::archive::Refusal;
+use crate::archive::format::{Format, Looks};
+use crate::archive::name::BadName;
 
 #[test]
 fn what_is_no_archive_is_told_what_it_looks_like() {

@@ -4,4 +4,4 @@ mod info;
 mod object;
 
 pub(super) use info::info;
-pub use object::{NamedObject, Object, ObjectStream};
+pub use object::{NamedObject, Object};

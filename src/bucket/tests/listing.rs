@@ -2,7 +2,8 @@
 
 use super::stand::{Asked, Reply, Stand, amazon, google, item, reply};
 use super::{at, buckets, reached};
-use crate::bucket::{BucketOptions, Error, ErrorKind, NameEntry, ObjectInfo, ObjectTree};
+use crate::bucket::buckets::NameEntry;
+use crate::bucket::{BucketOptions, Error, ErrorKind, ObjectInfo, ObjectTree};
 
 fn names(folder: &ObjectTree) -> Vec<&str> {
     let files = folder.files.iter();

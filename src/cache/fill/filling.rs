@@ -63,7 +63,6 @@ pub(super) struct State {
     sealed: bool,
     names: Waiters<String>,
     listings: Waiters<()>,
-    seals: Waiters<()>,
 }
 
 impl Filling {
@@ -87,7 +86,6 @@ impl Filling {
             sealed: false,
             names: Waiters::default(),
             listings: Waiters::default(),
-            seals: Waiters::default(),
         };
         Filling {
             shared,
@@ -109,7 +107,6 @@ impl Filling {
             }
             state.names.take_all(&mut woken);
             state.listings.take_all(&mut woken);
-            state.seals.take_all(&mut woken);
             state.index.files().map(|(_, file)| file.clone()).collect()
         };
         woken.wake();
@@ -169,7 +166,6 @@ impl Filling {
         match need {
             Need::Name(name) if state.is_open(&name) => state.names.add(name),
             Need::Names if !state.names_known => state.listings.add(()),
-            Need::Sealed if !state.sealed => state.seals.add(()),
             _ => Wait::over(),
         }
     }
@@ -180,14 +176,9 @@ impl Filling {
     }
 
     pub(super) fn set_sealed(&self) {
-        let mut woken = Woken::default();
-        {
-            let mut state = self.state.lock();
-            state.sealed = true;
-            self.shared.sealed.store(true, Ordering::Release);
-            state.seals.take_all(&mut woken);
-        }
-        woken.wake();
+        let mut state = self.state.lock();
+        state.sealed = true;
+        self.shared.sealed.store(true, Ordering::Release);
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

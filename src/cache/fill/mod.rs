@@ -29,5 +29,5 @@ pub use fillfile::{FillFile, ReadAt};
 pub use filling::{Filling, Found};
 pub use lead::Lead;
 pub use partial::{Partial, Sealing};
-pub use waiting::{Need, Progress, Wait};
+pub use waiting::Need;
 pub use writer::Writer;

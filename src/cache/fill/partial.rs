@@ -84,6 +84,7 @@ impl Partial {
     }
 
     /// Whether every byte is present.
+    #[cfg(test)]
     pub fn is_complete(&self) -> bool {
         self.filling.is_complete()
     }

@@ -68,6 +68,7 @@ impl Filling {
     }
 
     /// Whether every byte of every file is present.
+    #[cfg(test)]
     pub fn is_complete(&self) -> bool {
         self.ranged.iter().all(|file| file.is_complete())
     }
@@ -97,7 +98,7 @@ impl Filling {
         Frozen(self)
     }
 
-    pub(super) fn is_frozen(&self) -> bool {
+    fn is_frozen(&self) -> bool {
         self.frozen.load(Ordering::Acquire) > 0
     }
 }

@@ -77,6 +77,7 @@ impl FillFile {
     }
 
     /// Whether all of `range` (clamped to the file) is present. Tells the filler nothing.
+    #[cfg(test)]
     pub fn present(&self, range: Range<u64>) -> bool {
         self.map.lock().present.covers(self.clamp(range))
     }

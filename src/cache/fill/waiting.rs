@@ -25,8 +25,6 @@ pub enum Need {
         /// In bytes from its start.
         range: Range<u64>,
     },
-    /// That the model is sealed.
-    Sealed,
 }
 
 /// How far a filling is.

@@ -20,4 +20,4 @@ mod sweeper;
 pub(in crate::cache) mod turns;
 
 pub use evict::Stays;
-pub use turns::{Remedy, Shortage, Turn};
+pub use turns::Turn;

@@ -126,7 +126,7 @@ fn parts_without_a_claim_stay_their_holders() {
     assert!(read(&theirs, 0..BLOCK).is_some());
     assert_eq!(theirs.missing(0..u64::MAX), [BLOCK..3 * MIB]);
     drop(second);
-    assert!(!super::super::idle::discard(
+    assert!(!super::super::space::idle::discard(
         &super::super::layout::Layout::new(dir.path().to_path_buf()),
         &Key::of(OBJECT).to_string()
     ));

@@ -152,12 +152,7 @@ fn a_failure_wakes_everybody_and_ends_every_read() {
     put(&filling, "done", b"x");
     let mut writer = filling.file("half", 2, long_ago()).unwrap();
     let (complete, half) = (file(&filling, "done"), file(&filling, "half"));
-    let needs = [
-        Need::Name("x".into()),
-        Need::Names,
-        Need::Sealed,
-        bytes(&half, 0..2),
-    ];
+    let needs = [Need::Name("x".into()), Need::Names, bytes(&half, 0..2)];
     let mut waits = needs.clone().map(|need| filling.changed(need));
     assert!(waits.iter_mut().all(|wait| !done(wait)));
     filling.fail(Arc::new(std::io::Error::other("flipped bit")));

@@ -21,6 +21,7 @@ mod space;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::fill::waiting::Wait;
 use super::*;
 
 pub(super) const URL: &str = "https://tfhub.dev/google/x/1";

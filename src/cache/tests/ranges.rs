@@ -173,9 +173,6 @@ fn a_complete_model_is_sealed_like_any_other() {
             long_ago()
         );
     }
-    assert!(super::filling::done(
-        &mut partial.filling().changed(Need::Sealed)
-    ));
     drop((partial, held));
     assert!(read(&graph, 0..70_000).is_some(), "its readers go on");
     let key = super::super::layout::Key::of(URL).to_string();

@@ -68,15 +68,10 @@ fn readers_of_the_filling_read_on_after_the_seal() {
     let (_dir, cache) = cache();
     let lead = lead(&cache);
     let filling = lead.filling();
-    let waiting = filling.changed(Need::Sealed);
     seal(lead);
     let vocab = file(&filling, "assets/vocab.txt");
     let mut buf = [0; 5];
     assert!(matches!(vocab.read_at(0, &mut buf), ReadAt::Ready(5)) && &buf == b"words");
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(waiting);
     filling.fail(Arc::new(Error::Abandoned));
     assert!(
         matches!(vocab.read_at(0, &mut buf), ReadAt::Ready(5)),

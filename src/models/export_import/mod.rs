@@ -21,7 +21,7 @@ use crate::cache::{self, Cache, Manifest, Sealed, Unready};
 use crate::checksum::Crc32c;
 use crate::handle::Key;
 
-pub use import::{Carried, import};
+pub use import::import;
 
 /// A model could not be carried.
 #[derive(Debug, thiserror::Error)]

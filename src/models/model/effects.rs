@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::driver::Model;
 use super::event::{Effect, Event, Found, Job};
 use super::payload::{Copy, Fill, Filler, Real};
-use crate::cache::{self, FileTree, Sealed};
+use crate::cache::{self, FileTree};
 use crate::models::{Disk, Error, archive_fill, range_task};
 use crate::source::{Archive, Folder, Plan};
 

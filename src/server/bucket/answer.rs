@@ -145,7 +145,7 @@ impl Bucket {
     }
 
     /// Their checksums, as far as they are known in time.
-    pub async fn sums_of(&self, objects: &[Object]) -> Vec<Option<Sums>> {
+    async fn sums_of(&self, objects: &[Object]) -> Vec<Option<Sums>> {
         let files: Vec<_> = objects
             .iter()
             .map(|object| (object.path.as_path(), object.stamp))

@@ -128,6 +128,7 @@ impl Listing {
     }
 
     /// The handles of all versions, without host.
+    #[cfg(test)]
     pub fn handles(&self) -> impl Iterator<Item = String> {
         self.models.iter().flat_map(|(model, versions)| {
             versions

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-pub use listing::{Form, Found, Listing, PassedOver, Suffix};
+pub use listing::{Form, Found, Listing, Suffix};
 
 use super::Error;
 use super::confine::Root;

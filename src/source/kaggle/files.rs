@@ -99,7 +99,6 @@ pub(super) async fn folder(
     }
     Ok(Folder {
         shown,
-        remote: None,
         files,
         dirs: Vec::new(),
     })

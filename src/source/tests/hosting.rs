@@ -178,11 +178,11 @@ async fn the_newest_version_is_told_by_the_redirects() {
         let newest = source.newest(&handle(HUB)).await.unwrap();
         assert_eq!(origin.asked().len(), 3);
         match (&newest, version) {
-            (Newest::Version(told, _), Some(version)) => assert_eq!(*told, version, "{location}"),
-            (Newest::Elsewhere(told, _), None) if location.contains("models") => {
+            (Newest::Version(told), Some(version)) => assert_eq!(*told, version, "{location}"),
+            (Newest::Elsewhere(told), None) if location.contains("models") => {
                 assert_eq!(told.url(), format!("{KAGGLE}/5"), "{location}");
             }
-            (Newest::Elsewhere(told, _), None) => assert_eq!(told.url(), location),
+            (Newest::Elsewhere(told), None) => assert_eq!(told.url(), location),
             _ => panic!("{location}: {newest:?}"),
         }
     }
@@ -190,7 +190,7 @@ async fn the_newest_version_is_told_by_the_redirects() {
         let (_origin, source) = world(LoadFormat::Auto, answers).await;
         assert!(matches!(
             source.newest(&handle(HUB)).await.unwrap(),
-            Newest::Unnumbered(_)
+            Newest::Unnumbered
         ));
     }
 }
@@ -201,6 +201,5 @@ async fn an_unversioned_kaggle_handle_tells_its_version_by_redirects_too() {
     let found = redirect(302, format!("{KAGGLE}/5"));
     let (_origin, source) = world(LoadFormat::Auto, vec![no_api, found, archive()]).await;
     let newest = source.newest(&handle(KAGGLE)).await.unwrap();
-    assert!(matches!(newest, Newest::Version(5, _)), "{newest:?}");
-    assert_eq!(web(newest.plan().unwrap()).hops().len(), 1);
+    assert!(matches!(newest, Newest::Version(5)), "{newest:?}");
 }

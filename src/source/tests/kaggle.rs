@@ -224,7 +224,7 @@ async fn the_api_tells_the_newest_version_first() {
     let newest = json("200 OK", r#"{"versionNumber":4}"#);
     let (origin, source) = world(LoadFormat::Auto, vec![newest]).await;
     let told = source.newest(&handle(KAGGLE)).await.unwrap();
-    assert!(matches!(told, Newest::Version(4, None)), "{told:?}");
+    assert!(matches!(told, Newest::Version(4)), "{told:?}");
     assert_eq!(origin.targets(), [format!("{PLACE}/get")]);
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Entry, Error, Options, ROOT, Tree};
+use super::super::nodes::ROOT;
+use super::super::{Entry, Error, Options, Tree};
 use super::{GRAPH, MODEL};
 use crate::handle::Names;
 use crate::models::testing::models;

@@ -7,6 +7,7 @@ mod modules;
 use std::time::Duration;
 
 use self::hub::{Hub, archive, given, model, noise};
+use super::nodes::ROOT;
 use super::*;
 use crate::models;
 use crate::models::testing::origin::{answer, full, probed, redirect};
