@@ -129,7 +129,7 @@ impl ReadOnly {
         let EntryState::Touched(mut touched) = self.state(key) else {
             return None;
         };
-        if !touched.is_right() {
+        if !touched.verify_touched() {
             tracing::warn!(entry = %self.layout.model(key).display(), "a copy that is not ours to write has other bytes than when it was complete; it is passed over");
             return None;
         }

@@ -14,7 +14,7 @@ const F_SETSIG: libc::c_int = 10;
 /// # Errors
 ///
 /// EACCES: the file is another user's. EINVAL: its file system has no leases.
-pub fn is_in_use(file: &File) -> io::Result<bool> {
+pub fn probe_use(file: &File) -> io::Result<bool> {
     // Whoever opens the file in this moment breaks the lease, which is told by a signal: not by SIGIO, which would kill.
     fcntl(file, F_SETSIG, libc::SIGURG)?;
     match fcntl(file, libc::F_SETLEASE, libc::F_WRLCK) {
@@ -47,7 +47,7 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, "x").unwrap();
         let file = File::open(&path).unwrap();
-        match is_in_use(&file) {
+        match probe_use(&file) {
             Ok(in_use) => assert!(!in_use),
             // tmpfs in some kernels, and network file systems.
             Err(error) => {
@@ -56,9 +56,9 @@ mod tests {
             }
         }
         let other = File::open(&path).unwrap();
-        assert!(is_in_use(&file).unwrap());
+        assert!(probe_use(&file).unwrap());
         drop(other);
-        assert!(!is_in_use(&file).unwrap());
+        assert!(!probe_use(&file).unwrap());
     }
 
     #[test]
@@ -82,11 +82,11 @@ mod tests {
         assert_ne!(at, libc::MAP_FAILED);
         drop(mapped);
         let file = File::open(&path).unwrap();
-        let while_mapped = is_in_use(&file);
+        let while_mapped = probe_use(&file);
         // SAFETY: the mapping made above, which nothing refers to.
         assert_eq!(unsafe { libc::munmap(at, 4096) }, 0);
         if let Ok(in_use) = while_mapped {
-            assert!(in_use && !is_in_use(&file).unwrap());
+            assert!(in_use && !probe_use(&file).unwrap());
         }
     }
 

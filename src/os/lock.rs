@@ -51,7 +51,7 @@ impl Locked {
             let Some(locked) = Locked::try_lock(file)? else {
                 return Ok(None);
             };
-            if locked.is_at(path)? {
+            if locked.holds(path)? {
                 return Ok(Some(locked));
             }
         }
@@ -62,7 +62,7 @@ impl Locked {
         &self.0
     }
 
-    fn is_at(&self, path: &Path) -> io::Result<bool> {
+    fn holds(&self, path: &Path) -> io::Result<bool> {
         let held = self.0.metadata()?;
         match std::fs::symlink_metadata(path) {
             Ok(named) => Ok((named.dev(), named.ino()) == (held.dev(), held.ino())),
@@ -103,8 +103,8 @@ mod tests {
         let path = dir.path().join("lock");
         let old = Locked::open(&path, 0o600).unwrap().unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert!(!old.is_at(&path).unwrap());
+        assert!(!old.holds(&path).unwrap());
         let new = Locked::open(&path, 0o600).unwrap().unwrap();
-        assert!(new.is_at(&path).unwrap() && !old.is_at(&path).unwrap());
+        assert!(new.holds(&path).unwrap() && !old.holds(&path).unwrap());
     }
 }

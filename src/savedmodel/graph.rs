@@ -10,7 +10,7 @@ use std::io::{BufReader, Read, Seek};
 const MAX_FIELDS: u32 = 1 << 20;
 
 /// `None` if the file is no SavedModel, or holds no graph.
-pub(super) fn has_variables<R: Read + Seek>(file: R, len: u64) -> Option<bool> {
+pub(super) fn find_variables<R: Read + Seek>(file: R, len: u64) -> Option<bool> {
     let mut file = BufReader::new(file);
     let mut fields = MAX_FIELDS;
     let mut model = Message {
@@ -103,7 +103,7 @@ pub(crate) mod tests {
     pub(crate) const WITHOUT: &[u8] = b"\x08\x01\x12\x08\x12\x03abc\x2a\x01x";
 
     fn judge(bytes: &[u8]) -> Option<bool> {
-        has_variables(Cursor::new(bytes), bytes.len() as u64)
+        find_variables(Cursor::new(bytes), bytes.len() as u64)
     }
 
     #[test]

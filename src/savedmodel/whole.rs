@@ -84,7 +84,7 @@ pub fn variables_flaw(model: &impl Files) -> Option<Flaw> {
 
 fn announces_variables(model: &impl Files) -> Option<bool> {
     let name = "saved_model.pb";
-    graph::has_variables(model.open(name)?, model.size(name)?)
+    graph::find_variables(model.open(name)?, model.size(name)?)
 }
 
 fn read_index(model: &impl Files, size: u64) -> Option<Vec<u8>> {

@@ -166,7 +166,7 @@ impl Touched {
     }
 
     /// Whether every file has the bytes that it had, as far as that is known. Takes as long as reading those that were touched.
-    pub(in crate::cache) fn is_right(&mut self) -> bool {
+    pub(in crate::cache) fn verify_touched(&mut self) -> bool {
         matches!(
             self.read_touched(),
             Ok(Comparison::Equal | Comparison::Learned)

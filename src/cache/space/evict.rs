@@ -72,7 +72,7 @@ pub(in crate::cache) fn remove(
         return Ok(Err(Stays::Busy));
     }
     let model = layout.model(key);
-    if is_in_use(layout, key).context("examine", &model)? {
+    if find_use(layout, key).context("examine", &model)? {
         return Ok(Err(Stays::InUse));
     }
     let grave = trash::bury(layout, &key.to_string(), &model)?;
@@ -83,7 +83,7 @@ pub(in crate::cache) fn remove(
 
 /// Whether anybody has a file of the model open, or mapped. A file system that cannot tell says no: what is open stays
 /// readable when its name goes.
-pub(super) fn is_in_use(layout: &Layout, key: &Key) -> io::Result<bool> {
+pub(super) fn find_use(layout: &Layout, key: &Key) -> io::Result<bool> {
     let Some(model) = if_there(Sealed::load(layout.model(key)))? else {
         return Ok(false);
     };
@@ -91,7 +91,7 @@ pub(super) fn is_in_use(layout: &Layout, key: &Key) -> io::Result<bool> {
         let Some(file) = if_there(model.open(&path))? else {
             continue;
         };
-        if os::lease::is_in_use(&file).unwrap_or(false) {
+        if os::lease::probe_use(&file).unwrap_or(false) {
             return Ok(true);
         }
     }
@@ -140,7 +140,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (layout, row) = model(dir.path());
         let open = fs::File::open(layout.model(&row.key).join("saved_model.pb")).unwrap();
-        if os::lease::is_in_use(&open).is_ok() {
+        if os::lease::probe_use(&open).is_ok() {
             assert_eq!(evict(&layout, &row).unwrap(), Err(Stays::InUse));
         }
         drop(open);

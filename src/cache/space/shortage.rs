@@ -36,7 +36,7 @@ impl DiskBudget {
             if sum >= want {
                 break;
             }
-            if !evict::is_in_use(&self.layout, &row.key).unwrap_or(true) {
+            if !evict::find_use(&self.layout, &row.key).unwrap_or(true) {
                 sum = sum.saturating_add(row.bytes);
             }
         }

@@ -6,7 +6,7 @@ use super::event::{Class, Effect, Event, FillKind, Found, Job, Payload, Want};
 use super::state::{Answer, Phase, State};
 
 /// How long the answer of a stat is good for the download that follows it.
-pub(super) const PLAN: Duration = Duration::from_secs(300);
+const PLAN: Duration = Duration::from_secs(300);
 
 /// How long "no such model" and "not allowed" are remembered.
 pub(in crate::models) const VERDICT: Duration = Duration::from_secs(10);
@@ -144,7 +144,7 @@ impl<P: Payload> Step<'_, P> {
         self.state.facts.looked = Some(self.now);
         match found {
             Found::Copy(copy) => {
-                self.is_here(copy);
+                self.keep(copy);
                 Vec::new()
             }
             Found::Away(names) => {
@@ -238,7 +238,7 @@ impl<P: Payload> Step<'_, P> {
         ) {
             return Vec::new();
         }
-        self.is_here(copy);
+        self.keep(copy);
         if !is_new {
             return Vec::new();
         }
@@ -246,7 +246,7 @@ impl<P: Payload> Step<'_, P> {
         vec![Effect::Publish]
     }
 
-    fn is_here(&mut self, copy: P::Copy) {
+    fn keep(&mut self, copy: P::Copy) {
         self.state.facts.names = None; // the copy has the names too
         self.state.phase = Phase::Sealed {
             copy,

@@ -42,7 +42,7 @@ impl Streamer {
                 self.verify(source).await;
                 self.look_for_the_end();
             }
-            Err(error) => self.has_failed(&job, error),
+            Err(error) => self.fail(&job, error),
         }
         self.pump();
     }
@@ -85,7 +85,7 @@ impl Streamer {
         }
     }
 
-    fn has_failed(self: &Arc<Streamer>, job: &Job, error: Error) {
+    fn fail(self: &Arc<Streamer>, job: &Job, error: Error) {
         let waited = self.wants.lock().failed(job) || self.all_awaited.load(Ordering::Relaxed);
         if waited || error.is_everybodys() {
             self.filling.fail(Arc::new(error.clone()));
