@@ -441,21 +441,22 @@ fn item_len(tokens: &[TokenTree]) -> usize {
     while let Some((_, len)) = attribute(&tokens[at..]) {
         at += len;
     }
-    let to_semicolon = tokens[at..]
+    let keyword = tokens[at..]
         .iter()
         .find_map(|token| match token {
             TokenTree::Ident(word) if word == "pub" => None,
             TokenTree::Group(_) => None,
-            TokenTree::Ident(word) => {
-                Some(["use", "static", "type", "let"].contains(&word.to_string().as_str()))
-            }
-            _ => Some(false),
+            token => Some(token.to_string()),
         })
-        .unwrap_or(false);
+        .unwrap_or_default();
+    let to_semicolon = ["use", "static", "type", "let"].contains(&keyword.as_str());
+    let to_brace = ["fn", "async", "impl", "struct", "enum"].contains(&keyword.as_str());
     while at < tokens.len() {
         match &tokens[at] {
             TokenTree::Punct(p) if p.as_char() == ';' => return at + 1,
-            TokenTree::Punct(p) if p.as_char() == ',' && !to_semicolon => return at + 1,
+            TokenTree::Punct(p) if p.as_char() == ',' && !to_semicolon && !to_brace => {
+                return at + 1;
+            }
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && !to_semicolon => {
                 return at + 1;
             }
