@@ -10,6 +10,7 @@
 //! - `objects` makes files of models of what lies in buckets (`crate::bucket`).
 //! - `web` reads a file behind redirects by ranges.
 
+mod api;
 mod archive;
 mod error;
 mod formats;

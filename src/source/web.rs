@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use futures_util::{FutureExt, TryFutureExt};
 use tokio::sync::OnceCell;
 
-use super::{Bytestream, Error, Ranged, kaggle};
+use super::{Bytestream, Error, Ranged, api};
 use crate::checksum::Hashes;
 use crate::fetch::{self, Client, RangeDownload, Resource, SharedResource, redacted};
 use crate::handle::Handle;
@@ -120,7 +120,7 @@ impl Shared {
         let media = found.content_type.as_deref().unwrap_or_default();
         if found.hops().is_empty() && media.starts_with("application/json") {
             // Of a file that is JSON itself, these are no words.
-            if let Some(why) = kaggle::words(&self.client, &self.url).await {
+            if let Some(why) = api::words(&self.client, &self.url).await {
                 return Err(self.explain(&why));
             }
         }

@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use super::api::{About, Api, Page, encoded, url};
 use super::name::Name;
 use crate::checksum::Hashes;
 use crate::fetch::{Client, redacted};
 use crate::handle::Handle;
+use crate::source::api::{About, Api, Page, encoded, url};
 use crate::source::listed::{conflict, is_plain};
 use crate::source::web::WebFile;
 use crate::source::{Error, Folder, RemoteFile};

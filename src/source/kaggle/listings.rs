@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::api::{About, Api, Page, encoded, url};
 use super::framework;
 use super::name::Name;
 use crate::fetch::Client;
 use crate::source::Error;
+use crate::source::api::{About, Api, Page, encoded, url};
 
 /// A variation, as `get` and `list` tell of it.
 #[derive(Debug, Deserialize)]

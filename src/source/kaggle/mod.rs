@@ -4,17 +4,16 @@
 //! how often it may be asked, so that a listing is asked for in large pages and a redirect only when a file is read.
 //! Credentials, where there are any, are added by `fetch` to what Kaggle's own host is asked.
 
-mod api;
 mod files;
 mod framework;
 mod listings;
 mod name;
 
-use crate::fetch::{self, Client};
+use crate::fetch::Client;
 use crate::handle::{Catalogue, Handle};
 
+use super::api::{self, About, Api};
 use super::{Archive, Error, Folder};
-use api::{About, Api};
 use name::Name;
 
 /// The files of a model; of an unversioned handle, those of its newest version.
@@ -93,11 +92,6 @@ fn named(handle: &Handle) -> Result<(Name, About), Error> {
         page: name.page(),
     };
     Ok((name, about))
-}
-
-/// The refusal that is said at `url` with status 200, if it is one.
-pub(super) async fn words(client: &Client, url: &str) -> Option<fetch::Error> {
-    Api { client }.body(url).await.err()
 }
 
 /// What is said in place of an archive.

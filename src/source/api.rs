@@ -150,8 +150,13 @@ impl Api<'_> {
     }
 }
 
+/// The refusal that is said at `url` with status 200, if it is one.
+pub(super) async fn words(client: &Client, url: &str) -> Option<fetch::Error> {
+    Api { client }.body(url).await.err()
+}
+
 /// The error that a body is, whatever its status was: `{"code": 404, "message": ...}`, or the same within `error`.
-pub(super) fn refusal(url: &str, body: &[u8]) -> Option<fetch::Error> {
+fn refusal(url: &str, body: &[u8]) -> Option<fetch::Error> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let words = body.get("error").filter(|words| words.is_object());
     let words = words.unwrap_or(&body);
