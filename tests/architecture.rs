@@ -99,20 +99,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// The most that each figure may be: what it is today (nobody makes it worse), and what it shall be at most.
 const LIMITS: &[(&str, usize, usize)] = &[
-    ("lines", 46_300, 40_000),
-    ("code lines", 35_700, 31_000),
+    ("lines", 45_900, 40_000),
+    ("code lines", 35_250, 31_000),
     ("longest file", 600, 600),
-    ("open fields in cache", 94, 0),
-    ("methods of Cache", 38, 25),
-    ("methods of Model", 48, 20),
+    ("open fields in cache", 59, 0),
+    ("methods of Cache", 26, 25),
+    ("methods of Model", 36, 20),
     ("import circles of more than 3 files", 6, 0),
     ("circles between folders", 2, 0),
-    ("types with impls in two folders or four files", 7, 0),
+    ("types with impls in two folders or four files", 4, 0),
     ("floors inside the largest room", 10, 10),
-    ("files in the fullest folder", 62, 24),
+    ("files in the fullest folder", 41, 24),
     ("unsafe expressions", 4, 12),
     ("unsafe expressions outside of os", 0, 0),
-    ("predicates that act or do not return bool", 19, 0),
+    ("predicates that act or do not return bool", 0, 0),
 ];
 
 #[test]
