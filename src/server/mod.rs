@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`ModelIndex`] knows which handles DIR holds; nothing else turns the text of
-//! a request into a path. [`Archives`] makes sure that what is sent has a known
+//! a request into a path. [`archives::Archives`] makes sure that what is sent has a known
 //! length and known hashes: a ready-made archive is read once for them, a
 //! directory is packed once into an unlinked file. The uncompressed form is a
 //! bucket on the same server: see `bucket`. [`Server`] is the router on a

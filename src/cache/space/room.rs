@@ -48,7 +48,7 @@ impl Room {
         })
     }
 
-    /// The clock of [`super::super::fill::segments::Segments`]: nanoseconds, never 0.
+    /// The clock of the segments of fills: nanoseconds, never 0.
     pub(in crate::cache) fn now(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_nanos()).map_or(u64::MAX, |now| now.max(1))
     }
