@@ -14,7 +14,7 @@
 //!       manifests/<sha1>                      what is known of a model that is, or was, here (JSON; manifest.rs);
 //!                                             its time is when the model was last used
 //!       pins/<sha1>                           says that the model never leaves; holds its handle
-//!       parts/<sha1>/                         a model read by ranges, as far as its bytes are here (drawn in `parts.rs`);
+//!       parts/<sha1>/                         a model read by ranges, as far as its bytes are here (drawn in `partial/parts.rs`);
 //!                                             sha1 is that of its handle, or of `gs://bucket/object#generation`
 //!       parts/<sha1>.<uid>/                   the same, of a second process that reads the same model
 //!       tmp/<sha1>.{lock,descriptor,manifest,pin}   files about to be linked or renamed to their names above
@@ -132,7 +132,7 @@ impl Layout {
         self.own(Own::Trash)
     }
 
-    /// A path through the open directory; see `owndirs.rs`.
+    /// A path through the open directory; see `dirs`.
     fn own(&self, own: Own) -> PathBuf {
         self.own.path(&self.root, own)
     }

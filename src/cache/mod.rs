@@ -11,7 +11,8 @@
 //! leaves the old state, or a staging directory that the next `begin` of the same model, or the next `Cache::open`, takes away.
 //!
 //! Where a complete model may be is a list of layers (`layers.rs`): our directory, one that is only read, kagglehub's. Folders:
-//! `admin -> fill, space -> partial, sealed, lock -> layout -> dirs`; only fill and space name each other.
+//! `admin -> fill, space -> partial, sealed, lock -> layout -> dirs` is the order they are to have. It is not kept yet: fill and
+//! space name each other, and `error` and `dirs` name what is above them (`cargo test --test architecture figures`).
 //!
 //! What a handle means, where bytes come from and how an archive is packed are unknown here.
 
